@@ -1,0 +1,1 @@
+"""Reading configuration: values, files, namespaces, environments."""

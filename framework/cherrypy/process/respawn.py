@@ -1,0 +1,80 @@
+"""How a process runs itself anew: the command line it was started with, and what it must not hand on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import MutableMapping, Sequence
+
+# Where the interpreter was started: a re-executed program must find its relative paths again.
+STARTUP_DIRECTORY = os.getcwd()
+
+SYSTEMD_FIRST_FD = 3
+
+
+def true_argv() -> list[str]:
+    """The command line of this process: executable, interpreter options, program and arguments.
+
+    ``sys.orig_argv`` holds what the kernel was given, so ``-m``, ``-c``, ``-O`` and ``-X`` come back as they were.
+    In an embedded interpreter, which has none, it is rebuilt from what the interpreter knows of itself.
+    """
+    original = list(sys.orig_argv)
+    if not original:
+        return interpreter_argv()
+    return [sys.executable or original[0], *original[1:]]
+
+
+def interpreter_argv() -> list[str]:
+    """The command line rebuilt from ``sys.executable``, ``sys.flags`` and ``sys.argv``."""
+    flags = {
+        "-O": min(sys.flags.optimize, 2),
+        "-B": sys.flags.dont_write_bytecode,
+        "-s": sys.flags.no_user_site,
+        "-S": sys.flags.no_site,
+        "-E": sys.flags.ignore_environment,
+        "-v": sys.flags.verbose,
+        "-b": sys.flags.bytes_warning,
+        "-q": sys.flags.quiet,
+    }
+    options = [flag for flag, times in flags.items() for _ in range(int(times))]
+    return [sys.executable, *options, *sys.argv]
+
+
+def extend_pythonpath(env: MutableMapping[str, str]) -> None:
+    """Put the start-up directory in front of ``PYTHONPATH`` when this program found its modules there.
+
+    The first entry of ``sys.path`` is '' only for ``-c`` and interactive runs; other runs carry a real folder.
+    """
+    if not sys.path or sys.path[0] != "":
+        return
+    prefix = os.path.abspath(sys.path[0]) + os.pathsep
+    existing = env.get("PYTHONPATH", "")
+    if not existing.startswith(prefix):
+        env["PYTHONPATH"] = prefix + existing
+
+
+def close_on_exec(limit: int, kept: Sequence[int] | None = None) -> None:
+    """Mark every descriptor from 3 up to *limit* to be closed by the next ``execv``.
+
+    Those that systemd passed to this very process stay open: the fresh run is entitled to them as well.
+    """
+    keep = set(_systemd_descriptors() if kept is None else kept)
+    for descriptor in _open_descriptors(limit):
+        if descriptor > 2 and descriptor not in keep:
+            with contextlib.suppress(OSError):  # closed by another thread meanwhile
+                os.set_inheritable(descriptor, False)
+
+
+def _open_descriptors(limit: int) -> list[int]:
+    try:
+        return [number for name in os.listdir("/proc/self/fd") if (number := int(name)) < limit]
+    except OSError:  # no /proc
+        return list(range(3, limit))
+
+
+def _systemd_descriptors() -> range:
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return range(0)
+    count = os.environ.get("LISTEN_FDS", "1")
+    return range(SYSTEMD_FIRST_FD, SYSTEMD_FIRST_FD + (int(count) if count.isdecimal() else 1))
