@@ -1,0 +1,105 @@
+"""The only ambient state of the framework: which request and response the current thread serves.
+
+Law: everything below a tool's or a page's first line passes ``request`` and ``response`` as arguments; the proxies
+here are for applications.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class Serving(threading.local):
+    """The request and response of the current thread, and whatever else lives as long as they do.
+
+    Outside a request the class attributes answer: a default request and response, set by ``_wiring``.
+    Further attributes may be added (sessions put ``session`` here); ``clear`` drops them all.
+    """
+
+    request: Any = None
+    response: Any = None
+
+    def load(self, request: Any, response: Any) -> None:
+        """Make *request* and *response* the current ones of this thread."""
+        self.request = request
+        self.response = response
+
+    def clear(self) -> None:
+        """Forget everything of this thread."""
+        self.__dict__.clear()
+
+
+class ThreadData(threading.local):
+    """A plain name space for each thread, for applications (database connections and the like)."""
+
+
+class ThreadLocalProxy:
+    """An object that stands for ``serving.NAME`` of whichever thread touches it."""
+
+    __slots__ = ("__attrname__", "__dict__")
+    __attrname__: str
+
+    def __init__(self, attrname: str) -> None:
+        object.__setattr__(self, "__attrname__", attrname)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(serving, self.__attrname__), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(getattr(serving, self.__attrname__), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(getattr(serving, self.__attrname__), name)
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        child = getattr(serving, self.__attrname__)
+        return {**child.__class__.__dict__, **child.__dict__}
+
+    def __getitem__(self, key: Any) -> Any:
+        return getattr(serving, self.__attrname__)[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        getattr(serving, self.__attrname__)[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del getattr(serving, self.__attrname__)[key]
+
+    def __contains__(self, key: Any) -> bool:
+        return key in getattr(serving, self.__attrname__)
+
+    def __iter__(self) -> Any:
+        return iter(getattr(serving, self.__attrname__))
+
+    def __len__(self) -> int:
+        return len(getattr(serving, self.__attrname__))
+
+    def __bool__(self) -> bool:
+        return bool(getattr(serving, self.__attrname__))
+
+    def __dir__(self) -> list[str]:
+        return dir(getattr(serving, self.__attrname__))
+
+
+serving = Serving()
+request = ThreadLocalProxy("request")
+response = ThreadLocalProxy("response")
+thread_data = ThreadData()
+
+_announcers: list[Callable[[str, Any], None]] = []
+
+
+def announce(name: str, value: Any) -> None:
+    """Let *name* appear on the ``cherrypy`` module: some public names (``session``, ``_cache``, ``servers``) come late.
+
+    Applications ask for them with ``hasattr``, so they must be absent until a tool or a configuration key creates them.
+    """
+    for set_public_name in _announcers:
+        set_public_name(name, value)
+
+
+def on_announce(set_public_name: Callable[[str, Any], None]) -> None:
+    """Register the function that sets a late public name; ``_wiring`` does it once."""
+    _announcers.append(set_public_name)

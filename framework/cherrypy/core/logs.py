@@ -1,0 +1,283 @@
+"""The error log and the access log, of the site and of each application, on the standard library's ``logging``.
+
+Law: no line is formatted that nobody reads. Each manager has two loggers, ``cherrypy.error[.ID]`` and
+``cherrypy.access[.ID]``; an application's propagate to the site's.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import sys
+from typing import Any, ClassVar, TextIO
+
+from cherrypy.context import serving
+
+logfmt = logging.Formatter("%(message)s")
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class LazyRfc3339UtcTime:
+    """The present moment as RFC 3339 in UTC, asked for only when a format uses it."""
+
+    def __str__(self) -> str:
+        return datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat("T") + "Z"
+
+
+class WSGIErrorHandler(logging.Handler):
+    """Writes each record to the ``wsgi.errors`` of the request that is being served, if there is one."""
+
+    def flush(self) -> None:
+        """Flush ``wsgi.errors``."""
+        stream = _wsgi_errors()
+        if stream is not None:
+            stream.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        stream = _wsgi_errors()
+        if stream is None:
+            return
+        try:
+            stream.write(self.format(record) + "\n")
+            self.flush()
+        except Exception:
+            self.handleError(record)
+
+
+def _wsgi_errors() -> Any:
+    environ = getattr(serving.request, "wsgi_environ", None)
+    return environ.get("wsgi.errors") if environ else None
+
+
+def has_reader(logger: logging.Logger, level: int) -> bool:
+    """True when a record of *level* would reach a handler that does something with it."""
+    if not logger.isEnabledFor(level):
+        return False
+    here: logging.Logger | None = logger
+    while here is not None:
+        for handler in here.handlers:
+            if handler.__class__ is not logging.NullHandler:
+                return True
+        if logger.filters or not here.propagate:
+            return bool(logger.filters)
+        here = here.parent
+    return False
+
+
+class LogManager:
+    """The two logs of the site or of one application.
+
+    Attributes:
+        error_log, access_log: the ``logging`` loggers, free to be given handlers and levels.
+        access_log_format: ``str.format`` of the atoms h l u t r s b f a, and o (Host), i (unique id), z (UTC time).
+    """
+
+    appid: Any = None
+    error_log: logging.Logger
+    access_log: logging.Logger
+    logger_root = "cherrypy"
+    access_log_format: ClassVar[str] = '{h} {l} {u} {t} "{r}" {s} {b} "{f}" "{a}"'
+
+    def __init__(self, appid: Any = None, logger_root: str = "cherrypy") -> None:
+        self.logger_root = logger_root
+        self.appid = appid
+        suffix = "" if appid is None else f".{appid}"
+        self.error_log = logging.getLogger(f"{logger_root}.error{suffix}")
+        self.access_log = logging.getLogger(f"{logger_root}.access{suffix}")
+        for logger in (self.error_log, self.access_log):
+            logger.setLevel(logging.INFO)
+            # silences the "no handlers" fallback to stderr
+            logger.addHandler(logging.NullHandler())
+
+    def reopen_files(self) -> None:
+        """Close and open again the files of all file handlers: what a rotation of logs needs."""
+        for logger in (self.error_log, self.access_log):
+            for handler in logger.handlers:
+                if isinstance(handler, logging.FileHandler):
+                    handler.acquire()
+                    try:
+                        handler.stream.close()
+                        handler.stream = open(handler.baseFilename, handler.mode, encoding=handler.encoding)
+                    finally:
+                        handler.release()
+
+    def error(self, msg: str = "", context: str = "", severity: int = logging.INFO, traceback: bool = False) -> None:
+        """Write ``[time] CONTEXT MESSAGE`` to the error log, with the current traceback if asked for."""
+        exc_info = sys.exc_info() if traceback else None
+        self.error_log.log(severity, " ".join((self.time(), context, msg)), exc_info=exc_info)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Write to the error log."""
+        self.error(*args, **kwargs)
+
+    def access(self) -> None:
+        """Write the current request and response to the access log."""
+        if not has_reader(self.access_log, logging.INFO):
+            return
+        request = serving.request
+        atoms = self._atoms(request, serving.response)
+        try:
+            self.access_log.log(logging.INFO, self.access_log_format.format(**atoms))
+        except Exception:
+            self(traceback=True)
+
+    def _atoms(self, request: Any, response: Any) -> dict[str, Any]:
+        remote = request.remote
+        inheaders = request.headers
+        if response.output_status is None:
+            status = "-"
+        else:
+            status = response.output_status.split(b" ", 1)[0].decode("latin-1")
+        atoms: dict[str, Any] = {
+            "h": remote.name or remote.ip,
+            "l": "-",
+            "u": getattr(request, "login", None) or "-",
+            "t": self.time(),
+            "r": request.request_line,
+            "s": status,
+            "b": response.headers.get("Content-Length") or "-",
+            "f": inheaders.get("Referer", ""),
+            "a": inheaders.get("User-Agent", ""),
+            "o": inheaders.get("Host", "-"),
+            "i": request.unique_id,
+            "z": LazyRfc3339UtcTime(),
+        }
+        return {
+            # i and z are left lazy: most formats do not use them
+            key: value if key in "iz" else _escaped(value)
+            for key, value in atoms.items()
+        }
+
+    def time(self) -> str:
+        """Return the local time as Apache's logs write it, without the zone: ``[21/Nov/2026:03:12:07]``."""
+        now = datetime.datetime.now()
+        month = _MONTHS[now.month - 1]
+        return f"[{now.day:02d}/{month}/{now.year:04d}:{now.hour:02d}:{now.minute:02d}:{now.second:02d}]"
+
+    # Handlers that configuration adds and removes are tagged ``_cpbuiltin``; others are the application's own.
+
+    def _get_builtin_handler(self, log: logging.Logger, key: str) -> Any:
+        for handler in log.handlers:
+            if getattr(handler, "_cpbuiltin", None) == key:
+                return handler
+        return None
+
+    def _set_screen_handler(self, log: logging.Logger, enable: bool, stream: TextIO | None = None) -> None:
+        handler = self._get_builtin_handler(log, "screen")
+        if enable and handler is None:
+            self._add(log, logging.StreamHandler(sys.stderr if stream is None else stream), "screen")
+        elif not enable and handler is not None:
+            log.removeHandler(handler)
+
+    def _set_wsgi_handler(self, log: logging.Logger, enable: bool) -> None:
+        handler = self._get_builtin_handler(log, "wsgi")
+        if enable and handler is None:
+            self._add(log, WSGIErrorHandler(), "wsgi")
+        elif not enable and handler is not None:
+            log.removeHandler(handler)
+
+    def _add_builtin_file_handler(self, log: logging.Logger, fname: str) -> None:
+        self._add(log, logging.FileHandler(fname), "file")
+
+    def _add(self, log: logging.Logger, handler: logging.Handler, key: str) -> None:
+        handler.setFormatter(logfmt)
+        handler._cpbuiltin = key  # type: ignore[attr-defined]
+        log.addHandler(handler)
+
+    def _set_file_handler(self, log: logging.Logger, filename: str | None) -> None:
+        handler = self._get_builtin_handler(log, "file")
+        if handler is not None:
+            if filename and handler.baseFilename == os.path.abspath(filename):
+                return
+            handler.close()
+            log.removeHandler(handler)
+        if filename:
+            self._add_builtin_file_handler(log, filename)
+
+    def _file_of(self, log: logging.Logger) -> str:
+        handler = self._get_builtin_handler(log, "file")
+        return handler.baseFilename if handler is not None else ""
+
+    @property
+    def screen(self) -> bool:
+        """True when errors go to stderr and accesses to stdout."""
+        handlers = (self._get_builtin_handler(log, "screen") for log in (self.error_log, self.access_log))
+        return any(handler is not None for handler in handlers)
+
+    @screen.setter
+    def screen(self, enable: bool) -> None:
+        self._set_screen_handler(self.error_log, enable, stream=sys.stderr)
+        self._set_screen_handler(self.access_log, enable, stream=sys.stdout)
+
+    @property
+    def error_file(self) -> str:
+        """The file of the error log, '' for none."""
+        return self._file_of(self.error_log)
+
+    @error_file.setter
+    def error_file(self, filename: str | None) -> None:
+        self._set_file_handler(self.error_log, filename)
+
+    @property
+    def access_file(self) -> str:
+        """The file of the access log, '' for none."""
+        return self._file_of(self.access_log)
+
+    @access_file.setter
+    def access_file(self, filename: str | None) -> None:
+        self._set_file_handler(self.access_log, filename)
+
+    @property
+    def wsgi(self) -> bool:
+        """True when errors go to the ``wsgi.errors`` of the request."""
+        return self._get_builtin_handler(self.error_log, "wsgi") is not None
+
+    @wsgi.setter
+    def wsgi(self, enable: bool) -> None:
+        self._set_wsgi_handler(self.error_log, enable)
+
+
+def _escaped(value: Any) -> str:
+    """Return *value* as one harmless piece of a log line: control octets and quotes escaped, other text in UTF-8 octets.
+
+    >>> _escaped('caf\\xe9 "x"')
+    'caf\\\\xc3\\\\xa9 \\\\"x\\\\"'
+    """
+    text = value if isinstance(value, str) else value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    if text.isascii() and text.isprintable():
+        # PERF: repr is needed only where there is something to escape
+        return text.replace('"', '\\"')
+    shown = repr(text.encode("utf-8"))[2:-1]
+    # repr doubled the backslashes of the text itself
+    return shown.replace("\\\\", "\\").replace("\\'", "'").replace('"', '\\"')
+
+
+class GlobalLogManager(LogManager):
+    """The site's logs; inside a request everything goes to the logs of the request's application."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Write to the error log of the request's application, outside a request to the site's."""
+        self._current().error(*args, **kwargs)
+
+    def access(self) -> None:
+        """Write to the access log of the request's application, outside a request to the site's."""
+        app = getattr(serving.request, "app", None)
+        if app is not None and hasattr(app, "log"):
+            app.log.access()
+        else:
+            LogManager.access(self)
+
+    def _current(self) -> LogManager:
+        app = getattr(serving.request, "app", None)
+        manager = getattr(app, "log", None)
+        return manager if manager is not None else self
+
+    def error(self, msg: str = "", context: str = "", severity: int = logging.INFO, traceback: bool = False) -> None:
+        """Write to the site's own error log."""
+        LogManager.error(self, msg, context, severity, traceback)
+
+
+log = GlobalLogManager()

@@ -1,0 +1,84 @@
+"""The four configuration namespaces of a request: hooks, request, response, error_page.
+
+Each has a handler that acts on the current request, and a twin that writes into a plan.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cherrypy.conf.expression import attributes
+from cherrypy.context import serving
+from cherrypy.core.hooks import Hook, HookMap
+from cherrypy.core.plan import Plan, compilers
+
+
+def hooks_namespace(k: str, v: Any) -> None:
+    """Attach a bare hook: ``hooks.POINT[.anything] = callable, Hook or dotted name``."""
+    _attach(serving.request.hooks, k, v)
+
+
+def request_namespace(k: str, v: Any) -> None:
+    """Set an attribute of the request, or with ``request.body.NAME`` of its body."""
+    if k.startswith("body."):
+        setattr(serving.request.body, k[5:], v)
+    else:
+        setattr(serving.request, k, v)
+
+
+def response_namespace(k: str, v: Any) -> None:
+    """Set an attribute of the response, or with ``response.headers.NAME`` a header."""
+    if k.startswith("headers."):
+        serving.response.headers[k[8:]] = v
+    else:
+        setattr(serving.response, k, v)
+
+
+def error_page_namespace(k: str, v: Any) -> None:
+    """Use a file or a callable as the page of an error: ``error_page.404``, ``error_page.default``."""
+    serving.request.error_page[_page_key(k)] = v
+
+
+def _attach(hooks: HookMap, key: str, value: Any) -> None:
+    point = key.split(".", 1)[0]
+    if isinstance(value, str):
+        value = attributes(value)
+    if not isinstance(value, Hook):
+        value = Hook(value)
+    hooks[point].append(value)
+
+
+def _page_key(key: str) -> int | str:
+    return key if key == "default" else int(key)
+
+
+def _compile_hook(plan: Plan, key: str, value: Any) -> None:
+    _attach(plan.hooks, key, value)
+
+
+def _compile_request(plan: Plan, key: str, value: Any) -> None:
+    if key.startswith("body."):
+        plan.body_attributes[key[5:]] = value
+    else:
+        plan.request_attributes[key] = value
+
+
+def _compile_response(plan: Plan, key: str, value: Any) -> None:
+    if key.startswith("headers."):
+        plan.response_headers[key[8:]] = value
+    else:
+        plan.response_attributes[key] = value
+
+
+def _compile_error_page(plan: Plan, key: str, value: Any) -> None:
+    plan.error_page[_page_key(key)] = value
+
+
+compilers.update(
+    {
+        hooks_namespace: _compile_hook,
+        request_namespace: _compile_request,
+        response_namespace: _compile_response,
+        error_page_namespace: _compile_error_page,
+    }
+)

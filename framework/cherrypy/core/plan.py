@@ -1,0 +1,220 @@
+"""Everything about a request that its configuration decides, computed once.
+
+A plan belongs to one application and one chain of configuration (site, application sections, ``_cp_config`` of the
+objects on the way to the handler). Compiling it applies the namespaces: hooks in order, tools bound to their arguments,
+attributes of request and response. A request then only copies what it changes.
+
+Law: a plan is used only while everything it was made from is unchanged (``Plan.is_current``). What cannot be compiled
+(an application's own namespaces, tools with a ``_setup`` of their own) runs anew for each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cherrypy.conf import site
+from cherrypy.conf.ini import NamespaceSet
+from cherrypy.core.hooks import Hook, HookMap, hookpoints
+
+Snapshot = tuple[Mapping[str, Any], dict[str, Any]]
+Keys = list[tuple[str, Any]]
+
+
+class Epoch:
+    """A number that rises when a tool or a toolbox is changed: older plans are then dropped."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def bump(self) -> None:
+        """Drop all plans."""
+        self.value += 1
+
+
+epoch = Epoch()
+
+# How a namespace's keys are compiled: {handler: function(plan, key, value)}. Handlers that are not here and have no
+# ``compile_keys`` method are called for every request.
+compilers: dict[Any, Callable[[Plan, str, Any], None]] = {}
+
+
+class Plan:
+    """What the requests of one configuration have in common.
+
+    Attributes:
+        config: the merged configuration; never changed, requests that touch theirs get a copy.
+        hooks: the hooks by point, in order of attachment; ``points`` has them sorted.
+        toolmaps: {toolbox: {tool: {argument: value}}}.
+        request_attributes, response_attributes: what the namespaces set.
+        body_attributes, response_headers, error_page: likewise.
+        setups: callables to run for each request (tools with their own ``_setup``).
+        deferred: namespaces to apply for each request, with their keys.
+    """
+
+    __slots__ = (
+        "app_version",
+        "body_attributes",
+        "class_namespaces",
+        "config",
+        "deferred",
+        "epoch",
+        "error_page",
+        "hooks",
+        "namespaces",
+        "points",
+        "request_attributes",
+        "request_class",
+        "request_settings",
+        "response_attributes",
+        "response_headers",
+        "response_settings",
+        "setups",
+        "site_version",
+        "snapshots",
+        "toolboxes",
+        "toolmaps",
+    )
+
+    points: dict[str, tuple[Hook, ...]]
+
+    def __init__(self, config: dict[str, Any], snapshots: Iterable[Snapshot] = ()) -> None:
+        self.config = config
+        self.snapshots = tuple(snapshots)
+        self.hooks = HookMap(hookpoints)
+        self.points = {}
+        self.toolmaps: dict[str, dict[str, dict[str, Any]]] = {}
+        self.request_attributes: dict[str, Any] = {}
+        self.response_attributes: dict[str, Any] = {}
+        self.request_settings: dict[str, Any] = {}
+        self.response_settings: dict[str, Any] = {}
+        self.body_attributes: dict[str, Any] = {}
+        self.response_headers: dict[str, Any] = {}
+        self.error_page: dict[int | str, Any] = {}
+        self.setups: list[Callable[[], Any]] = []
+        self.deferred: list[tuple[NamespaceSet, dict[str, Any]]] = []
+        self.namespaces: Mapping[str, Any] | None = None
+
+    def is_current(self, request: Any, app: Any) -> bool:
+        """True while nothing that this plan was made from has changed."""
+        if (
+            self.site_version != site.config.version
+            or self.app_version != app.config.version
+            or self.epoch != epoch.value
+            or self.request_class is not request.__class__
+            or self.toolboxes != app.toolboxes
+            or self.class_namespaces != self.request_class.namespaces
+        ):
+            return False
+        for conf, snapshot in self.snapshots:
+            if conf != snapshot:
+                return False
+        return True
+
+    def remember_sources(self, request: Any, app: Any) -> None:
+        """Note the versions of everything the plan is about to be made from."""
+        self.site_version = site.config.version
+        self.app_version = getattr(app.config, "version", None)
+        self.epoch = epoch.value
+        self.request_class = request.__class__
+        self.toolboxes = dict(app.toolboxes)
+        self.class_namespaces = dict(self.request_class.namespaces)
+
+    def compile(self, request: Any, response: Any) -> None:
+        """Apply the namespaces of *request* to this plan."""
+        buckets: dict[str, Keys] = {}
+        for key, value in self.config.items():
+            namespace, dot, name = key.partition(".")
+            if dot:
+                buckets.setdefault(namespace, []).append((name, value))
+        self.namespaces = dict(request.namespaces)
+        for namespace, handler in self.namespaces.items():
+            self._compile_namespace(namespace, handler, buckets.get(namespace, []))
+        self.points = {point: tuple(sorted(hooks)) for point, hooks in self.hooks.items()}
+        self._split_settings(request, response)
+
+    def _compile_namespace(self, namespace: str, handler: Any, keys: Keys) -> None:
+        compile_key = compilers.get(handler) if isinstance(handler, Callable) else None  # type: ignore[arg-type]
+        if compile_key is not None:
+            for name, value in keys:
+                compile_key(self, name, value)
+            return
+        compile_keys = getattr(handler, "compile_keys", None)
+        if compile_keys is not None and compile_keys(self, keys):
+            return
+        if keys or hasattr(handler, "__exit__"):
+            settings = {f"{namespace}.{name}": value for name, value in keys}
+            self.deferred.append((NamespaceSet({namespace: handler}), settings))
+
+    def _split_settings(self, request: Any, response: Any) -> None:
+        """Keep in ``*_attributes`` what may go straight into ``__dict__``; properties have to be set one by one."""
+        for owner, attributes, settings in (
+            (request, self.request_attributes, self.request_settings),
+            (response, self.response_attributes, self.response_settings),
+        ):
+            kind = type(owner)
+            plain = kind.__setattr__ is object.__setattr__
+            for name in list(attributes):
+                if not plain or hasattr(getattr_static(kind, name), "__set__"):
+                    settings[name] = attributes.pop(name)
+
+
+def getattr_static(kind: type, name: str) -> Any:
+    """Return the class attribute itself, without calling its ``__get__``."""
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return None
+
+
+class PlanCache:
+    """The plans of one application, by the chain of configuration that they were made from.
+
+    Attributes:
+        sections: the application's sections that are paths, '/' apart.
+    """
+
+    limit = 1024
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._loose: list[Plan] = []
+        self._sections_of: tuple[Any, int | None] = (None, None)
+        self.has_root = False
+        self.sections: frozenset[str] = frozenset()
+
+    def look_at(self, config: Any) -> None:
+        """Take note of the sections of the application's *config* if they have changed."""
+        version = getattr(config, "version", None)
+        if version is not None and self._sections_of[0] is config and self._sections_of[1] == version:
+            return
+        self._sections_of = (config, version)
+        self.has_root = "/" in config
+        self.sections = frozenset(path for path in config if path.startswith("/") and path != "/")
+
+    def get(self, key: tuple[Any, ...], request: Any, app: Any) -> Plan | None:
+        """Return the plan for *key* if it is still good."""
+        plan = self._plans.get(key)
+        if plan is not None and plan.is_current(request, app):
+            return plan
+        return None
+
+    def put(self, key: tuple[Any, ...], plan: Plan) -> None:
+        """Keep *plan*. Its snapshots keep the dicts alive whose identities are in *key*."""
+        if len(self._plans) >= self.limit:
+            # objects with a new _cp_config for every request would fill it for ever
+            self._plans.clear()
+        self._plans[key] = plan
+
+    def for_config(self, config: dict[str, Any], request: Any, app: Any) -> Plan:
+        """Return a plan for a configuration that a foreign dispatcher made: found by its content."""
+        for plan in self._loose:
+            if plan.config == config and plan.is_current(request, app):
+                return plan
+        plan = Plan(dict(config))
+        plan.remember_sources(request, app)
+        self._loose.insert(0, plan)
+        del self._loose[8:]
+        return plan

@@ -1,0 +1,100 @@
+"""Addresses of pages, as the client sees them."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cherrypy.context import serving
+
+# Gives scheme://host outside a request. ``_wiring`` puts the server's own ``base`` here.
+default_base: list[Callable[[], str]] = [lambda: "http://127.0.0.1"]
+
+QueryString = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
+def url(
+    path: str = "",
+    qs: QueryString = "",
+    script_name: str | None = None,
+    base: str | None = None,
+    relative: bool | str | None = None,
+) -> str:
+    """Return the URL of *path*, absolute unless *relative* says otherwise.
+
+    Args:
+        path: from the application's root if it begins with '/', else from the current page.
+        qs: a query string, a dict, or pairs.
+        script_name: where the application is mounted; default: the current request's.
+        base: scheme and host; default: the current request's, outside one the server's.
+        relative: False absolute; True relative to the current page; 'server' from the server's root;
+            None as ``request.app.relative_urls`` says.
+
+    >>> url('/page', {'q': 'x'})            # inside a request to an application mounted at /app
+    'http://localhost:8080/app/page?q=x'
+    """
+    request = serving.request
+    if not isinstance(qs, str):
+        qs = urllib.parse.urlencode(list(qs) if not isinstance(qs, Mapping) else qs)
+    if qs:
+        qs = "?" + qs
+    if request.app:
+        if not path.startswith("/"):
+            path = _from_current_page(request, path)
+        script_name = request.script_name if script_name is None else script_name
+        base = request.base if base is None else base
+    else:
+        # no request: the application's mount point has to come from the caller
+        base = default_base[0]() if base is None else base
+        path = path if path.startswith("/") or not (script_name or path) else f"/{path}" if not script_name else path
+    result = f"{base}{script_name or ''}{normalize_path(path)}{qs}"
+    if relative is None:
+        relative = getattr(request.app, "relative_urls", False)
+    if relative == "server":
+        return "/" + "/".join(result.split("/", 3)[3:])
+    if relative:
+        return _relative_to(url(relative=False), result)
+    return result
+
+
+def _from_current_page(request: Any, path: str) -> str:
+    """Join *path* to the current path_info, after the slash that trailing_slash would add or remove."""
+    here: str = request.path_info
+    if request.is_index is True:
+        if not here.endswith("/"):
+            here += "/"
+    elif request.is_index is False and here.endswith("/") and here != "/":
+        here = here[:-1]
+    return here if path == "" else urllib.parse.urljoin(here, path)
+
+
+def _relative_to(here: str, there: str) -> str:
+    """Return the path from the page *here* to the page *there*, both absolute URLs of the same server."""
+    old = here.split("/")[:-1]
+    new = there.split("/")
+    while old and new and old[0] == new[0]:
+        old.pop(0)
+        new.pop(0)
+    return "/".join([".."] * len(old) + new)
+
+
+def normalize_path(path: str) -> str:
+    """Resolve '.' and '..' segments: '/a/./b/../c' becomes '/a/c'. A path that goes above '/' stays at '/'."""
+    if "./" not in path and not path.endswith("/.") and not path.endswith("/.."):
+        return path
+    atoms: list[str] = []
+    segments = path.split("/")
+    for atom in segments:
+        if atom == ".":
+            continue
+        if atom == "..":
+            # the first atom is the empty one before the leading slash
+            if len(atoms) > 1 or (atoms and atoms[0]):
+                atoms.pop()
+            continue
+        if atom or not atoms or atom is segments[-1]:
+            atoms.append(atom)
+    if segments[-1] in (".", ".."):
+        atoms.append("")
+    return "/".join(atoms) if atoms != [""] else "/"
