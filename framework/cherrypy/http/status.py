@@ -1,0 +1,49 @@
+"""The status codes, their reasons and explanations."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+RESPONSE_CODES: dict[int, tuple[str, str]] = {
+    **{int(one): (one.phrase, one.description) for one in HTTPStatus},
+    # COMPAT: newer Pythons renamed these; CherryPy's documented texts, and its tests, know the old names.
+    413: ("Request Entity Too Large", "Entity is too large"),
+    414: ("Request-URI Too Long", "URI is too long"),
+    416: ("Requested Range Not Satisfiable", "Cannot satisfy request range"),
+    422: ("Unprocessable Entity", ""),
+    500: (
+        "Internal Server Error",
+        "The server encountered an unexpected condition which prevented it from fulfilling the request.",
+    ),
+    503: (
+        "Service Unavailable",
+        "The server is currently unable to handle the request due to a temporary overloading "
+        "or maintenance of the server.",
+    ),
+}
+
+
+def valid_status(status: int | str | None) -> tuple[int, str, str]:
+    """Complete *status* to (code, reason, explanation).
+
+    Takes a number, '404', '404 No such book', or nothing for 200. Reason and explanation of an unknown code are ''.
+
+    >>> valid_status('404 No such book')
+    (404, 'No such book', 'Nothing matches the given URI')
+
+    Raises:
+        ValueError: not a number, or outside 100-599.
+    """
+    reason = None
+    if isinstance(status, int):
+        code = int(status)
+    else:
+        number, _, rest = str(status or 200).partition(" ")
+        reason = rest.strip() or None
+        if not (number.isascii() and number.lstrip("-").isdigit()):
+            raise ValueError(f"Illegal response status from server ({number!r} is non-numeric).")
+        code = int(number)
+    if not 100 <= code <= 599:
+        raise ValueError(f"Illegal response status from server ({code!r} is out of range).")
+    default_reason, message = RESPONSE_CODES.get(code, ("", ""))
+    return code, default_reason if reason is None else reason, message
