@@ -81,7 +81,8 @@ class ServerAdapter:
         if not self.httpserver:
             raise ValueError("No HTTP server has been created.")
         if self._checks_ports and isinstance(self.bind_addr, tuple):
-            ports.wait_for_free_port(*self.bind_addr, timeout=Timeouts.free)
+            host, port = self.bind_addr
+            ports.wait_for_free_port(host, port, Timeouts.free)
         thread = threading.Thread(target=self._start_http_thread)
         thread.name = f"HTTPServer {thread.name}"
         thread.start()
@@ -90,6 +91,8 @@ class ServerAdapter:
         except BaseException:
             thread.join(Timeouts.free)
             raise
+        if self.interrupt:  # it was ready, and failed at once
+            raise self.interrupt
         self.running = True
         self.bus.log(f"Serving on {self.description}")
 
@@ -169,8 +172,9 @@ class ServerAdapter:
         if not self._checks_ports or getattr(self.httpserver, "bound_when_ready", False):
             return
         if isinstance(self.bind_addr, tuple):
-            with _safe_wait(*self.bound_addr):
-                ports.wait_for_occupied_port(*self.bound_addr, timeout=Timeouts.occupied)
+            host, port = self.bound_addr
+            with _safe_wait(host, port):
+                ports.wait_for_occupied_port(host, port, Timeouts.occupied)
 
     def stop(self) -> None:
         """Stop the server, and return when its thread has let go of the address."""
@@ -184,7 +188,8 @@ class ServerAdapter:
             and isinstance(address, tuple)
             and not getattr(self.httpserver, "bound_when_ready", False)
         ):
-            ports.wait_for_free_port(*address, timeout=Timeouts.free)
+            host, port = address
+            ports.wait_for_free_port(host, port, Timeouts.free)
         self.running = False
         self.bus.log(f"HTTP Server {self.httpserver} shut down")
 

@@ -1,0 +1,203 @@
+"""``cherrypy.server``: the settings of an HTTP server, and its life on the bus."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
+from cherrypy.conf.expression import attributes
+from cherrypy.httpd.message import Responder
+from cherrypy.process.servers import ServerAdapter
+from cherrypy.process.wspbus import bus
+
+__all__ = ["CPHTTPServer", "CPWSGIServer", "Server"]
+
+ANY_ADDRESS = ("0.0.0.0", "::", "::0", "::0.0.0.0")
+
+# Settings that a running server obeys at once, and what they are called there.
+LIVE = {
+    "max_request_body_size": "max_request_body_size",
+    "max_request_header_size": "max_request_header_size",
+    "shutdown_timeout": "shutdown_timeout",
+    "socket_timeout": "timeout",
+}
+
+
+def _no_site() -> Any:
+    raise RuntimeError("No site is wired to the server; import cherrypy, not its parts.")
+
+
+class Server(ServerAdapter):
+    """One HTTP server of the site. Every attribute below is a key of the configuration namespace ``server``.
+
+    Units are seconds and octets. A server object is made at the first start and kept for the next ones;
+    ``httpserver = None`` asks for a fresh one.
+
+    Attributes:
+        current_responder: returns the responder of the site (set once, by the wiring).
+        current_app: returns the site as a WSGI callable (set once, by the wiring).
+    """
+
+    current_responder: ClassVar[Callable[[], Responder]] = staticmethod(_no_site)
+    current_app: ClassVar[Callable[[], Any]] = staticmethod(_no_site)
+
+    socket_port = 8080
+    """TCP port; 0 takes any free one, which ``bound_addr`` tells."""
+    socket_file: str | None = None
+    """Path of a Unix socket, ``@name`` for an abstract one; wins over host and port."""
+    socket_queue_size = 5
+    """Connections that may wait to be accepted. The default stands for what the kernel allows."""
+    socket_timeout: float | None = 10
+    """Seconds a connection may stay silent, also between two requests."""
+    accepted_queue_size = -1
+    """Kept for its name: accepted connections never queue for a thread."""
+    accepted_queue_timeout = 10
+    """Kept for its name, like accepted_queue_size."""
+    shutdown_timeout: float = 5
+    """Seconds that running requests may take when the server stops."""
+    protocol_version = "HTTP/1.1"
+    """The version the server claims."""
+    thread_pool = 10
+    """Number of threads that run handlers."""
+    thread_pool_max = -1
+    """Kept for its name: the pool has a fixed size."""
+    max_request_header_size = 500 * 1024
+    """Most octets of request line and header fields together; 413 beyond, 414 for the line alone."""
+    max_request_body_size = 100 * 1024 * 1024
+    """Most octets of a request body; 413 beyond. 0 is without limit."""
+    instance: Any = None
+    """A server object, or the dotted name of a callable that makes one from this adapter."""
+    ssl_module: str | None = "builtin"
+    """Kept for its name: TLS is the standard library's."""
+    ssl_context: Any = None
+    """A ready ``ssl.SSLContext``."""
+    ssl_certificate: str | None = None
+    """Path of the PEM certificate."""
+    ssl_certificate_chain: str | None = None
+    """Path of the PEM certificates between ours and the authority's."""
+    ssl_private_key: str | None = None
+    """Path of the PEM key."""
+    ssl_ciphers: str | None = None
+    """OpenSSL cipher list."""
+    statistics = False
+    """Keep the counters of ``httpserver.stats``."""
+    nodelay = True
+    """TCP_NODELAY."""
+    wsgi_version: tuple[int | str, int] = (1, 0)
+    """(1, 0), or ("u", 0) for environs with text that was decoded as UTF-8."""
+    peercreds = False
+    """Put the process, user and group of a Unix socket's peer into the WSGI environ."""
+    peercreds_resolve = False
+    """Also the names of user and group."""
+    trusted_proxies: Iterable[str] | None = None
+    """Addresses and networks whose forwarding headers are believed; "unix:" for peers of a Unix socket."""
+
+    _socket_host: str | None = "127.0.0.1"
+
+    def __init__(self) -> None:
+        self.bus = bus
+        self.httpserver: Any = None
+        self.interrupt: BaseException | None = None
+        self.running = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in LIVE and isinstance(self.httpserver, CPHTTPServer):
+            setattr(self.httpserver, LIVE[name], value)
+
+    @property
+    def socket_host(self) -> str | None:
+        """Address or name to listen on; None for all interfaces.
+
+        Raises:
+            ValueError: assigned '', which means something else on every system.
+        """
+        return self._socket_host
+
+    @socket_host.setter
+    def socket_host(self, value: str | None) -> None:
+        if value == "":
+            raise ValueError(
+                "The empty string ('') is not an allowed value. Use '0.0.0.0' instead to listen on all active "
+                "interfaces (INADDR_ANY)."
+            )
+        self._socket_host = value
+
+    @property
+    def bind_addr(self) -> Any:
+        """The path of a Unix socket, (host, port), or None if nothing is set.
+
+        Raises:
+            ValueError: assigned something else.
+        """
+        if self.socket_file:
+            return self.socket_file
+        if self.socket_host is None and self.socket_port is None:
+            return None
+        return self.socket_host, self.socket_port
+
+    @bind_addr.setter
+    def bind_addr(self, value: Any) -> None:
+        if value is None:
+            self.socket_file = None
+            self.socket_host = None
+            self.socket_port = None  # type: ignore[assignment]  # documented: nothing is set
+        elif isinstance(value, str):
+            self.socket_file = value
+            self.socket_host = None
+            self.socket_port = None  # type: ignore[assignment]
+        elif isinstance(value, tuple) and len(value) == 2:
+            self.socket_host, self.socket_port = value
+            self.socket_file = None
+        else:
+            raise ValueError(
+                "bind_addr must be a (host, port) tuple (for TCP sockets) or a string (for Unix sockets), "
+                f"not {value!r}"
+            )
+
+    def responder(self) -> Responder:
+        """The responder of the site."""
+        return type(self).current_responder()
+
+    def site_app(self) -> Any:
+        """The site as a WSGI callable."""
+        return type(self).current_app()
+
+    def httpserver_from_self(self, httpserver: Any = None) -> tuple[Any, Any]:
+        """An HTTP server object, and the address it is to be bound to.
+
+        Args:
+            httpserver: an object, or a dotted name to call with this adapter; else ``instance``; else our own.
+        """
+        made = self.instance if httpserver is None else httpserver
+        if made is None:
+            made = CPWSGIServer(self)
+        if isinstance(made, str):
+            made = attributes(made)(self)
+        return made, self.bind_addr
+
+    def start(self) -> None:
+        """Make the HTTP server object if there is none, and start it."""
+        if not self.httpserver:
+            self.httpserver, address = self.httpserver_from_self()
+            if address != self.bind_addr:
+                self.bind_addr = address
+        elif isinstance(self.httpserver, CPHTTPServer) and not self.running:
+            # COMPAT: the object is kept for restarts; an address that was configured meanwhile counts all the same.
+            self.httpserver.bind_addr = self.bind_addr
+        super().start()
+
+    start.priority = 75  # type: ignore[attr-defined]
+
+    def base(self) -> str:
+        """Scheme, host and port as a client would write them; the path of a Unix socket."""
+        if self.socket_file:
+            return self.socket_file
+        host, port = self.bound_addr or (None, None)
+        if host is None or host in ANY_ADDRESS:
+            host = socket.gethostname()  # something that a client can reach
+        scheme, default_port = ("https", 443) if self.ssl_certificate or self.ssl_context else ("http", 80)
+        name = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{name}" if port in (default_port, None) else f"{scheme}://{name}:{port}"

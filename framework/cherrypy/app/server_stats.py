@@ -1,0 +1,82 @@
+"""What a running server tells about itself, under the names that CherryPy's users read."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+class Pool:
+    """The threads of a server as ``httpserver.requests``: sizes to read, nothing to steer.
+
+    Threads of ``httpd`` are equal and wait for nobody's queue, so ``grow`` and ``shrink`` change only ``min``.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.min: int = server.numthreads
+        self.max: int = getattr(server.server_adapter, "thread_pool_max", -1)
+
+    @property
+    def idle(self) -> int:
+        """Number of threads without a request."""
+        stats = self.server.native_stats()
+        return stats.threads_idle if stats is not None else 0
+
+    @property
+    def qsize(self) -> int:
+        """Number of requests that wait for a thread."""
+        return 0
+
+    @property
+    def _threads(self) -> range:
+        stats = self.server.native_stats()
+        return range(stats.threads_idle + stats.threads_busy if stats is not None else 0)
+
+    def grow(self, amount: int) -> None:
+        """Have *amount* more threads from the next start on."""
+        self.server.numthreads += amount
+        self.min = self.server.numthreads
+
+    def shrink(self, amount: int) -> None:
+        """Have *amount* fewer threads from the next start on, one at least."""
+        self.server.numthreads = max(1, self.server.numthreads - amount)
+        self.min = self.server.numthreads
+
+
+class Statistics(dict[str, Any]):
+    """``httpserver.stats``: values, and callables that take this dict, as ``lib.cpstats`` evaluates them."""
+
+    def __init__(self, server: Any, is_enabled: bool) -> None:
+        self._server = server
+        self._start_time = 0.0
+        super().__init__(
+            {
+                "Enabled": is_enabled,
+                "Bind Address": lambda s: repr(server.bind_addr),
+                "Run time": lambda s: self._run_time_s() if s["Enabled"] else -1,
+                "Accepts": lambda s: self._count("accepted"),
+                "Accepts/sec": lambda s: self._count("accepted") / (self._run_time_s() or 1),
+                "Queue": lambda s: server.requests.qsize,
+                "Threads": lambda s: len(server.requests._threads),
+                "Threads Idle": lambda s: server.requests.idle,
+                "Socket Errors": 0,
+                "Requests": lambda s: self._count("requests"),
+                "Bytes Read": lambda s: self._count("bytes_in"),
+                "Bytes Written": lambda s: self._count("bytes_out"),
+                "Read Throughput": lambda s: self._count("bytes_in") / (self._run_time_s() or 1),
+                "Write Throughput": lambda s: self._count("bytes_out") / (self._run_time_s() or 1),
+                "Worker Threads": {},
+            }
+        )
+
+    def started(self) -> None:
+        """Begin the run time anew."""
+        self._start_time = time.monotonic()
+
+    def _run_time_s(self) -> float:
+        return time.monotonic() - self._start_time if self._start_time else 0.0
+
+    def _count(self, name: str) -> int:
+        stats = self._server.native_stats()
+        return int(getattr(stats, name, 0)) if stats is not None and self["Enabled"] else 0

@@ -1,0 +1,206 @@
+"""The HTTP server object that ``cherrypy.server`` runs: documented attributes on the outside, ``httpd`` inside.
+
+``CPWSGIServer`` answers by the native path until somebody sets its ``wsgi_app``; ``CPHTTPServer`` always does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from cherrypy.app.server_stats import Pool, Statistics
+from cherrypy.app.server_tls import context_for
+from cherrypy.core.version import VERSION
+from cherrypy.httpd.gateway import WSGIGateway
+from cherrypy.httpd.limits import Limits
+from cherrypy.httpd.listener import inherited
+from cherrypy.httpd.message import Responder
+from cherrypy.httpd.server import Server as NativeServer
+
+# socket_timeout is one number in CherryPy and several deadlines here.
+TIMEOUT_LIMITS = ("idle_s", "head_s", "body_grace_s", "write_grace_s")
+HEADER_SIZE_LIMITS = ("head_bytes", "field_bytes", "request_line_bytes")
+# "Unlimited", where CherryPy says 0.
+BOUNDLESS = 1 << 40
+
+
+class CPHTTPServer:
+    """An HTTP server made from the settings of a ``Server`` adapter.
+
+    Args:
+        server_adapter: ``cherrypy.server``, or another ``app.server.Server``.
+
+    Attributes:
+        ready: True while connections are accepted.
+        bound_when_ready: True for bus adapters: no port needs to be probed.
+        limits: the live limits of ``httpd``; changes take effect at once.
+    """
+
+    version = f"CherryPy/{VERSION}"
+    default_adapter: ClassVar[Any] = None
+    bound_when_ready = True
+    ConnectionClass: Any = None
+    keep_alive_conn_limit = 10
+    expiration_interval = 0.5
+
+    def __init__(self, server_adapter: Any = None) -> None:
+        adapter = self.default_adapter if server_adapter is None else server_adapter
+        if adapter is None:
+            raise TypeError(f"{type(self).__name__} needs a server adapter, for example cherrypy.server")
+        self.server_adapter = adapter
+        self.bind_addr: Any = adapter.bind_addr
+        self.server_name: str | None = adapter.socket_host
+        self.software = self.version
+        self.protocol: str = adapter.protocol_version
+        self.numthreads: int = adapter.thread_pool or 1
+        self.shutdown_timeout: float = adapter.shutdown_timeout
+        self.request_queue_size: int = adapter.socket_queue_size
+        self.nodelay: bool = adapter.nodelay
+        self.peercreds_enabled: bool = adapter.peercreds
+        self.peercreds_resolve_enabled: bool = adapter.peercreds_resolve
+        self.ssl_adapter: Any = context_for(adapter)
+        self.limits = Limits()
+        self.limits.accept_connect = True
+        self.limits.head_status = 413
+        self.timeout = adapter.socket_timeout
+        self.max_request_header_size = adapter.max_request_header_size
+        self.max_request_body_size = adapter.max_request_body_size
+        # A queue of 5, CherryPy's default, loses connections under load; only a number that was asked for counts.
+        if "socket_queue_size" in vars(adapter):
+            self.limits.backlog = adapter.socket_queue_size
+        self.requests = Pool(self)
+        self.stats = Statistics(self, is_enabled=bool(adapter.statistics))
+        self._interrupt: BaseException | None = None
+        self._running: NativeServer | None = None
+
+    # Limits under their documented names
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a connection may stay silent: between requests, in a head, in a body, taking an answer."""
+        return self.limits.idle_s
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        for name in TIMEOUT_LIMITS:
+            setattr(self.limits, name, float(BOUNDLESS) if seconds is None else float(seconds))
+
+    @property
+    def max_request_header_size(self) -> int:
+        """Most octets in a request line with all its header fields; 0 is without limit."""
+        return 0 if self.limits.head_bytes == BOUNDLESS else self.limits.head_bytes
+
+    @max_request_header_size.setter
+    def max_request_header_size(self, octets: int | None) -> None:
+        for name in HEADER_SIZE_LIMITS:
+            setattr(self.limits, name, octets or BOUNDLESS)
+
+    @property
+    def max_request_body_size(self) -> int:
+        """Most octets in a request body; 0 is without limit."""
+        return self.limits.body_bytes
+
+    @max_request_body_size.setter
+    def max_request_body_size(self, octets: int | None) -> None:
+        self.limits.body_bytes = max(0, octets or 0)
+
+    # Life
+
+    @property
+    def ready(self) -> bool:
+        """True while connections are accepted."""
+        return self._running is not None and self._running.ready
+
+    @property
+    def socket(self) -> Any:
+        """The listening socket, None when stopped."""
+        return self._running.socket if self._running is not None else None
+
+    @property
+    def interrupt(self) -> BaseException | None:
+        """Set to an exception, makes ``start`` raise it in its own thread."""
+        return self._running.interrupt if self._running is not None else self._interrupt
+
+    @interrupt.setter
+    def interrupt(self, error: BaseException | None) -> None:
+        self._interrupt = error
+        if self._running is not None:
+            self._running.interrupt = error
+
+    def responder(self) -> Responder:
+        """What answers the requests."""
+        responder: Responder = self.server_adapter.responder()
+        return responder
+
+    def start(self) -> None:
+        """Bind, and serve until ``stop``.
+
+        Raises:
+            OSError: the address cannot be bound; names it.
+            BaseException: what ``interrupt`` was set to.
+        """
+        server = self._make_server()
+        try:
+            server.prepare()
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen on {self.bind_addr!r}: {error.strerror or error}") from error
+        self._running = server
+        self.stats.started()
+        try:
+            server.serve()
+        finally:
+            self._interrupt = server.interrupt
+            self._running = None
+
+    def _make_server(self) -> NativeServer:
+        options: dict[str, Any] = {
+            "limits": self.limits,
+            "threads": self.numthreads,
+            "server_name": self.software,
+        }
+        if self.ssl_adapter is not None:
+            options["tls"] = self.ssl_adapter
+        return NativeServer(inherited() or self.bind_addr, self.responder(), **options)
+
+    def stop(self) -> None:
+        """Stop accepting, let running requests finish for ``shutdown_timeout`` seconds, and close."""
+        running = self._running
+        if running is not None:
+            running.stop(self.shutdown_timeout)
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        """Say something on the bus's log."""
+        self.server_adapter.bus.log(msg, level, traceback)
+
+    def native_stats(self) -> Any:
+        """The snapshot that ``httpd`` takes of itself; None when stopped."""
+        return self._running.stats() if self._running is not None else None
+
+    def __str__(self) -> str:
+        return f"{type(self).__module__}.{type(self).__name__}({self.bind_addr!r})"
+
+
+class CPWSGIServer(CPHTTPServer):
+    """The default server. A WSGI callable assigned to ``wsgi_app`` takes over all requests, also while serving."""
+
+    def __init__(self, server_adapter: Any = None) -> None:
+        self._wsgi_app: Callable[..., Any] | None = None
+        super().__init__(server_adapter)
+
+    @property
+    def wsgi_app(self) -> Any:
+        """The WSGI callable that answers: what was assigned, else ``cherrypy.tree``."""
+        return self._wsgi_app if self._wsgi_app is not None else self.server_adapter.site_app()
+
+    @wsgi_app.setter
+    def wsgi_app(self, app: Callable[..., Any] | None) -> None:
+        # The site's own tree needs no WSGI between it and the server.
+        self._wsgi_app = None if app is self.server_adapter.site_app() else app
+        if self._running is not None:
+            self._running.respond = self.responder()
+
+    def responder(self) -> Responder:
+        """The gateway to ``wsgi_app`` if one was assigned, else the native path."""
+        if self._wsgi_app is None:
+            return super().responder()
+        return WSGIGateway(self._wsgi_app)
