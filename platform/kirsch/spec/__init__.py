@@ -1,0 +1,38 @@
+"""What the operator wrote: frozen, validated, with the key's path in every error."""
+
+from kirsch.spec.app import App
+from kirsch.spec.bus import Bus
+from kirsch.spec.host import DeployOptions, Host, Inventory
+from kirsch.spec.load import load_inventory, load_stack, place_stack
+from kirsch.spec.paths import SOCKET_PATH_LIMIT_BYTES, HostPaths, run_dir_for
+from kirsch.spec.pool import Pool, Workers
+from kirsch.spec.probe import Health, Probe
+from kirsch.spec.size import Bytes
+from kirsch.spec.stack import Stack, dump_json, stack_from_data, stack_from_json
+from kirsch.spec.vhost import Listen, Tls, Vhost
+
+__all__ = [
+    "load_stack",
+    "load_inventory",
+    "place_stack",
+    "dump_json",
+    "stack_from_json",
+    "stack_from_data",
+    "Stack",
+    "App",
+    "Pool",
+    "Workers",
+    "Vhost",
+    "Listen",
+    "Tls",
+    "Health",
+    "Probe",
+    "Bus",
+    "Bytes",
+    "Inventory",
+    "Host",
+    "DeployOptions",
+    "HostPaths",
+    "run_dir_for",
+    "SOCKET_PATH_LIMIT_BYTES",
+]

@@ -1,0 +1,55 @@
+"""What the operator wrote about one application."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from kirsch.spec.name import Name, Text
+
+MOUNT_RULE = 'a path: "/" or "/legacy", from letters, digits and - . _ ~, without a slash at its end'
+ENTRY_RULE = '"package.module:object" (a CherryPy root or Application, or a WSGI callable or factory)'
+
+Mount = Annotated[
+    str,
+    msgspec.Meta(
+        # '.' and '..' as whole segments are refused: clients and nginx resolve them before the match
+        pattern=r"^(?:/|(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+)\Z",
+        max_length=200,
+        description=MOUNT_RULE,
+    ),
+]
+Entry = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
+        r":[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*(?:\(\))?\Z",
+        description=ENTRY_RULE,
+    ),
+]
+EnvName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?!KIRSCH_)[A-Za-z_][A-Za-z0-9_]*\Z",
+        description="the name of an environment variable (letters, digits, '_'; KIRSCH_* are the platform's own)",
+    ),
+]
+EnvValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z", description="text without NUL")]
+
+
+class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One entry point with its mount path, configuration and environment."""
+
+    name: Name
+    entry: Entry
+    mount: Mount = "/"
+    pool: Name = "web"
+    """The pool whose workers serve it."""
+    # a plain str: msgspec 0.22 drops a reference too many for a union of a str with a pattern and a dict, and crashes later
+    config: str | dict[str, Any] | None = None
+    """CherryPy configuration: a file under the stack's folder, or the table itself."""
+    env: dict[EnvName, EnvValue] = {}
+    """Environment variables of the workers."""
+    directory: Text | None = None
+    """Folder that goes to the front of ``sys.path`` and becomes the working one, relative to the stack's folder."""
