@@ -1,0 +1,76 @@
+"""JSON lines: one object a line, UTF-8, ended by a line feed; what the control socket and the report pipe carry.
+
+Law: a reader takes bytes in any portions and gives back whole objects, in order; a line beyond the limit is an error and
+never a memory leak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from kirsch.errors import ControlError
+
+#: The longest line. A traceback with source lines and the last output of a worker fit many times over.
+LINE_LIMIT_BYTES = 4 * 2**20
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def encode_frame(message: Mapping[str, Any] | msgspec.Struct) -> bytes:
+    """Return *message* as one line: ``encode_frame({"verb": "ping"}) == b'{"verb":"ping"}\\n'``."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_frame(line: bytes) -> dict[str, Any]:
+    """Return the object that a line holds.
+
+    Raises:
+        ControlError: kind ``bad_frame``: no JSON, or no object.
+    """
+    try:
+        return _decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise ControlError(f"not a JSON object in one line: {error}", kind="bad_frame") from error
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames.
+
+    >>> reader = FrameReader()
+    >>> list(reader.feed(b'{"a":1}\\n{"b"')), list(reader.feed(b':2}\\n'))
+    ([{'a': 1}], [{'b': 2}])
+    """
+
+    __slots__ = ("_limit_bytes", "_rest")
+
+    def __init__(self, limit_bytes: int = LINE_LIMIT_BYTES) -> None:
+        self._rest = bytearray()
+        self._limit_bytes = limit_bytes
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """Take *data* and yield every frame that is complete by now.
+
+        Raises:
+            ControlError: kind ``bad_frame``: a line is no JSON object, or longer than the limit.
+        """
+        self._rest += data
+        while True:
+            end = self._rest.find(b"\n")
+            if end > self._limit_bytes or (end < 0 and len(self._rest) > self._limit_bytes):
+                self._rest.clear()
+                raise ControlError(f"a line is longer than {self._limit_bytes} octets", kind="bad_frame")
+            if end < 0:
+                return
+            line = bytes(self._rest[:end])
+            del self._rest[: end + 1]
+            if line.strip():
+                yield decode_frame(line)
+
+    @property
+    def has_rest(self) -> bool:
+        """True in the middle of a line."""
+        return bool(self._rest)
