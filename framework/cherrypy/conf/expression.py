@@ -29,7 +29,7 @@ def unrepr(s: Any) -> Any:
     """
     if not s:
         return s
-    return _evaluate(ast.parse("(" + s + "\n)", mode="eval").body)
+    return _evaluate(ast.parse(s.strip(), mode="eval").body)
 
 
 def modules(module_path: str) -> ModuleType:

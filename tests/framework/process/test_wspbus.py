@@ -1,0 +1,288 @@
+"""The bus: channels in order, states in order, errors that reach whoever started it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from cherrypy.process.wspbus import Bus, ChannelFailures, states
+
+
+@pytest.fixture
+def bus():
+    """A bus whose interpreter-exit warning is not ours to see."""
+    made = Bus()
+    yield made
+    made.state = states.EXITING
+
+
+@pytest.fixture
+def said(bus: Bus) -> list[str]:
+    """What the bus logs."""
+    lines: list[str] = []
+    bus.subscribe("log", lambda msg, level: lines.append(msg))
+    return lines
+
+
+def test_listeners_run_in_order_of_priority(bus: Bus) -> None:
+    """The argument wins over the attribute, which wins over 50."""
+    called = []
+
+    def attributed() -> None:
+        called.append("attribute 20")
+
+    attributed.priority = 20
+    bus.subscribe("start", lambda: called.append("default 50"))
+    bus.subscribe("start", attributed)
+    bus.subscribe("start", lambda: called.append("argument 10"), priority=10)
+    bus.subscribe("start", lambda: called.append("argument 90"), priority=90)
+
+    bus.publish("start")
+
+    assert called == ["argument 10", "attribute 20", "default 50", "argument 90"]
+
+
+def test_publish_returns_the_results(bus: Bus) -> None:
+    """Arguments go to every listener, results come back."""
+    bus.subscribe("sum", lambda a, b=0: a + b)
+
+    assert bus.publish("sum", 1, b=2) == [3]
+
+
+def test_a_channel_nobody_knows_is_silent(bus: Bus) -> None:
+    """Publishing is no subscription."""
+    assert bus.publish("nobody") == []
+    assert "nobody" not in bus.listeners
+
+
+def test_subscribe_decorates(bus: Bus) -> None:
+    """Without a callback it is a decorator that returns the function."""
+
+    @bus.subscribe("start", priority=7)
+    def listener() -> str:
+        return "heard"
+
+    assert listener() == "heard"
+    assert bus.publish("start") == ["heard"]
+    assert bus._priorities["start", listener] == 7
+
+
+def test_a_listener_is_once_on_a_channel(bus: Bus) -> None:
+    """Subscribing twice is subscribing once; unsubscribing what is not there is nothing."""
+    called = []
+
+    def listener() -> None:
+        called.append(1)
+
+    bus.subscribe("main", listener)
+    bus.subscribe("main", listener)
+    bus.publish("main")
+    bus.unsubscribe("main", listener)
+    bus.unsubscribe("main", listener)
+    bus.unsubscribe("elsewhere", listener)
+    bus.publish("main")
+
+    assert called == [1]
+
+
+def test_every_listener_runs_though_one_fails(bus: Bus, said: list[str]) -> None:
+    """The failures come together at the end, and are logged."""
+    called = []
+
+    def failing() -> None:
+        raise ZeroDivisionError("here")
+
+    bus.subscribe("custom", failing, priority=1)
+    bus.subscribe("custom", lambda: called.append("later"), priority=2)
+
+    with pytest.raises(ChannelFailures) as caught:
+        bus.publish("custom")
+
+    assert called == ["later"]
+    assert [type(error) for error in caught.value.get_instances()] == [ZeroDivisionError]
+    assert str(caught.value) == "ZeroDivisionError('here')"
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert said[0].startswith(f"Error in 'custom' listener {failing!r}")
+
+
+def test_a_failing_log_listener_is_not_logged(bus: Bus) -> None:
+    """It would fail for ever."""
+    bus.subscribe("log", lambda msg, level: 1 / 0)
+
+    with pytest.raises(ChannelFailures):
+        bus.log("hello")
+
+
+def test_system_exit_passes_at_once_and_remembers_failures(bus: Bus) -> None:
+    """A clean exit after a failed listener is not clean."""
+
+    def leaving() -> None:
+        raise SystemExit(0)
+
+    bus.subscribe("custom", lambda: 1 / 0, priority=1)
+    bus.subscribe("custom", leaving, priority=2)
+
+    with pytest.raises(SystemExit) as caught:
+        bus.publish("custom")
+
+    assert caught.value.code == 1
+
+
+def test_failures_are_false_when_empty() -> None:
+    """So that ``if failures`` reads well."""
+    failures = ChannelFailures()
+
+    assert not failures
+    assert failures.get_instances() == []
+
+
+def test_a_life_from_start_to_exit(bus: Bus, said: list[str]) -> None:
+    """Every state is passed, and said."""
+    seen = []
+    for channel in ("start", "stop", "exit", "graceful"):
+        bus.subscribe(channel, lambda channel=channel: seen.append((channel, repr(bus.state))))
+
+    bus.start()
+    bus.graceful()
+    bus.exit()
+
+    assert seen == [
+        ("start", "states.STARTING"),
+        ("graceful", "states.STARTED"),
+        ("stop", "states.STOPPING"),
+        ("exit", "states.EXITING"),
+    ]
+    assert said == [
+        "Bus STARTING",
+        "Bus STARTED",
+        "Bus graceful",
+        "Bus STOPPING",
+        "Bus STOPPED",
+        "Bus EXITING",
+        "Bus EXITED",
+    ]
+    assert bus.state is states.EXITING
+
+
+def test_a_failed_start_raises_and_leaves_the_process_alive(bus: Bus, said: list[str]) -> None:
+    """CherryPy ended the process with 70 here; a caller, or a test, sees the reason instead."""
+
+    def failing() -> None:
+        raise OSError("port taken")
+
+    bus.subscribe("start", failing)
+
+    with pytest.raises(ChannelFailures, match="port taken"):
+        bus.start()
+
+    assert bus.state is states.EXITING
+    assert any(line.startswith("Shutting down due to error in start listener:") for line in said)
+
+
+def test_wait_returns_when_the_state_comes(bus: Bus) -> None:
+    """One state or several, and the channel is published meanwhile."""
+    ticks = threading.Event()
+    bus.subscribe("main", ticks.set)
+    waiting = threading.Thread(
+        target=bus.wait, args=([states.STARTED, states.EXITING],), kwargs={"channel": "main", "interval": 0.01}
+    )
+    waiting.start()
+
+    assert ticks.wait(5)
+    bus.start()
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+def test_block_waits_for_threads_that_are_not_daemons(bus: Bus, said: list[str]) -> None:
+    """And says whom it waits for."""
+    bus.start()
+    release = threading.Event()
+
+    def work() -> None:
+        release.wait(5)
+
+    worker = threading.Thread(target=work, name="worker")
+    worker.start()
+    bus.subscribe("log", lambda msg, level: release.set() if msg == "Waiting for thread worker." else None)
+    threading.Thread(target=bus.exit, daemon=True).start()
+
+    bus.block(interval=0.01)
+
+    assert not worker.is_alive()
+    assert "Waiting for child threads to terminate..." in said
+
+
+def test_start_with_callback_runs_once_started(bus: Bus) -> None:
+    """In a thread of its own."""
+    seen = []
+
+    thread = bus.start_with_callback(lambda *args, **kwargs: seen.append((bus.state, args, kwargs)), ("a",), {"b": 1})
+    thread.join(5)
+
+    assert seen == [(states.STARTED, ("a",), {"b": 1})]
+
+
+def test_log_carries_the_traceback(bus: Bus, said: list[str]) -> None:
+    """Of the exception being handled."""
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        bus.log("failed", traceback=True)
+
+    assert said[0].startswith("failed\nTraceback")
+    assert "ZeroDivisionError" in said[0]
+
+
+RESTARTING = """
+    import os, sys
+    from cherrypy.process.wspbus import bus
+    if 'AGAIN' in os.environ:
+        print('again', sys.argv[1:], os.getcwd())
+        bus.exit()
+    else:
+        os.environ['AGAIN'] = '1'
+        bus.subscribe('main', bus.restart)
+        bus.start()
+        os.chdir('/')
+        bus.block(interval=0.01)
+"""
+
+
+@pytest.mark.parametrize("how", ["-c", "file", "-m"])
+def test_restart_runs_the_same_command_anew(tmp_path, how: str) -> None:
+    """As a program, a module, or from the command line; in the folder where it was started."""
+    program = textwrap.dedent(RESTARTING)
+    (tmp_path / "again.py").write_text(program)
+    command = {"-c": ["-c", program], "file": ["again.py"], "-m": ["-m", "again"]}[how]
+
+    done = subprocess.run(
+        [sys.executable, *command, "x y", "z"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"again ['x y', 'z'] {tmp_path}\n"
+
+
+def test_leaving_without_exit_warns_and_exits() -> None:
+    """The interpreter is going: what can still be stopped is stopped."""
+    program = "from cherrypy.process.wspbus import bus; bus.subscribe('exit', lambda: print('left')); bus.start()"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "left\n"
+    assert "RuntimeWarning" in done.stderr
+    assert "states.STARTED" in done.stderr
+
+
+def test_an_exit_that_fails_ends_the_process() -> None:
+    """Nobody above could do more."""
+    program = "from cherrypy.process.wspbus import bus; bus.subscribe('exit', lambda: 1/0); bus.start(); bus.exit()"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 70
