@@ -173,7 +173,8 @@ class PlanCache:
     """The plans of one application, by the chain of configuration that they were made from.
 
     Attributes:
-        sections: the application's sections that are paths, '/' apart.
+        sections: the application's sections that are paths, '/' apart; ``has_root`` tells of that one.
+        has_dispatch: some section chooses a dispatcher.
     """
 
     limit = 1024
@@ -183,6 +184,7 @@ class PlanCache:
         self._loose: list[Plan] = []
         self._sections_of: tuple[Any, int | None] = (None, None)
         self.has_root = False
+        self.has_dispatch = False
         self.sections: frozenset[str] = frozenset()
 
     def look_at(self, config: Any) -> None:
@@ -193,6 +195,7 @@ class PlanCache:
         self._sections_of = (config, version)
         self.has_root = "/" in config
         self.sections = frozenset(path for path in config if path.startswith("/") and path != "/")
+        self.has_dispatch = any("request.dispatch" in section for section in config.values() if hasattr(section, "get"))
 
     def get(self, key: tuple[Any, ...], request: Any, app: Any) -> Plan | None:
         """Return the plan for *key* if it is still good."""

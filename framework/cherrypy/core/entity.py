@@ -1,0 +1,261 @@
+"""Request bodies, and the parts that they may consist of.
+
+``process`` picks a processor by the content type: the full type, then the major type, then ``default_proc``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+from cherrypy.context import serving
+from cherrypy.core.errors import HTTPError
+from cherrypy.core.sizedreader import DEFAULT_BUFFER_SIZE, SizedReader
+from cherrypy.http.headers import HeaderElement
+from cherrypy.http.query import unquote_plus
+
+# {content type or major type: function(entity)}; ``formdata`` enters its own.
+default_processors: dict[str, Callable[[Any], None]] = {}
+# What a request's own body gets in addition: other multipart types in the old style.
+request_processors: dict[str, Callable[[Any], None]] = {}
+
+
+class Entity:
+    """A body with headers of its own: the request's, or one part of a multipart body.
+
+    Attributes:
+        fp: readable in bytes.
+        headers: HeaderMap.
+        params: {name: text, part, or list of them}, filled by ``process``.
+        parts: parts without a name.
+        content_type: HeaderElement.
+        charset: the one that the body was decoded with.
+        attempt_charsets: tried in order; the charset of the Content-Type comes first.
+        length: bytes, None when unknown.
+        name, filename: from Content-Disposition.
+        processors: {content type: function(entity)}.
+        part_class: what parts are made of.
+    """
+
+    attempt_charsets: list[str] = ["utf-8"]
+    charset: str | None = None
+    content_type: Any = None
+    default_content_type = "application/x-www-form-urlencoded"
+    filename: str | None = None
+    fp: Any = None
+    headers: Any = None
+    length: int | None = None
+    name: str | None = None
+    params: Any = None
+    processors: dict[str, Callable[[Any], None]] = default_processors
+    parts: Any = None
+    part_class: Any = None
+    file: Any = None
+    value: Any = None
+
+    def __init__(self, fp: Any, headers: Any, params: Any = None, parts: Any = None) -> None:
+        self.processors = self.processors.copy()
+        self.fp = fp
+        self.headers = headers
+        self.params = {} if params is None else params
+        self.parts = [] if parts is None else parts
+        elements = headers.elements("Content-Type")
+        self.content_type = elements[0] if elements else HeaderElement.from_str(self.default_content_type)
+        declared = self.content_type.params.get("charset")
+        if declared:
+            declared = declared.strip("\"'")
+            self.attempt_charsets = [declared, *(name for name in self.attempt_charsets if name != declared)]
+        else:
+            self.attempt_charsets = list(self.attempt_charsets)
+        self.length = _length(headers)
+        disposition = headers.elements("Content-Disposition")
+        if disposition:
+            self._read_disposition(disposition[0].params)
+
+    def _read_disposition(self, params: dict[str, Any]) -> None:
+        if "name" in params:
+            self.name = params["name"].strip('"')
+        if "filename" in params:
+            self.filename = params["filename"].strip('"')
+        if "filename*" in params:
+            # RFC 5987: charset'language'percent-encoded
+            encoding, _, rest = params["filename*"].strip('"').partition("'")
+            encoded = rest.partition("'")[2]
+            try:
+                self.filename = urllib.parse.unquote(encoded, encoding or "utf-8", errors="strict")
+            except (LookupError, UnicodeDecodeError):
+                raise HTTPError(400, "The file name of a part cannot be decoded.") from None
+
+    def read(self, size: int | None = None, fp_out: Any = None) -> Any:
+        """Read *size* bytes, or all; with *fp_out* write them there."""
+        return self.fp.read(size, fp_out)
+
+    def readline(self, size: int | None = None) -> Any:
+        """Read a line of at most *size* bytes."""
+        return self.fp.readline(size)
+
+    def readlines(self, sizehint: int | None = None) -> Any:
+        """Read lines of about *sizehint* bytes together."""
+        return self.fp.readlines(sizehint)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def next(self) -> Any:
+        """Return the next line."""
+        return self.__next__()
+
+    def read_into_file(self, fp_out: Any = None) -> Any:
+        """Read the body into *fp_out*, or a file from ``make_file``; returns the file."""
+        if fp_out is None:
+            fp_out = self.make_file()
+        self.read(fp_out=fp_out)
+        return fp_out
+
+    def make_file(self) -> Any:
+        """Return the file that the body is put into; a temporary one. Override it for another place."""
+        return tempfile.TemporaryFile()
+
+    def fullvalue(self) -> Any:
+        """Return the whole value as text, from memory or file."""
+        if self.file:
+            self.file.seek(0)
+            value = self.file.read()
+            self.file.seek(0)
+        else:
+            value = self.value
+        return self.decode_entity(value)
+
+    def decode_entity(self, value: bytes) -> str:
+        """Decode *value* with the first charset that can.
+
+        Raises:
+            HTTPError: 400 when none can.
+        """
+        for charset in self.attempt_charsets:
+            try:
+                decoded = value.decode(charset)
+            except (UnicodeDecodeError, LookupError):
+                continue
+            self.charset = charset
+            return decoded
+        raise self.undecodable()
+
+    def undecodable(self) -> HTTPError:
+        """Return the error for a body in none of the charsets."""
+        return HTTPError(
+            400,
+            "The request entity could not be decoded. The following charsets were attempted: "
+            f"{self.attempt_charsets!r}",
+        )
+
+    def read_all(self) -> bytes:
+        """Read what is left of this body, and only of it."""
+        data: bytes = self.fp.read()
+        return data
+
+    def process(self) -> None:
+        """Read and parse the body, as far as there is a processor for its type."""
+        kind = self.content_type.value
+        processor = self.processors.get(kind) or self.processors.get(kind.split("/", 1)[0])
+        if processor is None:
+            self.default_proc()
+        else:
+            processor(self)
+
+    def default_proc(self) -> None:
+        """Leave a body of unknown type for the page to read."""
+
+
+def _length(headers: Any) -> int | None:
+    """The Content-Length, None if there is none or the body is chunked."""
+    declared = headers.get("Content-Length")
+    if declared is None or "chunked" in headers.get("Transfer-Encoding", "").lower():
+        return None
+    return int(declared) if declared.isascii() and declared.isdigit() else None
+
+
+class RequestBody(Entity):
+    """The body of a request, ``cherrypy.request.body``.
+
+    Attributes:
+        bufsize: how much to read at a time, bytes.
+        maxbytes: more than this answers 413; None for the server's limit only.
+        request_params: the request's parameters, which ``process`` adds to.
+    """
+
+    bufsize = DEFAULT_BUFFER_SIZE
+    default_content_type = ""
+    maxbytes: int | None = None
+
+    def __init__(self, fp: Any, headers: Any, params: Any = None, request_params: Any = None) -> None:
+        super().__init__(fp, headers, params)
+        if self.content_type.value.startswith("text/") and not any(
+            name.lower() in ("iso-8859-1", "latin-1") for name in self.attempt_charsets
+        ):
+            # RFC 2616, 3.7.1: the default charset of text
+            self.attempt_charsets.append("ISO-8859-1")
+        self.processors.update(request_processors)
+        self.request_params = {} if request_params is None else request_params
+
+    def process(self) -> None:
+        """Read and parse the body and add its parameters to the request's.
+
+        Raises:
+            HTTPError: 411 when the client does not say that there is a body.
+        """
+        headers = serving.request.headers
+        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+            raise HTTPError(411)
+        self.fp = SizedReader(
+            self.fp, self.length, self.maxbytes, bufsize=self.bufsize, has_trailers="Trailer" in headers
+        )
+        super().process()
+        for name, value in self.params.items():
+            add_values(self.request_params, name, value)
+
+
+def add_values(params: dict[str, Any], name: str, value: Any) -> None:
+    """Add a value, or the values of a list, to *params*; a name that is there already gets a list."""
+    if name not in params:
+        params[name] = value
+        return
+    present = params[name]
+    if not isinstance(present, list):
+        present = params[name] = [present]
+    present.extend(value if isinstance(value, list) else [value])
+
+
+def process_urlencoded(entity: Any) -> None:
+    """Parse ``application/x-www-form-urlencoded``; both '&' and ';' separate.
+
+    Raises:
+        HTTPError: 400 when none of the entity's charsets fits.
+    """
+    pairs = [
+        tuple(unquote_plus(half) for half in pair.partition(b"=")[::2])
+        for pair in entity.read_all().replace(b";", b"&").split(b"&")
+        if pair
+    ]
+    for charset in entity.attempt_charsets:
+        try:
+            decoded = [(name.decode(charset), value.decode(charset)) for name, value in pairs]
+        except (UnicodeDecodeError, LookupError):
+            continue
+        entity.charset = charset
+        break
+    else:
+        raise entity.undecodable()
+    for name, value in decoded:
+        add_values(entity.params, name, value)
+
+
+default_processors["application/x-www-form-urlencoded"] = process_urlencoded

@@ -1,0 +1,57 @@
+"""Request headers: from the pairs that came over the wire to the map that applications read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cherrypy.http.headers import HeaderMap, SanitizedHost, decode_TEXT_maybe
+
+# {name as sent: canonical name}; clients send few different ones.
+_names: dict[bytes, str] = {}
+_NAMES_LIMIT = 1024
+
+
+def _name_of(raw: bytes) -> str:
+    name = raw.decode("latin-1").title()
+    if len(_names) < _NAMES_LIMIT:
+        _names[raw] = name
+    return name
+
+
+class RawHeaders:
+    """Headers as the native server hands them over: checked, but not decoded yet. Iteration gives pairs of text."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        self.pairs = pairs
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, value in self.pairs:
+            yield _names.get(name) or _name_of(name), value.decode("latin-1")
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def parse(self) -> HeaderMap:
+        """Return them as a map; see ``parse_headers``."""
+        return parse_headers(self)
+
+
+def parse_headers(pairs: Iterable[tuple[str, str]]) -> HeaderMap:
+    """Return a map of *pairs*: repeated names joined by ', ', RFC 2047 words decoded, Host without line breaks."""
+    headers = HeaderMap()
+    put = dict.__setitem__
+    for name, value in pairs:
+        key = name.title()
+        value = value.strip(" \t")
+        if "=?" in value:
+            value = decode_TEXT_maybe(value)
+        if key == "Host":
+            # SECURITY: the host is put into URLs and headers; CR and LF in it would split the response
+            value = SanitizedHost(value)
+        elif key in headers:
+            # RFC 9110, 5.2; RFC 6265, 5.4 for cookies
+            value = f"{dict.__getitem__(headers, key)}{'; ' if key == 'Cookie' else ', '}{value}"
+        put(headers, key, value)
+    return headers

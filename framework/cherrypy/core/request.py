@@ -1,0 +1,384 @@
+"""One request, from its head to its finished response.
+
+The stages, in order; each is the value of ``request.stage`` while it lasts::
+
+    run -> respond -> process_headers -> get_resource (dispatch) -> on_start_resource -> process_query_string
+        -> before_request_body -> process_body -> before_handler -> handler -> before_finalize -> finalize
+        -> on_end_resource;  later, when the answer is out: close (on_end_request)
+
+``HTTPError`` and ``HTTPRedirect`` go to before_finalize with the response they made; anything else goes through
+before_error_response, ``error_response()``, after_error_response.
+"""
+
+from __future__ import annotations
+
+import http.cookies
+from typing import Any
+
+from cherrypy.conf.ini import NamespaceSet
+from cherrypy.context import serving
+from cherrypy.core import formdata, rawheaders
+from cherrypy.core.errorpage import bare_error, format_exc
+from cherrypy.core.errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
+from cherrypy.core.hooks import HookMap, hookpoints, run_in_order
+from cherrypy.core.host import Host
+from cherrypy.core.lazy import lazy
+from cherrypy.core.logs import log
+from cherrypy.core.namespaces import error_page_namespace, hooks_namespace, request_namespace, response_namespace
+from cherrypy.core.plan import Plan
+from cherrypy.core.uniqueid import LazyUUID4
+from cherrypy.http.bodyerrors import BodyError
+from cherrypy.http.errors import BadHeader
+from cherrypy.http.headers import HeaderMap
+from cherrypy.http.query import parse_query_string
+
+_NO_PLAN = Plan({})
+
+
+def protocol_from_http(protocol: str) -> tuple[int, int]:
+    """Return (1, 1) for 'HTTP/1.1'."""
+    return int(protocol[5]), int(protocol[7])
+
+
+class Request:
+    """What the client asks for.
+
+    Attributes that stand here as class attributes are also configuration keys (``request.NAME``).
+    Those marked lazy are parsed when they are first touched.
+    """
+
+    prev: Request | None = None
+    """The request that an InternalRedirect replaced by this one; it is closed."""
+    local: Host = Host("127.0.0.1", 80)
+    """Where the server listens."""
+    remote: Host = Host("127.0.0.1", 1111)
+    """Where the client is."""
+    scheme: str = "http"
+    server_protocol: str = "HTTP/1.1"
+    base: str = lazy(lambda request: request._make_base(), "")  # type: ignore[assignment]
+    """scheme://host as the client names them. Lazy."""
+
+    request_line: str = lazy(lambda request: request._make_request_line(), "")  # type: ignore[assignment]
+    method: str = "GET"
+    query_string: str = ""
+    query_string_encoding: str = "utf8"
+    protocol: tuple[int, int] = (1, 1)
+    """What both client and server speak."""
+    params: dict[str, Any] = lazy(lambda request: {}, {})  # type: ignore[assignment]
+    """Parameters of the query and, once it is read, of the body; a repeated one is a list."""
+
+    header_list: list[tuple[str, str]] = lazy(lambda request: [], [])  # type: ignore[assignment]
+    headers: HeaderMap = lazy(lambda request: request._parse_headers(), HeaderMap())  # type: ignore[assignment]
+    """Case-insensitive; repeated headers are joined by ', '. Lazy."""
+    cookie: Any = lazy(lambda request: request._parse_cookie(), http.cookies.SimpleCookie())
+    """SimpleCookie. Lazy: a malformed one answers 400 to whoever touches it."""
+
+    rfile: Any = None
+    process_request_body: bool = True
+    methods_with_bodies: tuple[str, ...] = ("POST", "PUT", "PATCH")
+    body: Any = lazy(lambda request: request._make_body())
+    """RequestBody, after dispatch."""
+
+    dispatch: Any = None
+    """The dispatcher; looked up in the application's configuration by path. ``_wiring`` sets the default."""
+    script_name: str = ""
+    path_info: str = "/"
+    login: str | None = None
+    app: Any = None
+    handler: Any = None
+    toolmaps: dict[str, Any] = lazy(lambda request: request._copy_toolmaps(), {})  # type: ignore[assignment]
+    config: Any = lazy(lambda request: request._plan.config.copy() if request._plan is not _NO_PLAN else None)
+    """The merged configuration of the handler; a copy of this request's own. Lazy."""
+    is_index: bool | None = None
+
+    hooks: HookMap = lazy(lambda request: request._plan.hooks.copy(), HookMap(hookpoints))  # type: ignore[assignment]
+    """This request's own copy of the hooks. Lazy: untouched, the compiled ones run."""
+    error_response: Any = HTTPError(500).set_response
+    error_page: dict[int | str, Any] = lazy(lambda request: dict(request._plan.error_page), {})  # type: ignore[assignment]
+    show_tracebacks: bool = True
+    show_mismatched_params: bool = True
+    throws: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, InternalRedirect)
+    throw_errors: bool = False
+    closed: bool = False
+    stage: str | None = None
+    unique_id: LazyUUID4 = lazy(lambda request: LazyUUID4())  # type: ignore[assignment]
+    namespaces: NamespaceSet = lazy(  # type: ignore[assignment]
+        lambda request: request._make_namespaces(),
+        NamespaceSet(
+            {
+                "hooks": hooks_namespace,
+                "request": request_namespace,
+                "response": response_namespace,
+                "error_page": error_page_namespace,
+            }
+        ),
+    )
+    _plan: Plan = _NO_PLAN
+
+    def __init__(
+        self, local_host: Host, remote_host: Host, scheme: str = "http", server_protocol: str = "HTTP/1.1"
+    ) -> None:
+        self.local = local_host
+        self.remote = remote_host
+        self.scheme = scheme
+        self.server_protocol = server_protocol
+
+    def run(self, method: str, path: str, query_string: str, req_protocol: str, headers: Any, rfile: Any) -> Any:
+        """Process the request and return the finished response.
+
+        Args:
+            method: 'GET', ...
+            path: decoded, with the script name; '/' separates segments, '%2F' is a slash inside one.
+            query_string: raw.
+            req_protocol: 'HTTP/1.1', ...
+            headers: (name, value) pairs of text, or ``RawHeaders``.
+            rfile: the body, readable in bytes.
+        """
+        response = serving.response
+        self.stage = "run"
+        try:
+            self.method = method
+            self.query_string = query_string
+            self._req_protocol = req_protocol
+            self._path = path = path or "/"
+            # the lower of what the client and the server speak
+            self.protocol = (1, 1) if req_protocol == self.server_protocol == "HTTP/1.1" else self._lower(req_protocol)
+            self._source = headers
+            self.rfile = rfile
+            script_name = self.script_name
+            self.path_info = (path[len(script_name) :] or "/") if script_name else path
+            self.stage = "respond"
+            self.respond(self.path_info)
+        except self.throws:
+            raise
+        except Exception:
+            if self.throw_errors:
+                raise
+            response = self._recover(response)
+        if self.method == "HEAD":
+            response.body = []
+        self._log_access()
+        return response
+
+    def _lower(self, req_protocol: str) -> tuple[int, int]:
+        return min(protocol_from_http(req_protocol), protocol_from_http(self.server_protocol))
+
+    def _recover(self, response: Any) -> Any:
+        """Answer an unexpected error; if that fails too, with the bare minimum."""
+        try:
+            self.stage = "handle_error"
+            self.handle_error()
+        except self.throws:
+            raise
+        except Exception:
+            if self.throw_errors:
+                raise
+            log(traceback=True, severity=40)
+            body = format_exc() if self.show_tracebacks else ""
+            response.output_status, response.header_list, response.body = bare_error(body)
+        return response
+
+    def _log_access(self) -> None:
+        try:
+            self.app.log.access()
+        except Exception:
+            log.error(traceback=True)
+
+    def respond(self, path_info: str) -> None:
+        """Produce the response: the stages from the headers to on_end_resource."""
+        response = serving.response
+        try:
+            try:
+                self._do_respond(path_info)
+            except (HTTPRedirect, HTTPError, BadHeader, BodyError) as error:
+                answer = error if isinstance(error, CherryPyException) else HTTPError(error.status, str(error))
+                answer.set_response()
+                self.stage = "before_finalize (HTTPError)"
+                self._run_hooks("before_finalize")
+                response.finalize()
+        finally:
+            self.stage = "on_end_resource"
+            self._run_hooks("on_end_resource")
+
+    def _do_respond(self, path_info: str) -> None:
+        response = serving.response
+        if self.app is None:
+            raise NotFound()
+        self.stage = "process_headers"
+        self.process_headers()
+        self.stage = "get_resource"
+        self.get_resource(path_info)
+        self._apply_plan(response)
+        run_hooks = self._run_hooks
+        self.stage = "on_start_resource"
+        run_hooks("on_start_resource")
+        self.stage = "process_query_string"
+        if self.query_string:
+            self.process_query_string()
+        if self.process_request_body and self.method not in self.methods_with_bodies:
+            self.process_request_body = False
+        self.stage = "before_request_body"
+        run_hooks("before_request_body")
+        if self.process_request_body:
+            self.stage = "process_body"
+            self.body.process()
+        self.stage = "before_handler"
+        run_hooks("before_handler")
+        if self.handler:
+            self.stage = "handler"
+            response.body = self.handler()
+        self.stage = "before_finalize"
+        run_hooks("before_finalize")
+        self.stage = "finalize"
+        response.finalize()
+
+    def _run_hooks(self, point: str) -> None:
+        own = self.__dict__.get("hooks")
+        if own is not None:
+            own.run(point)
+            return
+        compiled = self._plan.points.get(point)
+        if compiled:
+            run_in_order(iter(compiled))
+
+    def _apply_plan(self, response: Any) -> None:
+        """Give this request what its configuration says: hooks, tools, attributes."""
+        state = self.__dict__
+        plan = state.get("_plan")
+        if plan is None or "config" in state:
+            # a dispatcher that is not ours made a configuration of its own, or changed ours
+            plan = self._plan = self.app.plans.for_config(state.get("config") or {}, self, self.app)
+        if plan.namespaces is None:
+            plan.compile(self, response)
+        if plan.request_attributes:
+            state.update(plan.request_attributes)
+        if plan.response_attributes:
+            response.__dict__.update(plan.response_attributes)
+        if plan.request_settings or plan.response_settings or plan.response_headers or plan.body_attributes:
+            self._apply_settings(plan, response)
+        for namespaces, settings in plan.deferred:
+            namespaces(settings)
+        for setup in plan.setups:
+            setup()
+
+    def _apply_settings(self, plan: Plan, response: Any) -> None:
+        for name, value in plan.request_settings.items():
+            setattr(self, name, value)
+        for name, value in plan.response_settings.items():
+            setattr(response, name, value)
+        for name, value in plan.response_headers.items():
+            response.headers[name] = value
+        if plan.body_attributes and "body" in self.__dict__:
+            for name, value in plan.body_attributes.items():
+                setattr(self.body, name, value)
+
+    def process_query_string(self) -> None:
+        """Add the parameters of the query to ``params``.
+
+        Raises:
+            HTTPError: 404 if it is not in ``query_string_encoding``.
+        """
+        try:
+            parsed = parse_query_string(self.query_string, encoding=self.query_string_encoding)
+        except UnicodeDecodeError:
+            raise HTTPError(
+                404,
+                "The given query string could not be processed. Query strings for this resource must be encoded with "
+                f"{self.query_string_encoding!r}.",
+            ) from None
+        self.params.update(parsed)
+
+    def process_headers(self) -> None:
+        """Check what has to be right in the headers before anything else happens.
+
+        Raises:
+            HTTPError: 400 if an HTTP/1.1 client does not name the host.
+        """
+        if self._source.__class__ is rawheaders.RawHeaders:
+            # the native server has checked them; they are parsed when someone looks
+            return
+        self.header_list = list(self._source)
+        if self.protocol >= (1, 1) and not self.headers.get("Host"):
+            raise HTTPError(400, "HTTP/1.1 requires a 'Host' request header.")
+
+    def get_resource(self, path: str) -> None:
+        """Call the dispatcher, which sets ``handler`` and ``config``."""
+        app = self.app
+        plans = app.plans
+        plans.look_at(app.config)
+        if plans.has_dispatch:
+            dispatch = app.find_config(path, "request.dispatch", self.dispatch)
+        else:
+            dispatch = self.dispatch
+        dispatch(path)
+
+    def handle_error(self) -> None:
+        """Answer an unexpected exception: hooks around ``error_response()``."""
+        response = serving.response
+        try:
+            self._run_hooks("before_error_response")
+            if self.error_response:
+                self.error_response()
+            self._run_hooks("after_error_response")
+            response.finalize()
+        except HTTPRedirect as redirect:
+            redirect.set_response()
+            response.finalize()
+
+    def close(self) -> None:
+        """Run on_end_request, once: the answer is out, or the client has gone."""
+        if not self.closed:
+            self.closed = True
+            self.stage = "on_end_request"
+            self._run_hooks("on_end_request")
+            self.stage = "close"
+
+    # What the lazy attributes are made of
+
+    def _make_base(self) -> str:
+        host = self.headers.get("Host") or self.local.name or self.local.ip
+        return f"{self.scheme}://{host}"
+
+    def _make_request_line(self) -> str:
+        if "_path" not in self.__dict__:
+            return ""
+        query = f"?{self.query_string}" if self.query_string else ""
+        return f"{self.method} {self._path}{query} {self._req_protocol}"
+
+    def _parse_headers(self) -> HeaderMap:
+        source = self.__dict__.get("_source")
+        if source.__class__ is rawheaders.RawHeaders:
+            return source.parse()
+        return rawheaders.parse_headers(self.header_list)
+
+    def _parse_cookie(self) -> Any:
+        cookie: Any = http.cookies.SimpleCookie()
+        value = self.headers.get("Cookie")
+        if value:
+            try:
+                cookie.load(value)
+            except http.cookies.CookieError as error:
+                raise HTTPError(400, str(error)) from error
+        return cookie
+
+    def _make_body(self) -> Any:
+        if self.rfile is None:
+            return None
+        body = formdata.RequestBody(self.rfile, self.headers, request_params=self.params)
+        for name, value in self._plan.body_attributes.items():
+            setattr(body, name, value)
+        return body
+
+    def _copy_toolmaps(self) -> dict[str, Any]:
+        return {
+            box: {tool: dict(arguments) for tool, arguments in tools.items()}
+            for box, tools in self._plan.toolmaps.items()
+        }
+
+    def _make_namespaces(self) -> NamespaceSet:
+        namespaces: NamespaceSet = type(self).namespaces.copy()
+        if self.app is not None:
+            namespaces.update(self.app.toolboxes)
+        return namespaces
+
+

@@ -1,0 +1,161 @@
+"""The answer to one request."""
+
+from __future__ import annotations
+
+import http.cookies
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from cherrypy.core.errors import HTTPError
+from cherrypy.core.lazy import lazy
+from cherrypy.core.streams import file_generator
+from cherrypy.core.version import SERVER_HEADER
+from cherrypy.http.dates import HTTPDate
+from cherrypy.http.headers import HeaderMap
+from cherrypy.http.status import valid_status
+
+Body = Any
+
+# {status as given: (code, 'code reason', b'code reason')} for what was asked for before.
+_statuses: dict[Any, tuple[int, str, bytes]] = {}
+_BODILESS = frozenset((204, 205, 304))
+
+class ResponseBody:
+    """The ``body`` attribute: whatever a handler returns, kept as an iterable of bytes."""
+
+    unicode_err = "Page handlers MUST return bytes. Use tools.encode if you wish to return unicode."
+
+    def __get__(self, obj: Any, objclass: type | None = None) -> Any:
+        if obj is None:
+            return self
+        return obj._body
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        kind = value.__class__
+        if kind is bytes:
+            obj._body = [value] if value else []
+        elif kind is str:
+            raise ValueError(self.unicode_err)
+        elif value is None:
+            obj._body = []
+        elif kind is list:
+            if any(item.__class__ is str for item in value):
+                raise ValueError(self.unicode_err)
+            obj._body = value
+        else:
+            obj._body = self._wrapped(value)
+
+    def _wrapped(self, value: Any) -> Iterable[bytes]:
+        if isinstance(value, str):
+            raise ValueError(self.unicode_err)
+        if isinstance(value, bytes):
+            return [value] if value else []
+        if isinstance(value, list) and any(isinstance(item, str) for item in value):
+            raise ValueError(self.unicode_err)
+        if hasattr(value, "read"):
+            return file_generator(value)
+        return value  # type: ignore[no-any-return]
+
+
+class Response:
+    """Status, headers and body of one answer.
+
+    Attributes:
+        status: a code, 'code reason', or None for 200; after ``finalize`` always text.
+        headers: HeaderMap; begins with Content-Type, Server and Date.
+        cookie: SimpleCookie; each morsel becomes a Set-Cookie header.
+        body: assign bytes, an iterable of bytes, a file or None.
+        stream: True to send the body piece by piece instead of collecting it first.
+        time: when the response was made, seconds since the epoch.
+        output_status, header_list: what ``finalize`` made for the wire, in bytes.
+    """
+
+    status: Any = ""
+    header_list: list[tuple[bytes, bytes]] = []
+    headers: HeaderMap = lazy(lambda response: response._new_headers(), HeaderMap())  # type: ignore[assignment]
+    cookie: Any = lazy(lambda response: http.cookies.SimpleCookie(), http.cookies.SimpleCookie())
+    body: Body = ResponseBody()
+    time: float | None = None
+    stream: bool = False
+    output_status: bytes | None = None
+    _body: Any = ()
+
+    def __init__(self) -> None:
+        self.status = None
+        self.header_list = []
+        self._body = []
+        self.time = moment = time.time()
+        self.headers = headers = HeaderMap()
+        # PERF: straight into the dict, the names are in their canonical form
+        put = dict.__setitem__
+        put(headers, "Content-Type", "text/html")
+        put(headers, "Server", SERVER_HEADER)
+        put(headers, "Date", HTTPDate(moment))
+
+    def _new_headers(self) -> HeaderMap:
+        return HeaderMap()
+
+    def collapse_body(self) -> bytes:
+        """Read the whole body, keep it as one piece, and return it.
+
+        Raises:
+            TypeError: a piece is not bytes.
+        """
+        body = self._body
+        if body.__class__ is list and len(body) == 1 and body[0].__class__ is bytes:
+            return body[0]  # type: ignore[no-any-return]
+        chunks = []
+        for chunk in body:
+            if not isinstance(chunk, bytes):
+                raise TypeError(f"Chunk {chunk!r} is not bytes. {ResponseBody.unicode_err}")
+            chunks.append(chunk)
+        joined = b"".join(chunks)
+        self.body = joined
+        return joined
+
+    def _flush_body(self) -> None:
+        """Read the body to its end without keeping it: generators get to run their last lines."""
+        for _ in self._body:
+            pass
+
+    def finalize(self) -> None:
+        """Make ``output_status`` and ``header_list``, and the Content-Length if it can be known.
+
+        Raises:
+            HTTPError: 500 if the status is none.
+        """
+        try:
+            code, self.status, self.output_status = _statuses[self.status]
+        except (KeyError, TypeError):
+            code, self.status, self.output_status = self._parse_status()
+        headers = self.headers
+        if self.stream:
+            # a length that is not known leaves the framing to the server
+            if "Content-Length" in headers and headers["Content-Length"] is None:
+                del headers["Content-Length"]
+        elif code in _BODILESS or code < 200:
+            # RFC 9110, 15: these have no content, and no length of one
+            headers.pop("Content-Length", None)
+            self._flush_body()
+            self._body = []
+        elif headers.get("Content-Length") is None:
+            headers["Content-Length"] = str(len(self.collapse_body()))
+        self.header_list = header_list = headers.output()
+        if "cookie" in self.__dict__:
+            self._add_cookies(header_list, headers)
+
+    def _parse_status(self) -> tuple[int, str, bytes]:
+        try:
+            code, reason, _ = valid_status(self.status)
+        except ValueError as error:
+            raise HTTPError(500, str(error)) from error
+        parsed = (code, f"{code} {reason}", b"%d " % code + HeaderMap.encode(reason))
+        if len(_statuses) < 256 and isinstance(self.status, int | str | None):
+            _statuses[self.status] = parsed
+        return parsed
+
+    def _add_cookies(self, header_list: list[tuple[bytes, bytes]], headers: HeaderMap) -> None:
+        for morsel in self.cookie.values():
+            name, value = morsel.output().split(": ", 1)
+            header_list.append((headers.encode(name), headers.encode(value)))

@@ -1,0 +1,179 @@
+"""A request body that ends where its length says, whatever the stream below does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cherrypy.core.errors import HTTPError
+from cherrypy.http.bodyerrors import BodyError
+
+DEFAULT_BUFFER_SIZE = 8192
+_BLOCK = 65536
+
+
+class SizedReader:
+    """A bounded, buffered reader over *fp*.
+
+    Args:
+        fp: readable in bytes; may raise ``BodyError``, or a foreign server's ``MaxSizeExceeded``.
+        length: bytes to read, None to read to the end.
+        maxbytes: more than this answers 413; None or 0 for no limit.
+        bufsize: how much to ask *fp* for at a time when reading lines.
+        has_trailers: *fp* offers ``read_trailer_lines`` (or ``trailers``) at its end.
+
+    Attributes:
+        bytes_read: bytes given out by *fp* so far.
+        done: the end was reached.
+        trailers: {name: value} of the chunked body's trailer section, once done.
+    """
+
+    def __init__(
+        self,
+        fp: Any,
+        length: int | None,
+        maxbytes: int | None,
+        bufsize: int = DEFAULT_BUFFER_SIZE,
+        has_trailers: bool = False,
+    ) -> None:
+        self.fp = fp
+        self.length = length
+        self.maxbytes = maxbytes
+        self.buffer = b""
+        self.bufsize = bufsize
+        self.bytes_read = 0
+        self.done = False
+        self.has_trailers = has_trailers
+        self.trailers: dict[str, str] = {}
+
+    def read(self, size: int | None = None, fp_out: Any = None) -> bytes | None:
+        """Read *size* bytes, or all; with *fp_out* write them there and return None.
+
+        Raises:
+            HTTPError: 413 beyond the limit, 400 or 408 when the client breaks off or stalls.
+        """
+        remaining = -1 if size is None or size < 0 else size
+        chunks: list[bytes] = []
+        put = chunks.append if fp_out is None else fp_out.write
+        while remaining:
+            data = self._next_block(_BLOCK if remaining < 0 else remaining)
+            if not data:
+                break
+            if 0 < remaining < len(data):
+                self.buffer = data[remaining:]
+                data = data[:remaining]
+            remaining -= len(data) if remaining > 0 else 0
+            put(data)
+        return b"".join(chunks) if fp_out is None else None
+
+    def readline(self, size: int | None = None) -> bytes:
+        """Read to the next LF, but at most *size* bytes."""
+        limit = -1 if size is None or size < 0 else size
+        chunks: list[bytes] = []
+        while limit:
+            data = self._next_block(self.bufsize)
+            if not data:
+                break
+            end = data.find(b"\n") + 1
+            cut = end or len(data)
+            if 0 < limit < cut:
+                cut, end = limit, limit
+            if cut < len(data):
+                self.buffer = data[cut:]
+                data = data[:cut]
+            chunks.append(data)
+            if limit > 0:
+                limit -= cut
+            if end:
+                break
+        return b"".join(chunks)
+
+    def readlines(self, sizehint: int | None = None) -> list[bytes]:
+        """Read lines until the end, or until *sizehint* bytes are exceeded."""
+        if self.length is not None:
+            sizehint = min(sizehint or self.length, self.length - self.bytes_read + len(self.buffer))
+        lines = []
+        seen = 0
+        while line := self.readline():
+            lines.append(line)
+            seen += len(line)
+            if sizehint is not None and seen >= sizehint:
+                break
+        return lines
+
+    def __iter__(self) -> SizedReader:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def unread(self, data: bytes) -> None:
+        """Give back *data*, the last bytes that were read: they come first again."""
+        self.buffer = data + self.buffer
+
+    def _next_block(self, wanted: int) -> bytes:
+        """Return what is buffered, else the next piece of *fp*, b'' at the end."""
+        if self.buffer:
+            data, self.buffer = self.buffer, b""
+            return data
+        if self.done:
+            return b""
+        if self.length is not None:
+            wanted = min(wanted, self.length - self.bytes_read)
+        data = self._from_fp(min(wanted, _BLOCK)) if wanted > 0 else b""
+        if not data:
+            if self.length is not None and self.bytes_read < self.length:
+                # RFC 9112, 8: an incomplete body must not look like a complete one
+                raise HTTPError(400, "The request body is shorter than its Content-Length.")
+            self.finish()
+            return b""
+        self.bytes_read += len(data)
+        if self.maxbytes and self.bytes_read > self.maxbytes:
+            raise HTTPError(413)
+        return data
+
+    def _from_fp(self, size: int) -> bytes:
+        try:
+            data: bytes = self.fp.read(size)
+        except Exception as error:
+            raise_for_body(error)
+            raise
+        return data
+
+    def finish(self) -> None:
+        """Note that the end was reached; read the trailers if there are any."""
+        if self.done:
+            return
+        self.done = True
+        if not self.has_trailers:
+            return
+        trailers = getattr(self.fp, "trailers", None)
+        if trailers is not None:
+            self._take_trailers(trailers)
+        elif hasattr(self.fp, "read_trailer_lines"):
+            try:
+                lines = list(self.fp.read_trailer_lines())
+            except Exception as error:
+                raise_for_body(error)
+                raise
+            self._take_trailers(line.split(b":", 1) for line in lines if b":" in line)
+
+    def _take_trailers(self, pairs: Any) -> None:
+        for name, value in pairs.items() if hasattr(pairs, "items") else pairs:
+            key, text = (
+                part.decode("ISO-8859-1") if isinstance(part, bytes) else str(part) for part in (name, value)
+            )
+            key, text = key.strip().title(), text.strip()
+            self.trailers[key] = f"{self.trailers[key]}, {text}" if key in self.trailers else text
+
+
+def raise_for_body(error: BaseException) -> None:
+    """Turn a server's error while reading a body into the HTTPError it means; other errors are left alone."""
+    if isinstance(error, BodyError):
+        raise HTTPError(error.status, str(error) or None) from error
+    # COMPAT: cheroot's, by name, since this package does not import it; its second argument is the limit
+    if type(error).__name__ == "MaxSizeExceeded":
+        limit = error.args[1] if len(error.args) > 1 else None
+        raise HTTPError(413, f"Maximum request length: {limit!r}") from error
