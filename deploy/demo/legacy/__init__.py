@@ -1,0 +1,1 @@
+"""An application from before the shop, kept running beside it."""

@@ -1,0 +1,299 @@
+"""Doing a plan: step after step under the lock, and back to the old release if one of them fails.
+
+What has been done is noted as it is done, so that going back undoes that and nothing else. The order of steps is the
+plan's; how each is done is here.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kirsch.errors import ControlError, DeployError, GateFailed, KirschError
+from kirsch.link.state import state_to_json
+from kirsch.release import fleet, wheel
+from kirsch.release.environment import clean_environ, installer_environ, make_environment
+from kirsch.release.gate import pass_gate
+from kirsch.release.history import Line, append_line
+from kirsch.release.lock import hold_lock, who_am_i
+from kirsch.release.plan import (
+    BuildRelease,
+    CheckHealth,
+    CopyRelease,
+    MakeEnvironment,
+    Prune,
+    RollWorkers,
+    RunReleaseCommand,
+    StartSupervisor,
+    Step,
+    SwitchCurrent,
+)
+from kirsch.release.prepare import PORTS_FILE, Prepared
+from kirsch.release.progress import Progress
+from kirsch.release.prune import prune
+from kirsch.release.status import Connect, Status, describe_error, is_serving
+
+Gate = Callable[..., int]
+
+
+class Deploy:
+    """One deploy under way."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        connect: Connect,
+        progress: Progress,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        gate: Gate = pass_gate,
+        start: fleet.Start = fleet.start_supervisor,
+    ) -> None:
+        self.prepared = prepared
+        self.target = prepared.target
+        self.shell = prepared.target.shell
+        self.paths = prepared.target.paths
+        self.control = connect(prepared.target.paths.control_socket)
+        self.progress = progress
+        self.environ = environ
+        self.gate = gate
+        self.start = start
+        self.built: Path | None = None
+        self.switched = False
+        self.started_pid: int | None = None
+        self.rolled = False
+        self.acts: dict[type[Step], Callable[[Any], str]] = {
+            BuildRelease: self.build,
+            MakeEnvironment: self.make_environment,
+            CopyRelease: self.copy,
+            RunReleaseCommand: self.run_release_command,
+            SwitchCurrent: self.switch_current,
+            StartSupervisor: self.start_supervisor,
+            RollWorkers: self.roll_workers,
+            CheckHealth: self.check_health,
+            Prune: self.prune,
+        }
+
+    def run(self) -> Status:
+        """Do the plan; return the stack's status afterwards.
+
+        Raises:
+            LockHeld: another deploy is at work here.
+            KirschError: a step failed; the release of before is current and serves again, as far as there was one.
+        """
+        began = time.monotonic()
+        self.make_folders()
+        with hold_lock(self.shell, self.paths.lock, verb="kirsch deploy") as stale:
+            if stale is not None:
+                self.progress.said(f"took over the lock of {stale.who}, process {stale.pid}, which is gone")
+            with tempfile.TemporaryDirectory(prefix="kirsch-") as scratch:
+                self.built = Path(scratch)
+                try:
+                    for step in self.prepared.plan.steps:
+                        self.perform(step)
+                except BaseException as error:
+                    self.revert()
+                    self.note("failed", time.monotonic() - began, reason=str(error) or type(error).__name__)
+                    raise
+                self.note("done", time.monotonic() - began)
+        return fleet.require_status(self.control)
+
+    def perform(self, step: Step) -> None:
+        """Do one step and tell of it."""
+        self.progress.began(step)
+        began = time.monotonic()
+        try:
+            detail = self.acts[type(step)](step)
+        except BaseException as error:
+            self.progress.failed(step, time.monotonic() - began)
+            if isinstance(error, DeployError):
+                error.step = error.step or step.name
+                error.host = error.host or self.target.host.name
+            raise
+        self.progress.ended(step, detail, time.monotonic() - began)
+
+    def make_folders(self) -> None:
+        """Make the folders of the stack, and claim the run directory."""
+        for path in (self.paths.releases, self.paths.envs, self.paths.log_dir):
+            self.shell.make_directory(path)
+        name = f"{self.paths.root}/stack.name"
+        if self.shell.read(name) is None:
+            self.shell.write(name, f"{self.prepared.plan.stack.name}\n".encode())
+
+    def build(self, step: BuildRelease) -> str:
+        """Copy the snapshot aside, so that what is deployed cannot change under the deploy."""
+        assert self.built is not None
+        place = self.built / step.release
+        self.prepared.snapshot.copy_to(place)
+        card = {
+            "release": step.release,
+            "stack": self.prepared.plan.stack.name,
+            "content": step.digest,
+            "environment": self.prepared.after.python.split("/")[-3],
+            "made_at": _now(),
+            "made_by": who_am_i(),
+        }
+        (place / fleet.CARD).write_bytes(msgspec.json.encode(card) + b"\n")
+        return f"{step.release}: {step}"
+
+    def make_environment(self, step: MakeEnvironment) -> str:
+        """Make the environment, or leave it as it is."""
+        if step.exists:
+            return str(step)
+        assert self.built is not None
+        local = self.built / "wheel"
+        local.mkdir()
+        wheel.write_wheel(self.prepared.kirsch, local)
+        place = f"{self.paths.envs}/.{step.environment.digest}.wheel"
+        self.shell.remove(place)
+        self.shell.put(local, place)
+        try:
+            make_environment(
+                self.shell,
+                step.environment,
+                f"{place}/{step.wheel}",
+                cwd=str(self.prepared.snapshot.source),
+                env=installer_environ(self.environ),
+                listener=self.progress.said,
+            )
+        finally:
+            self.shell.remove(place)
+        return str(step)
+
+    def copy(self, step: CopyRelease) -> str:
+        """Put the built release on the host."""
+        assert self.built is not None
+        self.shell.put(self.built / self.prepared.plan.release, step.directory)
+        return str(step)
+
+    def run_release_command(self, step: RunReleaseCommand) -> str:
+        """Run the release command in the release's folder, with its environment's programs first."""
+        env = fleet.release_environ(self.prepared.after, self.paths, self.environ)
+        argv = ["/bin/sh", "-c", step.command]
+        ran = self.shell.run(argv, cwd=self.prepared.after.release_dir, env=env, listener=self.progress.said)
+        if ran.status:
+            raise DeployError(
+                f"the release command `{step.command}` ended with status {ran.status}", output=ran.last_lines(40)
+            )
+        return str(step)
+
+    def switch_current(self, step: SwitchCurrent) -> str:
+        """Point `current` at the release and write down what the supervisor is to run."""
+        self.shell.claim_directory(self.paths.run)
+        self.switched = True
+        self.shell.link(self.paths.current, f"releases/{step.release}")
+        self.shell.write(self.paths.state_file, state_to_json(self.prepared.after), mode=0o600)
+        ports = msgspec.json.encode(self.prepared.asked_ports)
+        self.shell.write(f"{self.paths.run}/{PORTS_FILE}", ports, mode=0o600)
+        return str(step)
+
+    def start_supervisor(self, step: StartSupervisor) -> str:
+        """Start the supervisor and wait until every worker is ready."""
+        self.started_pid = self.start(self.shell, self.paths, self.prepared.after, clean_environ(self.environ))
+        status = fleet.wait_until_serving(self.shell, self.control, self.paths, self.prepared.after, self.started_pid)
+        return f"supervisor {self.started_pid}, workers {_pids(status)}"
+
+    def roll_workers(self, step: RollWorkers) -> str:
+        """Have the supervisor replace its workers; its events are passed on as they come."""
+        args = {"release": step.release} if step.verb == "roll" else {}
+        try:
+            for event in self.control.stream(step.verb, **args):
+                self.progress.said(fleet.describe_event(event))
+        except ControlError as error:
+            report = describe_error(error)
+            output = str(report.get("output") or "") or fleet.log_tail(self.shell, self.paths, report.get("worker"))
+            raise GateFailed(f"the new release did not come up: {error}", output=output, report=report) from error
+        self.rolled = True
+        return f"workers {_pids(fleet.require_status(self.control))}"
+
+    def check_health(self, step: CheckHealth) -> str:
+        """Ask through nginx, and the supervisor for the release of every worker."""
+        asked = self.gate(self.prepared.plan.stack)
+        status = fleet.require_status(self.control)
+        least = {name: pool.workers.min for name, pool in self.prepared.plan.stack.pools.items()}
+        if not is_serving(status, self.prepared.plan.release, least):
+            seen = ", ".join(f"{worker.name} {worker.state} {worker.release}" for worker in status.workers)
+            raise GateFailed(
+                f"not every worker serves {self.prepared.plan.release}: {seen}", host=self.target.host.name
+            )
+        return f"{asked} address{'' if asked == 1 else 'es'} answered: {', '.join(step.urls)}"
+
+    def prune(self, step: Prune) -> str:
+        """Remove what nobody needs any more."""
+        keep = {self.prepared.plan.release, self.prepared.plan.previous or ""}
+        releases, environments = prune(self.shell, self.paths, keep=keep, count=step.keep)
+        return (
+            f"{len(releases)} releases and {len(environments)} environments removed"
+            if releases or environments
+            else "nothing to remove"
+        )
+
+    def revert(self) -> None:
+        """Have the release of before serve again; says what it did, and what it could not do."""
+        if not self.switched:
+            return
+        before = self.prepared.before
+        self._restore_files()
+        try:
+            if self.started_pid is not None:
+                fleet.stop_supervisor(self.shell, self.control, self.paths, drain_s=1.0)
+                if before.current and before.state is not None:
+                    self.start(self.shell, self.paths, before.state, clean_environ(self.environ))
+                self.progress.reverted(
+                    f"{before.current} is current again"
+                    if before.current
+                    else "nothing was running before: stopped again"
+                )
+            elif self.rolled and before.state is not None:
+                verb = next(step.verb for step in self.prepared.plan.steps if isinstance(step, RollWorkers))
+                for _ in self.control.stream(verb, **({"release": before.state.release} if verb == "roll" else {})):
+                    pass
+                self.progress.reverted(f"rolled back: {before.state.release} serves again")
+            else:
+                self.progress.reverted(f"{before.current} is current again; its workers were not touched")
+        except KirschError as error:
+            self.progress.reverted(
+                f"going back failed too: {error}. `kirsch status` and `kirsch logs` show what is there"
+            )
+
+    def _restore_files(self) -> None:
+        before = self.prepared.before
+        if before.current is not None:
+            self.shell.link(self.paths.current, f"releases/{before.current}")
+        else:
+            self.shell.remove(self.paths.current)
+        if before.state is not None:
+            self.shell.write(self.paths.state_file, state_to_json(before.state), mode=0o600)
+        else:
+            self.shell.remove(self.paths.state_file)
+        self.shell.write(f"{self.paths.run}/{PORTS_FILE}", msgspec.json.encode(before.ports), mode=0o600)
+
+    def note(self, outcome: str, took_s: float, reason: str | None = None) -> None:
+        """Add the line to the host's history."""
+        plan = self.prepared.plan
+        line = Line(
+            at=_now(),
+            by=who_am_i(),
+            verb="deploy",
+            release=plan.release,
+            previous=plan.previous,
+            outcome=outcome,
+            reason=reason and reason.partition("\n")[0],
+            took_s=round(took_s, 2),
+        )
+        append_line(self.shell, self.paths.history, line)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _pids(status: Status) -> str:
+    return ", ".join(f"{worker.name} {worker.pid}" for worker in status.workers)

@@ -1,0 +1,151 @@
+"""The supervisor of a host, from outside: start it, wait for it, stop it, and the words for what it says."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kirsch.errors import ControlError, DeployError, GateFailed
+from kirsch.link.state import State
+from kirsch.release.environment import clean_environ
+from kirsch.release.shell import Shell
+from kirsch.release.status import Control, Status, ask_status, first_failure, is_serving
+from kirsch.spec import HostPaths
+
+CARD = ".kirsch-release.json"
+SUPERVISOR_LOG = "supervisor.log"
+ENVIRONMENT_FILE = "supervisor.environment"
+LOOK_EVERY_S = 0.1
+TAIL_LINES = 25
+
+Start = Callable[[Shell, HostPaths, State, Mapping[str, str]], int]
+
+
+def start_supervisor(shell: Shell, paths: HostPaths, state: State, env: Mapping[str, str]) -> int:
+    """Start the supervisor on the release's environment, in a session of its own; return its pid."""
+    argv = [state.python, "-m", "kirsch.supervise", "--root", paths.root, "--run", paths.run]
+    environment = state.python.split("/")[-3]
+    shell.write(f"{paths.run}/{ENVIRONMENT_FILE}", environment.encode() + b"\n")
+    return shell.spawn(argv, cwd=paths.root, env=env, log=f"{paths.log_dir}/{SUPERVISOR_LOG}")
+
+
+def supervisor_environment(shell: Shell, paths: HostPaths) -> str | None:
+    """Return the name of the environment that the supervisor runs on."""
+    raw = shell.read(f"{paths.run}/{ENVIRONMENT_FILE}")
+    return raw.decode().strip() if raw else None
+
+
+def wait_until_serving(shell: Shell, control: Control, paths: HostPaths, state: State, pid: int) -> Status:
+    """Wait for a supervisor that was just started until every worker is ready; return its status then.
+
+    Raises:
+        DeployError: it ended.
+        GateFailed: a worker failed to boot, or they are not ready within the longest boot time of the pools.
+    """
+    least = {name: pool.workers.min for name, pool in state.stack.pools.items()}
+    patience_s = 15 + max(pool.boot_timeout_s for pool in state.stack.pools.values())
+    deadline = time.monotonic() + patience_s
+    while True:
+        status = ask_status(control)
+        if status is not None and is_serving(status, state.release, least):
+            return status
+        failed = None if status is None else first_failure(status)
+        if failed is not None:
+            output = str((failed.report or {}).get("output") or "") or log_tail(shell, paths, failed.name)
+            raise GateFailed(f"{failed.name} failed to start", step="start", output=output, report=failed.report)
+        if not shell.is_alive(pid):
+            raise DeployError("the supervisor ended right after its start", output=log_tail(shell, paths))
+        if time.monotonic() > deadline:
+            seen = "it does not answer" if status is None else _describe_workers(status)
+            raise GateFailed(
+                f"not serving after {patience_s:.0f} s: {seen}", step="start", output=log_tail(shell, paths)
+            )
+        time.sleep(LOOK_EVERY_S)
+
+
+def require_status(control: Control) -> Status:
+    """Return the status of a supervisor that has to be there.
+
+    Raises:
+        ControlError: it is not.
+    """
+    status = ask_status(control)
+    if status is None:
+        raise ControlError("the supervisor is gone", kind="unreachable")
+    return status
+
+
+def stop_supervisor(shell: Shell, control: Control, paths: HostPaths, *, drain_s: float) -> bool:
+    """Have the supervisor stop its workers, nginx and itself, and wait until it is gone; False if there was none.
+
+    Raises:
+        DeployError: it is still there long after the time for draining.
+    """
+    status = ask_status(control)
+    if status is None:
+        return False
+    try:
+        control.call("stop", drain_s=drain_s)
+    except ControlError as error:
+        if error.kind != "unreachable":  # it may be gone before its answer is out
+            raise
+    deadline = time.monotonic() + drain_s + 20
+    while shell.is_alive(status.pid):
+        if time.monotonic() > deadline:
+            raise DeployError(f"the supervisor {status.pid} does not stop", output=log_tail(shell, paths))
+        time.sleep(LOOK_EVERY_S)
+    return True
+
+
+def release_environ(state: State, paths: HostPaths, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of programs that run on behalf of a release: its programs first, its apps' variables,
+    our own.
+    """
+    clean = clean_environ(environ)
+    folder = os.path.dirname(state.python)
+    apps = {name: value for app in state.stack.apps.values() for name, value in app.env.items()}
+    return {
+        **clean,
+        **apps,
+        "PATH": f"{folder}:{clean['PATH']}",
+        "VIRTUAL_ENV": os.path.dirname(folder),
+        "KIRSCH_STACK": state.stack.name,
+        "KIRSCH_RELEASE": state.release,
+        "KIRSCH_SHARED": paths.shared,
+    }
+
+
+def log_tail(shell: Shell, paths: HostPaths, worker: object = None) -> str:
+    """Return the end of a worker's log, or of the supervisor's if it has none."""
+    for name in (f"{worker}.log", SUPERVISOR_LOG):
+        content = shell.read(f"{paths.log_dir}/{name}")
+        if content:
+            return "\n".join(content.decode("utf-8", "replace").rstrip().splitlines()[-TAIL_LINES:])
+    return ""
+
+
+def describe_event(event: Mapping[str, Any]) -> str:
+    """Say an event of a roll in one line: "web.1: ready (pid 4711, 0.8 s)"."""
+    inner = event.get("event", event)
+    if isinstance(inner, str):
+        details = {name: value for name, value in event.items() if name not in {"event", "worker"}}
+        what = inner
+    elif isinstance(inner, Mapping):
+        details = {name: value for name, value in inner.items() if name not in {"worker", "state", "kind", "event"}}
+        what = str(inner.get("state") or inner.get("kind") or inner.get("event") or "")
+        event = inner
+    else:
+        return str(inner)
+    words = ", ".join(f"{name} {_short(value)}" for name, value in details.items() if value not in (None, "", []))
+    said = f"{what} ({words})" if words else what
+    return f"{event['worker']}: {said}" if event.get("worker") else said
+
+
+def _short(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _describe_workers(status: Status) -> str:
+    return ", ".join(f"{worker.name} {worker.state}" for worker in status.workers) or "no workers yet"
