@@ -47,6 +47,8 @@ class Server(ServerAdapter):
     """TCP port; 0 takes any free one, which ``bound_addr`` tells."""
     socket_file: str | None = None
     """Path of a Unix socket, ``@name`` for an abstract one; wins over host and port."""
+    socket_mode: int | None = 0o777
+    """Permissions of a Unix socket's file; None leaves them to the umask."""
     socket_queue_size = 5
     """Connections that may wait to be accepted. The default stands for what the kernel allows."""
     socket_timeout: float | None = 10

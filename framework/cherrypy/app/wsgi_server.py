@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from cherrypy.app.server_stats import Pool, Statistics
-from cherrypy.app.server_tls import context_for
+from cherrypy.app.server_tls import tls_for
 from cherrypy.core.version import VERSION
 from cherrypy.httpd.gateway import WSGIGateway
 from cherrypy.httpd.limits import Limits
-from cherrypy.httpd.listener import inherited
+from cherrypy.httpd.listener import FIRST_INHERITED_FD, BindAddress, Listener, inherited_descriptors
 from cherrypy.httpd.message import Responder
 from cherrypy.httpd.server import Server as NativeServer
 
@@ -58,7 +59,8 @@ class CPHTTPServer:
         self.nodelay: bool = adapter.nodelay
         self.peercreds_enabled: bool = adapter.peercreds
         self.peercreds_resolve_enabled: bool = adapter.peercreds_resolve
-        self.ssl_adapter: Any = context_for(adapter)
+        self.socket_mode: int | None = adapter.socket_mode
+        self.ssl_adapter: Any = tls_for(adapter)
         self.limits = Limits()
         self.limits.accept_connect = True
         self.limits.head_status = 413
@@ -136,14 +138,11 @@ class CPHTTPServer:
         """Bind, and serve until ``stop``.
 
         Raises:
-            OSError: the address cannot be bound; names it.
+            OSError: the address cannot be bound; the message names it.
             BaseException: what ``interrupt`` was set to.
         """
         server = self._make_server()
-        try:
-            server.prepare()
-        except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {self.bind_addr!r}: {error.strerror or error}") from error
+        server.prepare()
         self._running = server
         self.stats.started()
         try:
@@ -153,14 +152,27 @@ class CPHTTPServer:
             self._running = None
 
     def _make_server(self) -> NativeServer:
-        options: dict[str, Any] = {
-            "limits": self.limits,
-            "threads": self.numthreads,
-            "server_name": self.software,
-        }
-        if self.ssl_adapter is not None:
-            options["tls"] = self.ssl_adapter
-        return NativeServer(inherited() or self.bind_addr, self.responder(), **options)
+        listeners = [
+            Listener(address, tls=self.ssl_adapter, mode=self.socket_mode, nodelay=self.nodelay)
+            for address in self._addresses()
+        ]
+        return NativeServer(
+            listeners, self.responder(), limits=self.limits, threads=self.numthreads, server_name=self.software
+        )
+
+    def _addresses(self) -> list[BindAddress]:
+        """Where to listen: at what a service manager has bound for us, else at ``bind_addr``."""
+        if self.default_adapter in (None, self.server_adapter):
+            descriptors = inherited_descriptors(os.environ, os.getpid())
+            # COMPAT: CherryPy reads LISTEN_PID alone, and takes the first descriptor.
+            if not descriptors and "LISTEN_FDS" not in os.environ and os.environ.get("LISTEN_PID"):
+                descriptors = [FIRST_INHERITED_FD]
+            if descriptors:
+                return list(descriptors)
+        if isinstance(self.bind_addr, tuple):
+            host, port = self.bind_addr
+            return [(host or "", port)]
+        return [self.bind_addr]
 
     def stop(self) -> None:
         """Stop accepting, let running requests finish for ``shutdown_timeout`` seconds, and close."""

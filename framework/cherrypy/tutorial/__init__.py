@@ -1,0 +1,1 @@
+"""Ten small programs, each about one idea: ``python -m cherrypy.tutorial.tut01_helloworld``, then http://127.0.0.1:8080/."""
