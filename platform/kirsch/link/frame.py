@@ -1,7 +1,7 @@
 """JSON lines: one object a line, UTF-8, ended by a line feed; what the control socket and the report pipe carry.
 
-Law: a reader takes bytes in any portions and gives back whole objects, in order; a line beyond the limit is an error and
-never a memory leak.
+Law: a reader takes bytes in any portions and gives back whole objects, in order; a line beyond the limit is an error
+and never a memory leak.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def encode_frame(message: Mapping[str, Any] | msgspec.Struct) -> bytes:
-    """Return *message* as one line: ``encode_frame({"verb": "ping"}) == b'{"verb":"ping"}\\n'``."""
+    """Return *message* as one line: ``{"verb": "ping"}`` becomes ``{"verb":"ping"}`` and a line feed."""
     return _encoder.encode(message) + b"\n"
 
 
@@ -38,12 +38,7 @@ def decode_frame(line: bytes) -> dict[str, Any]:
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames.
-
-    >>> reader = FrameReader()
-    >>> list(reader.feed(b'{"a":1}\\n{"b"')), list(reader.feed(b':2}\\n'))
-    ([{'a': 1}], [{'b': 2}])
-    """
+    """Cuts a stream of bytes into frames: bytes in any portions in, whole objects out."""
 
     __slots__ = ("_limit_bytes", "_rest")
 

@@ -1,0 +1,1 @@
+"""The parent on a host: slots, workers, rolls, deaths, the holding server, the host's nginx, the control socket."""
