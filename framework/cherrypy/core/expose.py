@@ -62,7 +62,7 @@ def popargs(*args: str, **kwargs: Any) -> Callable[[Any], Any]:
 
     def decorated(target: Any = None, vpath: list[str] | None = None) -> Any:
         if inspect.isclass(target):
-            target._cp_dispatch = decorated
+            target._cp_dispatch = decorated  # type: ignore[attr-defined]
             return target
         # Used as a dispatch method: bound to its class (target is the instance) or assigned as it is.
         remaining = vpath if vpath is not None else []

@@ -99,8 +99,8 @@ class LogManager:
                 if isinstance(handler, logging.FileHandler):
                     handler.acquire()
                     try:
-                        handler.stream.close()
-                        handler.stream = open(handler.baseFilename, handler.mode, encoding=handler.encoding)
+                        handler.close()
+                        handler.stream = handler._open()
                     finally:
                         handler.release()
 
@@ -241,7 +241,7 @@ class LogManager:
 
 
 def _escaped(value: Any) -> str:
-    """Return *value* as one harmless piece of a log line: control octets and quotes escaped, other text in UTF-8 octets.
+    """Return *value* as a harmless piece of a log line: controls and quotes escaped, other text as octets of UTF-8.
 
     >>> _escaped('caf\\xe9 "x"')
     'caf\\\\xc3\\\\xa9 \\\\"x\\\\"'

@@ -11,6 +11,7 @@ Law: a plan is used only while everything it was made from is unchanged (``Plan.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any
 
 from cherrypy.conf import site
@@ -64,6 +65,7 @@ class Plan:
         "error_page",
         "hooks",
         "namespaces",
+        "parent",
         "points",
         "request_attributes",
         "request_class",
@@ -80,9 +82,13 @@ class Plan:
 
     points: dict[str, tuple[Hook, ...]]
 
-    def __init__(self, config: dict[str, Any], snapshots: Iterable[Snapshot] = ()) -> None:
+    def __init__(
+        self, config: dict[str, Any], snapshots: Iterable[Snapshot] = (), parent: Plan | None = None
+    ) -> None:
         self.config = config
         self.snapshots = tuple(snapshots)
+        # keeps the plan alive whose identity is in the key of this one
+        self.parent = parent
         self.hooks = HookMap(hookpoints)
         self.points = {}
         self.toolmaps: dict[str, dict[str, dict[str, Any]]] = {}
@@ -108,7 +114,7 @@ class Plan:
             or self.class_namespaces != self.request_class.namespaces
         ):
             return False
-        for conf, snapshot in self.snapshots:
+        for conf, snapshot in self.snapshots:  # noqa: SIM110 (PERF: all() makes a generator)
             if conf != snapshot:
                 return False
         return True
@@ -136,7 +142,7 @@ class Plan:
         self._split_settings(request, response)
 
     def _compile_namespace(self, namespace: str, handler: Any, keys: Keys) -> None:
-        compile_key = compilers.get(handler) if isinstance(handler, Callable) else None  # type: ignore[arg-type]
+        compile_key = compilers.get(handler) if isinstance(handler, FunctionType) else None
         if compile_key is not None:
             for name, value in keys:
                 compile_key(self, name, value)
@@ -167,6 +173,12 @@ def getattr_static(kind: type, name: str) -> Any:
         if name in base.__dict__:
             return base.__dict__[name]
     return None
+
+
+def config_of(request: Any) -> dict[str, Any]:
+    """Return the merged configuration of *request* to read, without making it a copy of its own."""
+    own: dict[str, Any] | None = request.__dict__.get("config")
+    return own if own is not None else request._plan.config
 
 
 class PlanCache:
@@ -210,6 +222,21 @@ class PlanCache:
             # objects with a new _cp_config for every request would fill it for ever
             self._plans.clear()
         self._plans[key] = plan
+
+    def extend(self, request: Any, app: Any, conf: dict[str, Any]) -> None:
+        """Let *request* have its present plan with the ``_cp_config`` *conf* on top."""
+        state = request.__dict__
+        parent = state.get("_plan")
+        if parent is None or "config" in state:
+            request.config = {**config_of(request), **conf}
+            return
+        key = (id(parent), id(conf))
+        plan = self.get(key, request, app)
+        if plan is None:
+            plan = Plan({**parent.config, **conf}, [*parent.snapshots, (conf, dict(conf))], parent)
+            plan.remember_sources(request, app)
+            self.put(key, plan)
+        state["_plan"] = plan
 
     def for_config(self, config: dict[str, Any], request: Any, app: Any) -> Plan:
         """Return a plan for a configuration that a foreign dispatcher made: found by its content."""

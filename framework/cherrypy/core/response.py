@@ -55,7 +55,7 @@ class ResponseBody:
             raise ValueError(self.unicode_err)
         if hasattr(value, "read"):
             return file_generator(value)
-        return value  # type: ignore[no-any-return]
+        return value
 
 
 class Response:

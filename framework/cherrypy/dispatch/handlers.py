@@ -1,0 +1,81 @@
+"""What a dispatcher puts into ``request.handler``: a page with its arguments."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from cherrypy.context import serving
+from cherrypy.core.errors import HTTPError
+from cherrypy.dispatch.signatures import getargspec, test_callable_spec
+
+__all__ = ["LateParamPageHandler", "PageHandler", "getargspec", "test_callable_spec"]
+
+
+class PageHandler:
+    """A page and the arguments to call it with.
+
+    Attributes:
+        callable: the page.
+        args: positional arguments; they live on the request, as ``request.args``.
+        kwargs: keyword arguments, likewise.
+    """
+
+    def __init__(self, callable: Any, *args: Any, **kwargs: Any) -> None:
+        self.callable = callable
+        self.args = args
+        self.kwargs = kwargs
+
+    @property
+    def args(self) -> Any:
+        """Positional arguments: the rest of the path."""
+        return serving.request.args
+
+    @args.setter
+    def args(self, args: Any) -> None:
+        serving.request.args = args
+
+    @property
+    def kwargs(self) -> Any:
+        """Keyword arguments."""
+        return serving.request.kwargs
+
+    @kwargs.setter
+    def kwargs(self, kwargs: Any) -> None:
+        serving.request.kwargs = kwargs
+
+    def __call__(self) -> Any:
+        """Call the page.
+
+        Raises:
+            HTTPError: 404 or 400 if the arguments do not fit its signature.
+        """
+        args, kwargs = self.args, self.kwargs
+        try:
+            return self.callable(*args, **kwargs)
+        except TypeError:
+            error = sys.exc_info()[1]
+            try:
+                test_callable_spec(self.callable, args, kwargs)
+            except HTTPError as mismatch:
+                raise mismatch from error
+            raise
+
+
+class LateParamPageHandler(PageHandler):
+    """A page whose keyword arguments are ``request.params`` at the moment of the call, hooks and body included."""
+
+    _kwargs: Any = None
+
+    @property
+    def kwargs(self) -> Any:
+        """The request's parameters, and what was given besides."""
+        params = serving.request.params
+        if self._kwargs:
+            return {**params, **self._kwargs}
+        return params.copy()
+
+    @kwargs.setter
+    def kwargs(self, kwargs: Any) -> None:
+        serving.request.kwargs = kwargs
+        self._kwargs = kwargs

@@ -1,0 +1,179 @@
+"""From a path to a page by walking through objects: ``/blog/entry/7`` is ``root.blog.entry('7')``.
+
+For each segment the attribute of that name is taken, punctuation read as underscores. The deepest object of the walk
+that is exposed, or has an exposed ``default``, is the page; the segments below it are its positional arguments. An object
+with a ``_cp_dispatch`` may choose, or make, the object that goes on.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+from typing import Any
+
+from cherrypy.conf import site
+from cherrypy.context import serving
+from cherrypy.core.errors import CherryPyException, NotFound
+from cherrypy.core.plan import Plan, Snapshot
+from cherrypy.dispatch.handlers import LateParamPageHandler
+
+punctuation_to_underscores = dict.fromkeys(map(ord, string.punctuation), ord("_"))
+_SECTION_KEY = "tools.staticdir.dir"
+
+# One step of a walk: (object, segments left after it, its _cp_config or None, paths of sections that begin here)
+Step = tuple[Any, int, Any, tuple[str, ...]]
+
+
+def validate_translator(t: Any) -> None:
+    """Refuse what is no translation table.
+
+    Raises:
+        ValueError: *t* is not a dict.
+    """
+    if not isinstance(t, dict):
+        raise ValueError(f"The translate argument must be a dict, not {type(t).__name__}.")
+
+
+class Dispatcher:
+    """The default dispatcher: a walk from the application's root.
+
+    Args:
+        dispatch_method_name: what ``_cp_dispatch`` is called.
+        translate: a table for ``str.translate``, applied to each segment.
+    """
+
+    dispatch_method_name = "_cp_dispatch"
+
+    def __init__(
+        self, dispatch_method_name: str | None = None, translate: dict[int, Any] = punctuation_to_underscores
+    ) -> None:
+        validate_translator(translate)
+        self.translate = translate
+        if dispatch_method_name:
+            self.dispatch_method_name = dispatch_method_name
+        # An identifier has no punctuation to translate: _ becomes _.
+        self._skips_identifiers = translate is punctuation_to_underscores
+
+    def __call__(self, path_info: str) -> None:
+        """Set ``request.handler``, ``config`` and ``is_index`` for *path_info*."""
+        request = serving.request
+        page, rest = self.find_handler(path_info)
+        if page:
+            if rest:
+                rest = [segment.replace("%2F", "/") for segment in rest]
+            request.handler = LateParamPageHandler(page, *rest)
+        else:
+            request.handler = NotFound()
+
+    def find_handler(self, path: str) -> tuple[Any, list[str]]:
+        """Return the page for *path* (None if there is none) and the segments that are its arguments."""
+        request = serving.request
+        names = [name for name in path.split("/") if name]
+        names.append("index")
+        trail = self._walk(request.app, names)
+        deepest = len(trail) - 1
+        total = len(names)
+        for position in range(deepest, -1, -1):
+            candidate, left, _, _ = trail[position]
+            if candidate is None:
+                continue
+            default = getattr(candidate, "default", None)
+            if default is not None and getattr(default, "exposed", False):
+                conf = getattr(default, "_cp_config", None)
+                trail.insert(position + 1, (default, left, conf, ()))
+                _use_config(request, trail, names)
+                request.is_index = path.endswith("/")
+                return default, names[total - left : -1]
+            if getattr(candidate, "exposed", False):
+                _use_config(request, trail, names)
+                # "index" itself was found: the slash at the end is part of the address
+                request.is_index = position == deepest
+                return candidate, names[total - left : -1]
+        _use_config(request, trail, names)
+        return None, []
+
+    def _walk(self, app: Any, names: list[str]) -> list[Step]:
+        """Return the steps from the root; the last is for 'index'."""
+        plans = app.plans
+        sections = plans.sections
+        node = app.root
+        total = len(names)
+        trail: list[Step] = [(node, total, getattr(node, "_cp_config", None), ("/",) if plans.has_root else ())]
+        remaining = names[:]
+        while remaining:
+            before = len(remaining)
+            name = remaining[0]
+            if not (self._skips_identifiers and name.isidentifier()):
+                name = name.translate(self.translate)
+            child = getattr(node, name, None)
+            if child is None:
+                child = self._ask(node, remaining, before)
+            left = len(remaining)
+            if left > before:
+                raise CherryPyException(
+                    f"A vpath segment was added: {names!r} became {names[: total - before] + remaining!r}. "
+                    "A dispatch method may only remove segments."
+                )
+            if left == before:
+                del remaining[0]
+                left -= 1
+            node = child
+            here: tuple[str, ...] = ()
+            if sections:
+                prefixes = ("/" + "/".join(names[:end]) for end in range(total - before + 1, total - left + 1))
+                here = tuple(prefix for prefix in prefixes if prefix in sections)
+            trail.append((node, left, None if node is None else getattr(node, "_cp_config", None), here))
+        return trail
+
+    def _ask(self, node: Any, remaining: list[str], before: int) -> Any:
+        """Let the dispatch method of *node*, if it has one, choose; it may pop from *remaining*."""
+        method: Callable[..., Any] | None = getattr(node, self.dispatch_method_name, None)
+        if node is None or method is None or not callable(method) or getattr(method, "exposed", False) or before <= 1:
+            return None
+        # 'index' is ours and not a segment of the path
+        index = remaining.pop()
+        child = method(vpath=remaining)
+        remaining.append(index)
+        return child
+
+
+def _use_config(request: Any, trail: list[Step], names: list[str]) -> None:
+    """Let *request* have the plan for the configuration along *trail*."""
+    app = request.app
+    key: list[Any] = []
+    for _, left, conf, paths in trail:
+        if conf:
+            key.append(id(conf))
+            if _SECTION_KEY in conf:
+                key.append((left, *names))
+        if paths:
+            key.extend(paths)
+    plans = app.plans
+    found = tuple(key)
+    plan = plans.get(found, request, app)
+    if plan is None:
+        plan = _merge(request, trail, names)
+        plans.put(found, plan)
+    state = request.__dict__
+    state["_plan"] = plan
+    state.pop("config", None)
+
+
+def _merge(request: Any, trail: list[Step], names: list[str]) -> Plan:
+    """Merge site, sections and ``_cp_config`` into a new plan."""
+    app = request.app
+    merged: dict[str, Any] = dict(site.config)
+    snapshots: list[Snapshot] = []
+    total = len(names)
+    for _, left, conf, paths in trail:
+        at_step: dict[str, Any] = dict(conf or {})
+        for path in paths:
+            at_step.update(app.config[path])
+        merged.update(at_step)
+        if _SECTION_KEY in at_step:
+            merged["tools.staticdir.section"] = "/" + "/".join(names[: total - left])
+        if conf:
+            snapshots.append((conf, dict(conf)))
+    plan = Plan(merged, snapshots)
+    plan.remember_sources(request, app)
+    return plan

@@ -1,0 +1,65 @@
+"""The default toolbox: one line for each built-in tool."""
+
+from __future__ import annotations
+
+from cherrypy.lib import auth_basic, auth_digest, caching, cptools, encoding, jsontools, sessions, static, xmlrpcutil
+from cherrypy.toolbox.special import CachingTool, SessionAuthTool, SessionTool, XMLRPCController
+from cherrypy.toolbox.tool import ErrorTool, HandlerTool, HandlerWrapperTool, Tool, Toolbox
+
+__all__ = [
+    "CachingTool",
+    "ErrorTool",
+    "HandlerTool",
+    "HandlerWrapperTool",
+    "SessionAuthTool",
+    "SessionTool",
+    "Tool",
+    "Toolbox",
+    "XMLRPCController",
+    "default_toolbox",
+    "sessions",
+    "tools",
+]
+
+
+def build_toolbox() -> Toolbox:
+    """Return a new toolbox with all built-in tools."""
+    box = Toolbox("tools")
+    built_in: dict[str, Tool] = {
+        "session_auth": SessionAuthTool(cptools.session_auth),
+        "allow": Tool("on_start_resource", cptools.allow),
+        "proxy": Tool("before_request_body", cptools.proxy, priority=30),
+        "response_headers": Tool("on_start_resource", cptools.response_headers),
+        "log_tracebacks": Tool("before_error_response", cptools.log_traceback, "log_tracebacks"),
+        "log_headers": Tool("before_error_response", cptools.log_request_headers, "log_headers"),
+        "log_hooks": Tool("on_end_request", cptools.log_hooks, priority=100),
+        "err_redirect": ErrorTool(cptools.redirect),
+        "etags": Tool("before_finalize", cptools.validate_etags, priority=75),
+        "decode": Tool("before_request_body", encoding.decode),
+        "encode": Tool("before_handler", encoding.ResponseEncoder, priority=70),
+        "gzip": Tool("before_finalize", encoding.gzip, priority=80),
+        "staticdir": HandlerTool(static.staticdir),
+        "staticfile": HandlerTool(static.staticfile),
+        "sessions": SessionTool(),
+        "xmlrpc": ErrorTool(xmlrpcutil.on_error),
+        "caching": CachingTool("before_handler", caching.get, "caching"),
+        "expires": Tool("before_finalize", caching.expires),
+        "ignore_headers": Tool("before_request_body", cptools.ignore_headers),
+        "referer": Tool("before_request_body", cptools.referer),
+        "trailing_slash": Tool("before_handler", cptools.trailing_slash, priority=60),
+        "flatten": Tool("before_finalize", cptools.flatten),
+        "accept": Tool("on_start_resource", cptools.accept),
+        "redirect": Tool("on_start_resource", cptools.redirect),
+        "autovary": Tool("on_start_resource", cptools.autovary, priority=0),
+        "json_in": Tool("before_request_body", jsontools.json_in, priority=30),
+        "json_out": Tool("before_handler", jsontools.json_out, priority=30),
+        "auth_basic": Tool("before_handler", auth_basic.basic_auth, priority=1),
+        "auth_digest": Tool("before_handler", auth_digest.digest_auth, priority=1),
+        "params": Tool("before_handler", cptools.convert_params, priority=15),
+    }
+    for name, tool in built_in.items():
+        setattr(box, name, tool)
+    return box
+
+
+tools = default_toolbox = build_toolbox()
