@@ -36,25 +36,3 @@ def protocol_from_http(protocol_str: str) -> tuple[int, int]:
     if not dot or not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit()):
         raise ValueError(f"not an HTTP version: {protocol_str!r}")
     return int(major), int(minor)
-
-
-class Host:
-    """One end of a connection.
-
-    Attributes:
-        ip: address as text, '0.0.0.0' unless known.
-        port: TCP port.
-        name: host name, the address when none is known.
-    """
-
-    ip = "0.0.0.0"
-    port = 80
-    name = "unknown.tld"
-
-    def __init__(self, ip: str, port: int, name: str | None = None) -> None:
-        self.ip = ip
-        self.port = port
-        self.name = ip if name is None else name
-
-    def __repr__(self) -> str:
-        return f"httputil.Host({self.ip!r}, {self.port!r}, {self.name!r})"

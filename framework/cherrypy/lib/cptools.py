@@ -1,0 +1,151 @@
+"""The callables of the smaller built-in tools, and the documented names of their larger neighbours."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from cherrypy.context import serving
+from cherrypy.core.errors import HTTPError
+from cherrypy.core.logs import log
+from cherrypy.lib import is_iterator
+from cherrypy.lib.conditional import validate_etags, validate_since
+from cherrypy.lib.logtools import log_hooks, log_request_headers, log_traceback
+from cherrypy.lib.negotiation import MonitoredHeaderMap, accept, autovary
+from cherrypy.lib.proxying import proxy
+from cherrypy.lib.redirection import redirect, trailing_slash
+from cherrypy.lib.sessionauth import SessionAuth, session_auth
+
+__all__ = [
+    "MonitoredHeaderMap",
+    "SessionAuth",
+    "accept",
+    "allow",
+    "autovary",
+    "convert_params",
+    "flatten",
+    "ignore_headers",
+    "is_iterator",
+    "log_hooks",
+    "log_request_headers",
+    "log_traceback",
+    "proxy",
+    "redirect",
+    "referer",
+    "response_headers",
+    "session_auth",
+    "text_or_bytes",
+    "trailing_slash",
+    "validate_etags",
+    "validate_since",
+]
+
+text_or_bytes = (str, bytes)
+
+
+def allow(methods: str | Iterable[str] | None = None, debug: bool = False) -> None:
+    """Answer 405 unless the request's method is one of *methods* (default GET, HEAD; GET allows HEAD too).
+
+    Raises:
+        HTTPError: 405.
+    """
+    allowed = [methods] if isinstance(methods, str) else list(methods or ())
+    allowed = [method.upper() for method in allowed if method] or ["GET", "HEAD"]
+    if "GET" in allowed and "HEAD" not in allowed:
+        allowed.append("HEAD")
+    serving.response.headers["Allow"] = ", ".join(allowed)
+    method = serving.request.method
+    is_allowed = method in allowed
+    if debug:
+        log(f"request.method {method!r} {'' if is_allowed else 'not '}in methods {allowed!r}", "TOOLS.ALLOW")
+    if not is_allowed:
+        raise HTTPError(405)
+
+
+def ignore_headers(headers: Iterable[str] = ("Range",), debug: bool = False) -> None:
+    """Delete *headers* from the request before anyone acts on them."""
+    request = serving.request
+    for name in headers:
+        if name in request.headers:
+            if debug:
+                log(f"Ignoring request header {name!r}", "TOOLS.IGNORE_HEADERS")
+            del request.headers[name]
+
+
+def response_headers(headers: Iterable[tuple[str, Any]] | None = None, debug: bool = False) -> None:
+    """Set *headers*, pairs of name and value, on the response."""
+    if debug:
+        log(f"Setting response headers: {headers!r}", "TOOLS.RESPONSE_HEADERS")
+    for name, value in headers or ():
+        serving.response.headers[name] = value
+
+
+response_headers.failsafe = True  # type: ignore[attr-defined]
+
+
+def referer(
+    pattern: str,
+    accept: bool = True,
+    accept_missing: bool = False,
+    error: int = 403,
+    message: str = "Forbidden Referer header.",
+    debug: bool = False,
+) -> None:
+    """Answer *error* unless the Referer matches *pattern* (or, with ``accept=False``, if it does).
+
+    The header is the client's to write: this keeps links and images of other sites off, and attackers not.
+
+    Raises:
+        HTTPError: *error* with *message*.
+    """
+    given = serving.request.headers.get("Referer")
+    accepted = accept_missing if given is None else bool(re.match(pattern, given)) == accept
+    if debug:
+        log(f"Referer {given!r} {'matches' if accepted else 'is refused by'} {pattern!r}", "TOOLS.REFERER")
+    if not accepted:
+        raise HTTPError(error, message)
+
+
+def flatten(debug: bool = False) -> None:
+    """Let the body be made of nested iterators; what comes out is one."""
+    response = serving.response
+    response.body = _flattened(response.body)
+
+
+def _flattened(body: Iterable[Any]) -> Iterator[Any]:
+    for chunk in body:
+        if is_iterator(chunk):
+            yield from _flattened(chunk)
+        else:
+            yield chunk
+
+
+def convert_params(exception: type[Exception] | tuple[type[Exception], ...] = ValueError, error: int = 400) -> None:
+    """Convert the request's parameters to the types that the handler's annotations name.
+
+    >>> @cherrypy.tools.params()
+    ... def page(self, page: int, when: datetime.date.fromisoformat): ...
+
+    Args:
+        exception: what a conversion raises for a bad value.
+        error: the answer to that.
+
+    Raises:
+        HTTPError: *error* for a value that cannot be converted.
+    """
+    request = serving.request
+    types = _annotations(request.handler.callable)
+    with HTTPError.handle(exception, error):
+        for name in types.keys() & request.params.keys():
+            request.params[name] = types[name](request.params[name])
+
+
+def _annotations(function: Callable[..., Any]) -> dict[str, Callable[[Any], Any]]:
+    """The converters by parameter; annotations that are not callable convert nothing."""
+    given = getattr(function, "__annotations__", {})
+    if any(isinstance(one, str) for one in given.values()):
+        # written under `from __future__ import annotations`
+        given = inspect.get_annotations(inspect.unwrap(getattr(function, "__func__", function)), eval_str=True)
+    return {name: one for name, one in given.items() if callable(one) and name != "return"}
