@@ -1,0 +1,173 @@
+"""Accepting connections: in bursts, with a cap, and past the moment when the process has no descriptor left."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cherrypy.httpd.connection import HANDSHAKE, HEAD, LINGER, Connection
+from cherrypy.httpd.exchange import render_error
+from cherrypy.httpd.tls import PLAIN_ON_TLS, TLSSocket
+
+if TYPE_CHECKING:
+    from cherrypy.httpd.listener import Listener
+    from cherrypy.httpd.loop import Loop
+
+log = logging.getLogger(__name__)
+
+#: Accepted in one go before other connections get their turn.
+_BURST = 64
+_PAUSE_S = 0.25
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_PEER = ("", 0)
+
+
+class Acceptor:
+    """The listening side of the poll set.
+
+    Attributes:
+        by_fd: listeners in the poll set, by descriptor.
+        paused: True while accepting waits for descriptors to come free.
+        accepted: connections accepted so far.
+        refused: connections answered with 503 because of the cap.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self.by_fd: dict[int, Listener] = {}
+        self.paused = False
+        self.accepted = 0
+        self.refused = 0
+        self._resume_at = 0.0
+        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def add(self, listener: Listener) -> None:
+        """Poll an open listener from now on."""
+        assert listener.sock is not None  # noqa: S101 - opened by its owner
+        fd = listener.sock.fileno()
+        self.by_fd[fd] = listener
+        self._loop.poll_set.register(fd, select.EPOLLIN)
+
+    def close(self) -> None:
+        """Listen no longer."""
+        for fd, listener in self.by_fd.items():
+            with suppress(OSError, ValueError):
+                self._loop.poll_set.unregister(fd)
+            listener.close()
+        self.by_fd.clear()
+        if self._reserve >= 0:
+            os.close(self._reserve)
+            self._reserve = -1
+
+    def accept(self, fd: int) -> None:
+        """Take the connections that wait on one listener."""
+        listener = self.by_fd[fd]
+        sock = listener.sock
+        if sock is None:
+            return
+        for _ in range(_BURST):
+            try:
+                client, peer = sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTORS:
+                    self._survive(sock, error)
+                    return
+                continue  # that client has gone again (ECONNABORTED and its kin)
+            self.accepted += 1
+            try:
+                self._admit(client, peer, listener)
+            except OSError as error:
+                log.debug("connection lost while it was set up peer=%s reason=%s", peer, error)
+                client.close()
+
+    def _admit(self, client: socket.socket, peer: object, listener: Listener) -> None:
+        loop = self._loop
+        limits = loop.limits
+        client.setblocking(False)
+        if len(loop.connections) >= limits.connections and not self._drop_idlest():
+            self._turn_away(client)
+            return
+        address = (peer[0], peer[1]) if isinstance(peer, tuple) else _NO_PEER
+        sock = listener.tls.wrap(client) if listener.tls else client
+        connection = Connection(sock, address, listener, limits)
+        connection.deadline = loop.now + limits.head_s
+        if listener.tls:
+            connection.state = HANDSHAKE
+            connection.deadline = loop.now + limits.handshake_s
+        loop.connections[connection.fd] = connection
+        loop.poll_set.register(connection.fd, select.EPOLLIN)
+
+    def shake_hands(self, connection: Connection) -> str:
+        """Go on with a TLS handshake: ``"done"``, ``"read"``, ``"write"``, or ``"gone"`` when it failed."""
+        sock = connection.sock
+        assert isinstance(sock, TLSSocket)  # noqa: S101 - the state says so
+        try:
+            return sock.handshake()
+        except OSError as error:
+            if "HTTP_REQUEST" in str(error):
+                with suppress(OSError):
+                    sock.send_plain(render_error(b"400 Bad Request", PLAIN_ON_TLS))
+            log.debug("TLS handshake failed peer=%s reason=%s", connection.peer, error)
+            return "gone"
+
+    def _drop_idlest(self) -> bool:
+        """Make room by closing the connection that is idle longest."""
+        idle = [
+            connection
+            for connection in self._loop.connections.values()
+            if connection.state in (HEAD, LINGER) and not connection.buffer and connection.served
+        ]
+        if not idle:
+            return False
+        self._loop.drop(min(idle, key=lambda connection: connection.deadline))
+        return True
+
+    def _turn_away(self, client: socket.socket) -> None:
+        self.refused += 1
+        retry_after = b"%d" % self._loop.limits.retry_after_s
+        with suppress(OSError):
+            client.send(
+                render_error(b"503 Service Unavailable", b"The server is full.", ((b"Retry-After", retry_after),))
+            )
+            client.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            client.recv(65536)  # what is read cannot cause a reset
+        client.close()
+
+    def _survive(self, sock: socket.socket, error: OSError) -> None:
+        """No descriptor is left: turn one client away with the reserve, free an idle one, pause."""
+        log.error("cannot accept reason=%s connections=%d", error.strerror, len(self._loop.connections))
+        if self._reserve >= 0:
+            os.close(self._reserve)
+            self._reserve = -1
+            with suppress(OSError):
+                client, _ = sock.accept()
+                client.setblocking(False)
+                self._turn_away(client)
+        self._drop_idlest()
+        with suppress(OSError):
+            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        # A level-triggered listener would be reported without end while nothing can be done about it.
+        for fd in self.by_fd:
+            with suppress(OSError):
+                self._loop.poll_set.unregister(fd)
+        self.paused = True
+        self._resume_at = self._loop.now + _PAUSE_S
+
+    def resume(self, now: float) -> None:
+        """Listen again after a pause."""
+        if not self.paused or now < self._resume_at:
+            return
+        self.paused = False
+        if self._reserve < 0 and self.by_fd:
+            with suppress(OSError):
+                self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        for fd in self.by_fd:
+            self._loop.poll_set.register(fd, select.EPOLLIN)

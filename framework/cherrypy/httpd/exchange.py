@@ -1,0 +1,280 @@
+"""One exchange: call the responder, frame its answer, send it, and say what becomes of the connection.
+
+These functions run in whatever thread runs the request. With the baton they never wait: what the client does not take at
+once is left to the poll set. Without it (large bodies, streams) they wait for the client, with deadlines.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from cherrypy.http.bodyerrors import BodyError
+from cherrypy.httpd.body import StreamBody
+from cherrypy.httpd.connection import ClientGone, Connection
+from cherrypy.httpd.flush import PendingFile, send_pending
+from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, FileSlice, Framing, frame_answer
+
+if TYPE_CHECKING:
+    from cherrypy.httpd.baton import Seat
+    from cherrypy.httpd.server import Server
+
+log = logging.getLogger(__name__)
+
+# What becomes of a connection after an exchange.
+KEEP = "keep"  # wait for the next request
+END = "end"  # everything is sent: close in good order
+CUT = "cut"  # less was sent than was declared: close at once
+RESET = "reset"  # only a reset tells the client that a close-delimited answer is cut; or nobody is there to be told
+FLUSH = "flush"  # the rest of the answer lies in ``connection.out`` or ``connection.file``
+
+_BODY_STATUS = {
+    400: b"400 Bad Request",
+    408: b"408 Request Timeout",
+    413: b"413 Request Entity Too Large",
+}
+
+
+def run(server: Server, connection: Connection, message: Message, seat: Seat) -> str:
+    """Answer *message* on *connection*; returns one of the five outcomes above."""
+    close: Callable[[], object] | None = None
+    try:
+        try:
+            status, headers, body, close = server.respond(message)
+            kind = body.__class__
+            if kind is list or kind is tuple:
+                return _send_whole(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
+            if kind is FileSlice and not connection.listener.tls:
+                return _send_file(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
+            seat.baton.give(seat)
+            return _send_stream(server, connection, message, seat, status, headers, body)
+        except ClientGone as error:
+            log.debug("client gone peer=%s reason=%s", connection.peer, error)
+            return RESET
+        except (KeyboardInterrupt, SystemExit) as error:
+            server.interrupt = error
+            return RESET
+        except BodyError as error:
+            return _send_error(connection, seat, _BODY_STATUS[error.status], b"The request body could not be read.")
+        except AnswerError as error:
+            log.error("answer refused path=%s reason=%s", message.path, error)
+            return _send_error(connection, seat, b"500 Internal Server Error", str(error).encode("latin-1", "replace"))
+        except Exception:
+            log.exception("responder failed path=%s", message.path)
+            return _send_error(
+                connection, seat, b"500 Internal Server Error", b"The server could not complete the request."
+            )
+    finally:
+        if close is not None:
+            finish(close)
+
+
+def finish(close: Callable[[], object]) -> None:
+    """Call an answer's ``close``; whatever it raises is logged, since the answer is out already."""
+    try:
+        close()
+    except Exception:
+        log.exception("close of an answer failed")
+
+
+def keeps(server: Server, connection: Connection, message: Message) -> bool:
+    """True when client, server and the state of the request body allow another request on this connection."""
+    if not message.keep_alive or server.leaving:
+        return False
+    body = message.body
+    if body.__class__ is not StreamBody:
+        return True
+    if body.complete:
+        return True
+    if body.failed or body.expects_continue:
+        # After a final status instead of the 100 the client may send its body, or not: nobody can tell.
+        return False
+    missing = body.missing_bytes
+    return missing is None or missing <= connection.limits.drain_bytes
+
+
+def _send_whole(
+    server: Server,
+    connection: Connection,
+    message: Message,
+    seat: Seat,
+    status: bytes,
+    headers: list[tuple[bytes, bytes]],
+    body: list[bytes],
+) -> str:
+    """Send head and body in one piece."""
+    data = body[0] if len(body) == 1 else b"".join(body)
+    framing = frame_answer(
+        status,
+        headers,
+        len(data),
+        message.method == "HEAD",
+        message.version == (1, 1),
+        keeps(server, connection, message),
+        server.server_name,
+    )
+    keep = framing.keep_alive
+    if framing.has_body:
+        if framing.length != len(data):
+            keep = False  # too short: the client must not wait for the rest
+        data = framing.head + data
+    else:
+        data = framing.head
+    try:
+        sent = connection.send(data)
+    except BlockingIOError:
+        sent = 0
+    except OSError as error:
+        raise ClientGone(str(error)) from error
+    seat.bytes_out += sent
+    if sent == len(data):
+        if keep:
+            return KEEP
+        return END if keep == framing.keep_alive else CUT
+    connection.out = memoryview(data)[sent:]
+    connection.keep = keep
+    return FLUSH
+
+
+def _send_file(
+    server: Server,
+    connection: Connection,
+    message: Message,
+    seat: Seat,
+    status: bytes,
+    headers: list[tuple[bytes, bytes]],
+    body: FileSlice,
+) -> str:
+    """Send the head and what the socket takes of the file; the rest follows from the poll set."""
+    framing = _frame(server, connection, message, status, headers, body.count)
+    connection.keep = framing.keep_alive
+    connection.out = memoryview(framing.head)
+    if framing.has_body and framing.length:
+        connection.file = PendingFile(body.fileno(), body.offset, min(framing.length, body.count))
+        if framing.length > body.count:
+            connection.keep = False
+    sent = send_pending(connection)
+    if sent is None:
+        raise ClientGone("the client did not take its file")
+    seat.bytes_out += sent
+    if connection.out is not None:
+        return FLUSH
+    if connection.keep:
+        return KEEP
+    return END if framing.keep_alive == connection.keep else CUT
+
+
+def _frame(
+    server: Server,
+    connection: Connection,
+    message: Message,
+    status: bytes,
+    headers: list[tuple[bytes, bytes]],
+    size: int | None,
+) -> Framing:
+    return frame_answer(
+        status,
+        headers,
+        size,
+        message.method == "HEAD",
+        message.version == (1, 1),
+        keeps(server, connection, message),
+        server.server_name,
+    )
+
+
+def _send_stream(
+    server: Server,
+    connection: Connection,
+    message: Message,
+    seat: Seat,
+    status: bytes,
+    headers: list[tuple[bytes, bytes]],
+    body: Iterable[bytes],
+) -> str:
+    """Send an answer piece by piece, waiting for a slow client; the head goes with the first piece."""
+    pieces = iter(body)
+    first = _next_piece(pieces)
+    size = 0 if first is None else None
+    framing = _frame(server, connection, message, status, headers, size)
+    if not framing.has_body:
+        connection.send_all(framing.head)
+        seat.bytes_out += len(framing.head)
+        return KEEP if framing.keep_alive else END
+    length = framing.length
+    if first is not None and length is not None and len(first) > length:
+        raise AnswerError("The requested resource returned more bytes than the declared Content-Length.")
+    try:
+        sent = _pump(connection, seat, framing, first, pieces)
+    except (ClientGone, KeyboardInterrupt, SystemExit):
+        raise
+    except Exception:
+        log.exception("stream failed path=%s", message.path)
+        return CUT if framing.chunked or length is not None else RESET
+    if length is not None and sent < length:
+        log.error("answer too short path=%s declared=%d sent=%d", message.path, length, sent)
+        return CUT
+    return KEEP if framing.keep_alive else END
+
+
+def _next_piece(pieces: Iterator[bytes]) -> bytes | None:
+    """The next piece with any octets in it; None at the end."""
+    for piece in pieces:
+        if not isinstance(piece, bytes):
+            raise AnswerError(f"an answer's body must be made of bytes, not {type(piece).__name__}")
+        if piece:
+            return piece
+    return None
+
+
+def _pump(
+    connection: Connection, seat: Seat, framing: Framing, first: bytes | None, pieces: Iterator[bytes]
+) -> int:
+    """Send head and pieces; returns how many octets of body went out, never more than were declared."""
+    pending = framing.head
+    piece = first
+    sent = 0
+    length = framing.length
+    while piece is not None:
+        if length is not None and sent + len(piece) > length:
+            log.error("answer too long, cut at its declared length=%d", length)
+            piece = piece[: length - sent]
+        sent += len(piece)
+        pending += b"%x\r\n%b\r\n" % (len(piece), piece) if framing.chunked else piece
+        connection.send_all(pending)
+        seat.bytes_out += len(pending)
+        pending = b""
+        if length is not None and sent >= length:
+            return sent
+        piece = _next_piece(pieces)
+    if framing.chunked:
+        pending += LAST_CHUNK
+    if pending:
+        connection.send_all(pending)
+        seat.bytes_out += len(pending)
+    return sent
+
+
+def render_error(status: bytes, text: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
+    """A whole answer of the server's own: one line of text, then the connection closes."""
+    fields = [(b"Content-Type", b"text/plain"), *headers]
+    return frame_answer(status, fields, len(text), False, True, False, None).head + text
+
+
+def _send_error(connection: Connection, seat: Seat, status: bytes, text: bytes) -> str:
+    """Answer in the application's stead, before anything of its own was sent."""
+    data = render_error(status, text)
+    try:
+        sent = connection.send(data)
+    except BlockingIOError:
+        sent = 0
+    except OSError:
+        return RESET
+    seat.bytes_out += sent
+    if sent < len(data):
+        connection.out = memoryview(data)[sent:]
+        connection.keep = False
+        return FLUSH
+    return END

@@ -1,0 +1,67 @@
+"""Sending what a client did not take at once: octets in memory, then a piece of a file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cherrypy.httpd.connection import Connection
+
+_SENDFILE_BYTES = 1048576
+
+
+class PendingFile:
+    """A piece of a file that still has to go out.
+
+    It has a descriptor of its own, so that the application may close its file as soon as the handler is through.
+    """
+
+    __slots__ = ("fd", "left", "offset")
+
+    def __init__(self, fd: int, offset: int, left: int) -> None:
+        self.fd = os.dup(fd)
+        self.offset = offset
+        self.left = left
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self.fd >= 0:
+            with suppress(OSError):
+                os.close(self.fd)
+            self.fd = -1
+
+
+def send_pending(connection: Connection) -> int | None:
+    """Send as much of ``connection.out`` and ``connection.file`` as the socket takes now.
+
+    Returns the octets sent; ``connection.out`` is None when nothing is left. None when the client has gone or the file
+    has become shorter than it was.
+    """
+    sent = 0
+    try:
+        if connection.out:
+            sent = connection.send(connection.out)
+            connection.out = connection.out[sent:]
+            if connection.out:
+                return sent
+        file = connection.file
+        while file is not None and file.left:
+            count = os.sendfile(connection.fd, file.fd, file.offset, min(file.left, _SENDFILE_BYTES))
+            if count == 0:
+                return None
+            file.offset += count
+            file.left -= count
+            sent += count
+            if sent >= _SENDFILE_BYTES and file.left:
+                return sent  # others want their turn
+    except BlockingIOError:
+        return sent
+    except OSError:
+        return None
+    if connection.file is not None:
+        connection.file.close()
+        connection.file = None
+    connection.out = None
+    return sent

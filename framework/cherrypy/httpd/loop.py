@@ -1,0 +1,333 @@
+"""The poll set: what every connection waits for, and who reacts. Driven by the holder of the baton.
+
+Law: nothing here blocks. A method that answers True has lost the baton on the way: its caller returns at once and touches
+no connection any more. Events that it had still in hand come again, since the poll set is level-triggered.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from cherrypy.httpd import exchange
+from cherrypy.httpd.acceptor import Acceptor
+from cherrypy.httpd.body import StreamBody
+from cherrypy.httpd.connection import BODY, BUSY, CLOSED, DISCARD, HANDSHAKE, HEAD, LINGER, WRITE, Connection
+from cherrypy.httpd.errors import Refusal
+from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP
+from cherrypy.httpd.flush import send_pending
+from cherrypy.httpd.receive import Receiver
+
+if TYPE_CHECKING:
+    from cherrypy.httpd.baton import Baton, Seat
+    from cherrypy.httpd.message import Message
+    from cherrypy.httpd.server import Server
+
+_EVENTS = 256
+_READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
+_RECEIVE_BYTES = 65536
+_LINGER_BYTES = 1048576
+_TOO_LATE = Refusal(b"408 Request Timeout", b"The request did not come in time.")
+
+
+class Loop:
+    """All connections of one server and their poll set.
+
+    Attributes:
+        connections: by descriptor.
+        ready: connections in whose buffer a whole request may lie.
+        now: the clock (``time.monotonic``) as of the last poll.
+    """
+
+    def __init__(self, server: Server, baton: Baton) -> None:
+        self.server = server
+        self.limits = server.limits
+        self.baton = baton
+        self.poll_set = select.epoll()
+        self.connections: dict[int, Connection] = {}
+        self.ready: deque[Connection] = deque()
+        self.now = monotonic()
+        self._sweep_at = 0.0
+        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.poll_set.register(self._waker, _READ)
+        self.acceptor = Acceptor(self)
+        self.receiver = Receiver(self)
+        self._reactions: dict[int, Callable[[Connection, Seat], bool]] = {
+            HEAD: self.receiver.read_head,
+            BODY: self.receiver.read_body,
+            BUSY: self._park,
+            WRITE: self._write,
+            DISCARD: self._discard,
+            LINGER: self._linger,
+            HANDSHAKE: self._handshake,
+            CLOSED: lambda connection, seat: False,
+        }
+
+    def turn(self, seat: Seat) -> bool:
+        """Poll once and react to everything that is ready; True when the baton was lost."""
+        connections = self.connections
+        read_head = self.receiver.read_head
+        events = self.poll_set.poll(self._timeout_s(), _EVENTS)
+        self.now = monotonic()
+        for fd, _ in events:
+            connection = connections.get(fd)
+            if connection is None:
+                self._react_to_other(fd)
+            elif connection.state == HEAD:
+                if read_head(connection, seat):
+                    return True
+            elif self._reactions[connection.state](connection, seat):
+                return True
+        ready = self.ready
+        for _ in range(len(ready)):
+            connection = ready.popleft()
+            connection.queued = False
+            if connection.state == HEAD and self.receiver.go_on(connection, seat):
+                return True
+        if self.now >= self._sweep_at:
+            self._sweep()
+        return False
+
+    def wake(self) -> None:
+        """Make the holder's poll return, and look at every deadline; callable from any thread."""
+        with suppress(OSError):  # the server has ended meanwhile
+            os.eventfd_write(self._waker, 1)
+
+    def close(self) -> None:
+        """Free the descriptors; nobody polls any more."""
+        for connection in list(self.connections.values()):
+            self.drop(connection)
+        self.acceptor.close()
+        self.poll_set.close()
+        os.close(self._waker)
+
+    def run(self, connection: Connection, message: Message, seat: Seat) -> bool:
+        """Run one request in this thread and settle its connection; True when the baton was lost over it."""
+        slot = seat.slot
+        baton = self.baton
+        message.entering = seat.entering
+        seat.key = seat.average = None
+        seat.serial += 1
+        slot.append(connection)
+        if baton.asleep:
+            baton.rouse()
+        if message.body.__class__ is StreamBody:
+            baton.give(seat)
+        outcome = exchange.run(self.server, connection, message, seat)
+        connection.served += 1
+        try:
+            slot.pop()
+        except IndexError:
+            self._settle_without_baton(connection, message, seat, outcome)
+            return True
+        if seat.average is not None:
+            seat.learn(held=True)
+        if outcome is KEEP:
+            connection.deadline = self.now + self.limits.idle_s
+            connection.state = HEAD
+            if connection.buffer:
+                connection.queued = True
+                self.ready.append(connection)
+        else:
+            self._apply(connection, outcome)
+        return False
+
+    def _settle_without_baton(self, connection: Connection, message: Message, seat: Seat, outcome: str) -> None:
+        """Hand the connection back to whoever holds the baton now."""
+        with self.baton.mutex:
+            seat.inside = False
+            seat.learn(held=False)
+            self.now = monotonic()
+            body = message.body
+            if body.__class__ is StreamBody:
+                connection.buffer = body.rest
+                connection.message = None if body.complete else message  # the rest of it is to be discarded
+            self._apply(connection, outcome)
+        if connection.queued or self.server.leaving:
+            self.wake()
+
+    def _apply(self, connection: Connection, outcome: str) -> None:
+        """Bring a connection into the state that follows an exchange, and tell the poll set."""
+        limits = self.limits
+        if outcome is KEEP:
+            if connection.message is not None:
+                connection.state = DISCARD
+                connection.taken = 0
+                connection.deadline = self.now + limits.linger_s
+            else:
+                connection.state = HEAD
+                connection.deadline = self.now + limits.idle_s
+                if connection.buffer:
+                    connection.queued = True
+                    self.ready.append(connection)
+            self._want(connection, _READ)
+        elif outcome is FLUSH:
+            connection.state = WRITE
+            connection.deadline = self.now + limits.write_grace_s
+            self._want(connection, _WRITE)
+        elif outcome is END:
+            self.leave(connection)
+        else:
+            self.drop(connection, abruptly=outcome is not CUT)
+
+    def leave(self, connection: Connection) -> None:
+        """Close in good order: our side now, all of it once the client has closed or had time to read its answer.
+
+        SECURITY: a close with unread input resets the connection, and the client may lose the answer that is on its way.
+
+        Source: RFC 9112 section 9.6.
+        """
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.drop(connection)
+            return
+        connection.state = LINGER
+        connection.buffer = b""
+        connection.taken = 0
+        connection.deadline = self.now + self.limits.linger_s
+        self._want(connection, _READ)
+
+    def drop(self, connection: Connection, *, abruptly: bool = False) -> None:
+        """Close a connection for good."""
+        self.connections.pop(connection.fd, None)
+        if not connection.parked:
+            with suppress(OSError, ValueError):
+                self.poll_set.unregister(connection.fd)
+        connection.close(abruptly=abruptly)
+
+    def _want(self, connection: Connection, mask: int) -> None:
+        if connection.parked:
+            connection.parked = False
+            self.poll_set.register(connection.fd, mask)
+        elif mask != connection.mask:
+            self.poll_set.modify(connection.fd, mask)
+        connection.mask = mask
+
+    def _park(self, connection: Connection, seat: Seat) -> bool:
+        """A busy connection became ready: take it out of the poll set until its thread hands it back."""
+        with self.baton.mutex:
+            if connection.state == BUSY and not connection.parked:
+                self.poll_set.unregister(connection.fd)
+                connection.parked = True
+        return False
+
+    def _write(self, connection: Connection, seat: Seat) -> bool:
+        """The client takes more of its answer."""
+        sent = send_pending(connection)
+        if sent is None:
+            self.drop(connection)
+            return False
+        seat.bytes_out += sent
+        connection.deadline += sent / max(self.limits.write_rate_bytes_per_s, 1e-9)
+        if connection.out is None:
+            self._apply(connection, KEEP if connection.keep else END)
+        return False
+
+    def _discard(self, connection: Connection, seat: Seat) -> bool:
+        """Throw away the rest of a body that the application did not read."""
+        message = connection.message
+        data = self._take(connection, seat)
+        if data is None or message is None or message.body.__class__ is not StreamBody:
+            return False
+        connection.taken += len(data)
+        if not message.body.throw_away(data) or connection.taken > self.limits.drain_bytes:
+            self.drop(connection)
+        elif message.body.complete:
+            connection.message = None
+            connection.buffer = message.body.rest
+            self._apply(connection, KEEP)
+        return False
+
+    def _linger(self, connection: Connection, seat: Seat) -> bool:
+        """Read what a client sends although it has had its last answer, so that the answer reaches it."""
+        data = self._take(connection, seat)
+        if data is not None:
+            connection.taken += len(data)
+            if connection.taken > _LINGER_BYTES:
+                self.drop(connection)
+        return False
+
+    def _take(self, connection: Connection, seat: Seat) -> bytes | None:
+        try:
+            data = connection.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""
+        if not data:
+            self.drop(connection)
+            return None
+        seat.bytes_in += len(data)
+        return data
+
+    def _handshake(self, connection: Connection, seat: Seat) -> bool:
+        waits_for = self.acceptor.shake_hands(connection)
+        if waits_for == "gone":
+            self.drop(connection)
+        elif waits_for == "done":
+            connection.state = HEAD
+            connection.deadline = self.now + self.limits.head_s
+            self._want(connection, _READ)
+            return self.receiver.read_head(connection, seat)
+        else:
+            self._want(connection, _WRITE if waits_for == "write" else _READ)
+        return False
+
+    def _timeout_s(self) -> float | None:
+        if self.ready:
+            return 0
+        if not self.connections and not self.acceptor.paused and not self.server.leaving:
+            return None  # nothing has a deadline: sleep until somebody connects
+        return max(self._sweep_at - monotonic(), 0.001)
+
+    def _react_to_other(self, fd: int) -> None:
+        if fd == self._waker:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self._waker)
+            self._sweep_at = 0.0
+        elif fd in self.acceptor.by_fd:
+            self.acceptor.accept(fd)
+        # otherwise: closed since the poll, by the thread that ran its request
+
+    def _sweep(self) -> None:
+        """Close what is past its deadline."""
+        limits = self.limits
+        now = self.now
+        shortest = min(limits.head_s, limits.idle_s, limits.body_grace_s, limits.write_grace_s, limits.linger_s)
+        self._sweep_at = now + min(max(shortest / 4, 0.02), 1.0)
+        self.acceptor.resume(now)
+        for connection in list(self.connections.values()):
+            if connection.deadline <= now and connection.state != BUSY:
+                self._expire(connection)
+        if self.server.stopping:
+            self._stop()
+
+    def _expire(self, connection: Connection) -> None:
+        state = connection.state
+        if state == HEAD:
+            if connection.buffer or not connection.served:
+                if not connection.queued:
+                    self.receiver.refuse(connection, _TOO_LATE)
+            elif not self.server.draining:
+                self.drop(connection)
+        elif state == BODY:
+            self.receiver.refuse(connection, _TOO_LATE)
+        else:
+            self.drop(connection, abruptly=state == WRITE)
+
+    def _stop(self) -> None:
+        """Leave: listen no longer, close what is idle; the last connection to go ends the server."""
+        self.acceptor.close()
+        for connection in list(self.connections.values()):
+            if connection.state in (HEAD, HANDSHAKE, LINGER) and not connection.buffer:
+                self.drop(connection)
+        if not self.connections:
+            self.server.end()
+        self._sweep_at = min(self._sweep_at, self.now + 0.05)

@@ -1,0 +1,296 @@
+"""The life of a server: prepare, serve, drain, stop. What happens on its sockets is in ``loop.py``.
+
+    from cherrypy.httpd.server import Server
+
+    def respond(message):
+        return b"200 OK", [(b"Content-Type", b"text/plain")], [b"Hello"], None
+
+    Server(("127.0.0.1", 8080), respond).run()
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from cherrypy.httpd.baton import Baton, Seat
+from cherrypy.httpd.connection import BUSY, HEAD
+from cherrypy.httpd.errors import ServerStateError
+from cherrypy.httpd.limits import Limits
+from cherrypy.httpd.listener import BindAddress, Listener
+from cherrypy.httpd.loop import Loop
+from cherrypy.httpd.message import Responder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """A server's counters at one moment. ``threads_busy`` counts those inside a request."""
+
+    accepted: int
+    refused: int
+    connections: int
+    idle_connections: int
+    requests: int
+    in_flight: int
+    bytes_in: int
+    bytes_out: int
+    threads: int
+    threads_busy: int
+    threads_idle: int
+
+
+class Server:
+    """An HTTP/1.1 server for one responder.
+
+    Args:
+        bind: one address (see ``listener.BindAddress``), or a list of ``Listener``.
+        respond: answers requests; may be replaced while the server serves.
+        limits: what is let in and for how long; may be changed while the server serves.
+        threads: how many requests can run at once.
+        server_name: value of the Server field for answers that have none; None for no field.
+
+    Attributes:
+        ready: True while connections are accepted and answered.
+        draining: every answer closes its connection.
+        stopping: the same, and nothing new is accepted.
+    """
+
+    def __init__(
+        self,
+        bind: BindAddress | Sequence[Listener],
+        respond: Responder,
+        *,
+        limits: Limits | None = None,
+        threads: int = 10,
+        server_name: str | None = None,
+    ) -> None:
+        self.listeners = [Listener(bind)] if isinstance(bind, tuple | str | int) else list(bind)
+        self.respond = respond
+        self.limits = limits or Limits()
+        self.threads = threads
+        self.server_name = server_name.encode("latin-1") if server_name else None
+        self.ready = False
+        self.draining = False
+        self.stopping = False
+        self.leaving = False  # draining or stopping: asked once a request
+        self._interrupt: BaseException | None = None
+        self._over = threading.Event()
+        self._wanted = threading.Event()  # something for serve() to look at
+        self._baton = Baton()
+        self._seats: list[Seat] = []
+        self._pool: list[threading.Thread] = []
+        self._loop: Loop | None = None
+
+    # life
+
+    def prepare(self) -> None:
+        """Bind and listen; connections queue up from now on.
+
+        Raises:
+            OSError: an address cannot be had; nothing is left open.
+        """
+        if self._loop is not None:
+            raise ServerStateError("the server is prepared already")
+        self.draining = self.stopping = self.leaving = False
+        self._interrupt = None
+        self._over.clear()
+        self._wanted.clear()
+        self._baton = Baton()
+        self._seats = []
+        self._pool = []
+        opened: list[Listener] = []
+        try:
+            for listener in self.listeners:
+                listener.open(self.limits.backlog)
+                opened.append(listener)
+        except OSError:
+            for listener in opened:
+                listener.close()
+            raise
+        self._loop = Loop(self, self._baton)
+        for listener in self.listeners:
+            self._loop.acceptor.add(listener)
+
+    def serve(self) -> None:
+        """Answer requests until ``stop`` is called; blocks.
+
+        Raises:
+            BaseException: what was set as ``interrupt``, after a stop of at most ``limits.stop_s``.
+        """
+        loop = self._loop
+        if loop is None:
+            raise ServerStateError("prepare the server before it serves")
+        self._seats = [Seat(self._baton) for _ in range(max(self.threads, 1))]
+        self._pool = [
+            threading.Thread(target=self._work, args=(seat, loop), name=f"CP Server Thread-{number}", daemon=True)
+            for number, seat in enumerate(self._seats, 1)
+        ]
+        watcher = threading.Thread(target=self._baton.watch, name="CP Server Watcher", daemon=True)
+        for thread in (*self._pool, watcher):
+            thread.start()
+        self.ready = True
+        try:
+            self._wanted.wait()
+        finally:
+            if not self._over.is_set():
+                self.stop(self.limits.stop_s)
+            self._clean_up(loop)
+        if self._interrupt is not None:
+            raise self._interrupt
+
+    def run(self) -> None:
+        """Prepare and serve; Ctrl-C stops."""
+        self.prepare()
+        try:
+            self.serve()
+        except KeyboardInterrupt:
+            log.info("interrupted")
+
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Listen no longer, let running requests finish, close everything; False when *timeout_s* cut some off.
+
+        May be called from any thread, also from inside a request: then that request is not waited for.
+        """
+        loop = self._loop
+        if loop is None:
+            return True
+        self.ready = False
+        self.leaving = self.stopping = True
+        if not self._pool:  # prepared, but never served
+            self._loop = None
+            loop.close()
+            self.end()
+            return True
+        if threading.current_thread() in self._pool:
+            for seat in self._seats:
+                if seat.slot and self._baton.holder is seat:
+                    self._baton.give(seat)
+            loop.wake()
+            return True
+        loop.wake()
+        finished = self._over.wait(self.limits.stop_s if timeout_s is None else timeout_s)
+        if not finished:
+            self._cut_off(loop)
+        self._wanted.set()
+        return finished
+
+    def drain(self, deadline_s: float) -> bool:
+        """Go on serving, but make every answer the last on its connection; True once no connection is left.
+
+        Connections are still accepted, and idle ones are never closed first: behind a proxy nothing is lost.
+        """
+        loop = self._loop
+        if loop is None:
+            return True
+        self.leaving = self.draining = True
+        end = monotonic() + deadline_s
+        while loop.connections and not self._over.is_set():
+            left = end - monotonic()
+            if left <= 0:
+                return False
+            self._over.wait(min(left, 0.02))
+        return True
+
+    def end(self) -> None:
+        """The last connection has gone after ``stop``; called by the loop."""
+        self._over.set()
+        self._wanted.set()
+
+    @property
+    def interrupt(self) -> BaseException | None:
+        """Set it to an exception to stop the server and have ``serve`` raise it."""
+        return self._interrupt
+
+    @interrupt.setter
+    def interrupt(self, error: BaseException | None) -> None:
+        self._interrupt = error
+        if error is not None:
+            self._wanted.set()
+
+    # facts
+
+    @property
+    def bind_addr(self) -> BindAddress:
+        """Where the first listener really listens."""
+        return self.listeners[0].bound
+
+    @property
+    def socket(self) -> object:
+        """The first listening socket; None while the server is stopped."""
+        return self.listeners[0].sock
+
+    def stats(self) -> Stats:
+        """Count what has happened and what is going on."""
+        loop = self._loop
+        seats = self._seats
+        busy = sum(1 for seat in seats if seat.inside or seat.slot)
+        connections = list(loop.connections.values()) if loop else []
+        return Stats(
+            accepted=loop.acceptor.accepted if loop else 0,
+            refused=loop.acceptor.refused if loop else 0,
+            connections=len(connections),
+            idle_connections=sum(1 for one in connections if one.state == HEAD and not one.buffer),
+            requests=sum(seat.serial for seat in seats),
+            in_flight=busy,
+            bytes_in=sum(seat.bytes_in for seat in seats),
+            bytes_out=sum(seat.bytes_out for seat in seats),
+            threads=len(seats),
+            threads_busy=busy,
+            threads_idle=len(seats) - busy,
+        )
+
+    # threads
+
+    def _work(self, seat: Seat, loop: Loop) -> None:
+        """Body of a pool thread: wait for the baton, poll while it is held."""
+        baton = self._baton
+        turn = loop.turn
+        over = self._over.is_set
+        while not over():
+            baton.take(seat)
+            try:
+                while not over():
+                    if turn(seat):
+                        break
+                else:
+                    baton.release()
+            except Exception:
+                log.exception("the server's loop failed; it goes on")
+                self._recover(baton, seat)
+
+    def _recover(self, baton: Baton, seat: Seat) -> None:
+        """After an error in the server itself: leave the baton in exactly one hand."""
+        with baton.mutex:
+            seat.slot.clear()
+            seat.inside = False
+            if baton.holder is seat:
+                baton.release()
+
+    def _cut_off(self, loop: Loop) -> None:
+        """Take the sockets from requests that did not finish in time; their threads notice on their own."""
+        log.warning("stopped with requests running count=%d", self.stats().in_flight)
+        for connection in list(loop.connections.values()):
+            if connection.state == BUSY:
+                try:
+                    connection.sock.shutdown(2)
+                except OSError as error:
+                    log.debug("connection was gone already reason=%s", error)
+        self._over.set()
+
+    def _clean_up(self, loop: Loop) -> None:
+        """Free sockets and threads; a hung thread stays behind, as a daemon."""
+        self.ready = False
+        self._baton.stop_watching()
+        loop.wake()
+        current = threading.current_thread()
+        end = monotonic() + 0.5
+        for thread in self._pool:
+            if thread is not current:
+                thread.join(max(end - monotonic(), 0.01))
+        loop.close()
+        self._loop = None
