@@ -46,7 +46,7 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     mount: Mount = "/"
     pool: Name = "web"
     """The pool whose workers serve it."""
-    # a plain str: msgspec 0.22 drops a reference too many for a union of a str with a pattern and a dict, and crashes later
+    # a plain str: msgspec 0.22 crashes at exit after converting to a union of a str with a pattern and a dict
     config: str | dict[str, Any] | None = None
     """CherryPy configuration: a file under the stack's folder, or the table itself."""
     env: dict[EnvName, EnvValue] = {}

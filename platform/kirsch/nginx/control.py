@@ -1,0 +1,233 @@
+"""The host's nginx, live: a new configuration is tested, taken up and proven, or the last good one serves on."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kirsch.errors import NginxError
+from kirsch.nginx.binary import Nginx
+from kirsch.nginx.generations import Generations
+from kirsch.nginx.marker import ask_marker
+from kirsch.nginx.master import Master, emergencies, is_serving
+from kirsch.spec import HostPaths
+
+PROOF_TIMEOUT_S = 20.0
+PROOFS_IN_A_ROW = 3
+POLL_S = 0.02
+STOP_TIMEOUT_S = 30.0
+TERM_TIMEOUT_S = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A configuration that nginx serves, and what it took to get there."""
+
+    name: str
+    folder: str
+    action: Literal["started", "reloaded", "unchanged"]
+    pid: int
+    duration_s: float
+
+
+class NginxControl:
+    """One stack's nginx on this host: its own prefix, pid, logs, temporary files; it outlives whoever started it.
+
+    *user* is who its workers run as (``name`` or ``name:group``, when root); their group may read the configuration.
+    """
+
+    def __init__(self, paths: HostPaths, nginx: Nginx, user: str | None = None) -> None:
+        self.paths = paths
+        self.nginx = nginx
+        self.user = user
+        self._generations = Generations(paths)
+        self._master = Master(paths, nginx)
+
+    def next_generation(self) -> str:
+        """The number to render the next generation with."""
+        return self._generations.next()
+
+    @property
+    def generation(self) -> str | None:
+        """The generation that is switched to; None before the first."""
+        return self._generations.current()
+
+    def pid(self) -> int | None:
+        """The master's pid; None when it does not run."""
+        return self._master.pid()
+
+    def is_running(self) -> bool:
+        """True when the master runs."""
+        return self.pid() is not None
+
+    def apply(self, files: Mapping[str, str]) -> Generation:
+        """Make nginx serve *files* (what ``render_site`` gave), starting it when it does not run.
+
+        Files that say the same as the current generation change nothing. Otherwise: write, ``nginx -t``, switch the
+        link, signal, and ask the marker until only new processes take connections.
+
+        Raises:
+            NginxError: refused or not taken up; what served before still serves. The lines are nginx's.
+        """
+        began = time.monotonic()
+        with self._locked():
+            last_good = self._generations.current()
+            if last_good and self.is_running() and self._generations.holds(last_good, files):
+                return self._done(last_good, "unchanged", began)
+            name = self._generations.write(files, self._group())
+            troubles = self._master.test(self._generations.folder(name))
+            if troubles:
+                aside = self._generations.refuse(name)
+                raise NginxError(f"nginx refuses the configuration in {aside}", lines=troubles, generation=name)
+            action = self._take_up(name, last_good)
+            self._generations.prune()
+            return self._done(name, action, began)
+
+    def start(self) -> Generation:
+        """Start nginx on the current generation, if it does not run.
+
+        Raises:
+            NginxError: there is no generation yet, or nginx does not start.
+        """
+        began = time.monotonic()
+        with self._locked():
+            name = self._generations.current()
+            if name is None:
+                raise NginxError("nginx has no configuration yet")
+            if self.is_running():
+                return self._done(name, "unchanged", began)
+            troubles = self._start(name)
+            if troubles:
+                raise NginxError("nginx does not start", lines=troubles, generation=name)
+            return self._done(name, "started", began)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Stop nginx: it finishes the requests it has for up to *timeout_s* seconds, then it is ended.
+
+        Raises:
+            NginxError: it does not even go when it is killed.
+        """
+        with self._locked():
+            for number, wait_s in ((signal.SIGQUIT, timeout_s), (signal.SIGTERM, TERM_TIMEOUT_S)):
+                if not self._master.signal(number) or self._master.wait_for_end(wait_s):
+                    break
+                logger.warning("nginx goes on signal=%s waited_s=%s", number.name, wait_s)
+            else:
+                self._master.kill_all()
+                if not self._master.wait_for_end(TERM_TIMEOUT_S):
+                    raise NginxError(f"nginx (pid {self.pid()}) cannot be ended")
+            for leftover in (self.paths.nginx_pid, self.paths.nginx_marker):
+                Path(leftover).unlink(missing_ok=True)
+
+    def _take_up(self, name: str, last_good: str | None) -> Literal["started", "reloaded"]:
+        """Switch to *name* and make nginx serve it, or go back to *last_good* and raise."""
+        was_running = self.is_running()
+        self._generations.switch(name)
+        troubles = self._reload(name) if was_running else self._start(name)
+        if not troubles:
+            return "reloaded" if was_running else "started"
+        self._generations.switch(last_good)
+        if was_running and last_good is not None:
+            troubles += self._return_to(last_good)
+        aside = self._generations.refuse(name)
+        what = "did not take up" if was_running else "does not start on"
+        raise NginxError(f"nginx {what} the configuration in {aside}", lines=troubles, generation=name)
+
+    def _start(self, name: str) -> list[str]:
+        troubles = self._master.start()
+        if troubles:
+            return troubles
+        troubles = self._prove(name, frozenset(), offset=None)
+        if troubles:
+            self._master.signal(signal.SIGTERM)
+            self._master.wait_for_end(TERM_TIMEOUT_S)
+        return troubles
+
+    def _reload(self, name: str) -> list[str]:
+        old = self._master.serving_workers()
+        offset = _length(self.paths.nginx_error_log)
+        if not self._master.signal(signal.SIGHUP):
+            return ["nginx ended before it could be signalled"]
+        return self._prove(name, old, offset)
+
+    def _return_to(self, last_good: str) -> list[str]:
+        """Make sure that *last_good* serves; what is wrong if it does not."""
+        marker = ask_marker(self.paths.nginx_marker)
+        if marker is not None and marker.generation == last_good and not self._others_than(last_good):
+            return []
+        return [f"and back to generation {last_good}: {trouble}" for trouble in self._reload(last_good)]
+
+    def _others_than(self, name: str) -> bool:
+        """True when one of several new connections meets another generation than *name*."""
+        answers = [ask_marker(self.paths.nginx_marker) for _ in range(PROOFS_IN_A_ROW)]
+        return any(answer is None or answer.generation != name for answer in answers)
+
+    def _prove(self, name: str, old: frozenset[int], offset: int | None) -> list[str]:
+        """Wait until only generation *name* serves; empty, or why it does not.
+
+        *old* are the pids that took connections before: as long as one of them does, a new connection may meet the old
+        configuration. *offset* is how long the error log was before the signal.
+        """
+        deadline = time.monotonic() + PROOF_TIMEOUT_S
+        in_a_row = 0
+        seen = "nothing"
+        while time.monotonic() < deadline:
+            marker = ask_marker(self.paths.nginx_marker)
+            if marker is not None:
+                seen = f"generation {marker.generation}"
+            in_a_row = in_a_row + 1 if marker is not None and marker.generation == name else 0
+            if in_a_row >= PROOFS_IN_A_ROW and not any(is_serving(pid) for pid in old):
+                return []
+            lines = emergencies(self.paths.nginx_error_log, offset) if offset is not None and not in_a_row else []
+            if lines:
+                return lines
+            if not in_a_row:
+                time.sleep(POLL_S)
+        return [f"after {PROOF_TIMEOUT_S:g} s the marker shows {seen} instead of generation {name}"]
+
+    def _done(self, name: str, action: Literal["started", "reloaded", "unchanged"], began: float) -> Generation:
+        duration_s = time.monotonic() - began
+        pid = self.pid() or 0
+        logger.info("nginx %s generation=%s pid=%d duration_s=%.3f", action, name, pid, duration_s)
+        return Generation(name, str(self._generations.folder(name)), action, pid, duration_s)
+
+    def _group(self) -> int:
+        """The group that may read the configuration; -1 leaves it as it is."""
+        if not self.user:
+            return -1
+        name = self.user.partition(":")[2] or self.user
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError as error:
+            raise NginxError(f"nginx's workers cannot be in group {name}: there is no such group here") from error
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One change at a time, whichever process makes it; makes the folders on the way."""
+        group = self._group()
+        for folder in (self.paths.nginx, self.paths.nginx_generations, f"{self.paths.nginx}/temp"):
+            os.makedirs(folder, mode=0o750, exist_ok=True)
+            if group != -1:
+                os.chown(folder, -1, group)
+        os.makedirs(self.paths.log_dir, exist_ok=True)
+        with open(f"{self.paths.nginx}/lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _length(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

@@ -1,0 +1,98 @@
+"""What the edge tells a worker about a request, and what it lets nobody else tell it.
+
+Every location takes the whole set from one file, ``proxy.conf``: one ``proxy_set_header`` of its own would make a
+location forget all that stand above it. Nothing is appended to what a client sent, everything is replaced or cleared.
+"""
+
+from __future__ import annotations
+
+from kirsch.nginx.directives import Block, Directive, Expr, block, directive, row, seconds
+from kirsch.nginx.upstream import CONNECT_TIMEOUT_S
+from kirsch.nginx.version import Build
+
+# SECURITY: fields that frameworks and proxies believe, and that only a client could have sent at the edge. An empty
+# value takes the field out of the request. `Proxy` is httpoxy (CVE-2016-5385).
+CLEARED = (
+    "Forwarded",
+    "Proxy",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Server",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-User",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-Original-Host",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "True-Client-IP",
+    "X-Script-Name",
+    "X-Not-Dispatched",
+    "X-Kirsch-Probe",
+)
+
+
+def maps(build: Build) -> list[Block]:
+    """The ``map`` blocks that :func:`proxy_settings` needs."""
+    found = [
+        # an upgrade to anything but a WebSocket stays out: `Upgrade: h2c` would tunnel past every rule here
+        block(
+            "map",
+            Expr("$http_upgrade"),
+            Expr("$kirsch_upgrade"),
+            body=[row("default", ""), row("websocket", "websocket")],
+        ),
+        # empty for plain requests, which keeps the connection to the worker open
+        block(
+            "map",
+            Expr("$kirsch_upgrade"),
+            Expr("$kirsch_connection"),
+            body=[row("default", ""), row("websocket", "upgrade")],
+        ),
+    ]
+    if not build.has("$request_port"):
+        port = row(Expr(r"~:(?<kirsch_port>[0-9]{1,5})$"), Expr(":$kirsch_port"))
+        found.append(block("map", Expr("$http_host"), Expr("$kirsch_host_port"), body=[row("default", ""), port]))
+    return found
+
+
+def public_host(build: Build) -> Expr:
+    """The host that the client asked for, checked by nginx, with the port that the client wrote.
+
+    ``$http_host`` would be the raw field (and may differ from the vhost that was chosen), ``$host`` alone has no port.
+    """
+    return Expr("$host$is_request_port$request_port" if build.has("$request_port") else "$host$kirsch_host_port")
+
+
+def proxy_settings(build: Build) -> list[Directive]:
+    """The content of ``proxy.conf``."""
+    host = public_host(build)
+    fields: dict[str, Expr | str] = {
+        "Host": host,
+        "Connection": Expr("$kirsch_connection"),
+        "Upgrade": Expr("$kirsch_upgrade"),
+        "X-Forwarded-For": Expr("$remote_addr"),
+        "X-Forwarded-Proto": Expr("$scheme"),
+        "X-Forwarded-Host": host,
+        "X-Forwarded-Port": Expr("$server_port"),
+        "X-Real-IP": Expr("$remote_addr"),
+        "X-Request-ID": Expr("$request_id"),
+        "X-Request-Start": Expr("t=${msec}"),
+        **dict.fromkeys(CLEARED, ""),
+    }
+    return [
+        directive("proxy_http_version", "1.1"),
+        *[directive("proxy_set_header", name, value) for name, value in fields.items()],
+        directive("proxy_hide_header", "X-Request-ID"),
+        directive("add_header", "X-Request-ID", Expr("$request_id"), "always"),
+        # a refused connect is tried on the next slot for every method, nothing was sent; what was sent is tried again
+        # only for methods that may be repeated. Not `timeout`: slow requests would run twice, exactly when all is slow.
+        directive("proxy_next_upstream", "error"),
+        directive("proxy_next_upstream_timeout", "10s"),
+        directive("proxy_connect_timeout", seconds(CONNECT_TIMEOUT_S)),
+        directive("proxy_redirect", "off"),
+        directive("proxy_buffer_size", "16k"),
+        directive("proxy_buffers", "8", "16k"),
+        directive("proxy_max_temp_file_size", "128m"),
+    ]

@@ -1,0 +1,225 @@
+"""A whole stack as nginx sees it: every file of one generation, the same bytes for the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, row, seconds
+from kirsch.nginx.headers import maps, proxy_settings
+from kirsch.nginx.pages import load_pages
+from kirsch.nginx.upstream import upstream
+from kirsch.nginx.version import Build, Version
+from kirsch.nginx.vhost import catch_alls, closing_servers, page_locations, server
+from kirsch.spec import HostPaths, Stack
+
+MAIN_FILE = "nginx.conf"
+GENERATION_FILE = "generation"
+MARKER_FILE = "marker.conf"
+MARKER_PATH = "/generation"
+GENERATION_FILES = frozenset({GENERATION_FILE, MARKER_FILE})
+"""The files that differ between two generations of the same content."""
+
+TEMP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+DEFAULT_OPEN_FILES = 1024
+
+# Mozilla's "intermediate" list: every client since 2014, nothing without forward secrecy
+TLS_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+
+# one JSON object a line; the upstream fields are lists when a request was tried more than once ("a, b")
+LOG_FIELDS = {
+    "time": "$time_iso8601",
+    "msec": "$msec",
+    "id": "$request_id",
+    "client": "$remote_addr",
+    "vhost": "$server_name",
+    "host": "$host",
+    "method": "$request_method",
+    "uri": "$request_uri",
+    "protocol": "$server_protocol",
+    "status": "$status",
+    "request_bytes": "$request_length",
+    "body_bytes": "$body_bytes_sent",
+    "duration_s": "$request_time",
+    "upstream": "$upstream_addr",
+    "upstream_status": "$upstream_status",
+    "connect_s": "$upstream_connect_time",
+    "header_s": "$upstream_header_time",
+    "response_s": "$upstream_response_time",
+    "worker": "$upstream_http_x_kirsch_worker",
+    "referer": "$http_referer",
+    "agent": "$http_user_agent",
+}
+
+
+def render_site(
+    stack: Stack,
+    paths: HostPaths,
+    version: Version,
+    *,
+    generation: str,
+    user: str | None = None,
+    modules: Collection[str] = (),
+    processes: int | str = "auto",
+    open_files: int = DEFAULT_OPEN_FILES,
+    pages: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The files of one generation: ``{"nginx.conf": …, "upstreams.conf": …, "vhosts/main.conf": …, …}``.
+
+    *version* and *modules* are the binary's (``Nginx.version``, ``Nginx.modules``), *generation* is what the marker
+    answers, *user* is who nginx's workers run as, ``name`` or ``name:group`` (root only), *open_files* is what one of
+    its processes may have open.
+
+    Raises:
+        SpecError: a value cannot be written as nginx text, or the build lacks what the stack asks for.
+    """
+    build = Build(version, frozenset(modules))
+    defaults = catch_alls(stack)
+    vhosts = {
+        f"vhosts/{name}.conf": server(stack, vhost, paths, build, defaults) for name, vhost in stack.vhosts.items()
+    }
+    files: dict[str, list[Node]] = {
+        MAIN_FILE: _main(stack, paths, build, user, processes, open_files, list(vhosts)),
+        "proxy.conf": [*proxy_settings(build)],
+        "pages.conf": [*page_locations(paths)],
+        "upstreams.conf": [upstream(pool, paths) for pool in stack.pools.values()],
+        "closing.conf": [*closing_servers(stack, build, defaults)],
+        MARKER_FILE: [_marker(paths, generation)],
+        **{name: [node] for name, node in vhosts.items()},
+    }
+    head = Comment(f"Stack {stack.name}, written by kirsch; changes made here are lost. {paths.nginx_current}")
+    texts = {name: render([head, *nodes]) for name, nodes in files.items()}
+    texts[GENERATION_FILE] = f"{generation}\n"
+    for name, text in (load_pages() if pages is None else pages).items():
+        texts[f"pages/{name}"] = text
+    return texts
+
+
+def _main(
+    stack: Stack,
+    paths: HostPaths,
+    build: Build,
+    user: str | None,
+    processes: int | str,
+    open_files: int,
+    vhosts: list[str],
+) -> list[Node]:
+    longest = max((pool.request_deadline_s for pool in stack.pools.values()), default=60.0)
+    return [
+        *([directive("user", *user.split(":", 1))] if user else []),
+        directive("daemon", "on"),
+        directive("worker_processes", processes),
+        directive("worker_rlimit_nofile", open_files),
+        # old processes of a reload: long enough for the longest request, short enough that WebSockets do not keep them
+        directive("worker_shutdown_timeout", seconds(longest + 30)),
+        directive("pid", paths.nginx_pid),
+        directive("error_log", paths.nginx_error_log, "warn"),
+        # a proxied request takes two descriptors; the rest is for logs, listeners and spooled bodies
+        block("events", body=[directive("worker_connections", max(64, open_files // 2))]),
+        block("http", body=_http(stack, paths, build, vhosts)),
+    ]
+
+
+def _http(stack: Stack, paths: HostPaths, build: Build, vhosts: list[str]) -> list[Directive | Block]:
+    includes = ["upstreams.conf", MARKER_FILE, "closing.conf", *vhosts]
+    return [
+        block("types", body=[row("text/html", "html")]),
+        *_names_hash(stack),
+        *_temp_paths(paths, build),
+        *maps(build),
+        *_log(paths),
+        *_client_limits(build),
+        *(_tls_settings() if any(vhost.tls for vhost in stack.vhosts.values()) else []),
+        *[directive("include", name) for name in includes],
+    ]
+
+
+def _names_hash(stack: Stack) -> list[Directive]:
+    """Room for every server name, so that nginx neither refuses nor warns."""
+    names = [name for vhost in stack.vhosts.values() for name in vhost.names]
+    bucket = _power_of_two(max([len(name) for name in names], default=0) + 32, at_least=128)
+    return [
+        directive("server_names_hash_bucket_size", bucket),
+        directive("server_names_hash_max_size", _power_of_two(4 * len(names), at_least=1024)),
+        directive("proxy_headers_hash_bucket_size", 128),
+        directive("proxy_headers_hash_max_size", 2048),
+    ]
+
+
+def _temp_paths(paths: HostPaths, build: Build) -> list[Directive]:
+    """All of them, also those of protocols that are not spoken: nginx makes each folder when it starts."""
+    return [
+        directive(f"{name}_temp_path", f"{paths.nginx}/temp/{name}")
+        for name in TEMP_FOLDERS
+        if name in ("client_body", "proxy") or build.has(name)
+    ]
+
+
+def _log(paths: HostPaths) -> list[Directive]:
+    fields = [Expr(f'"{name}":"{variable}"') for name, variable in LOG_FIELDS.items()]
+    pieces = [Expr("{"), *[Expr(f"{field.text},") for field in fields[:-1]], fields[-1], Expr("}")]
+    return [
+        directive("log_format", "kirsch", "escape=json", *pieces),
+        directive("access_log", paths.nginx_access_log, "kirsch", "buffer=64k", "flush=1s"),
+    ]
+
+
+def _client_limits(build: Build) -> list[Directive]:
+    return [
+        directive("server_tokens", "off"),
+        directive("sendfile", "on"),
+        directive("tcp_nopush", "on"),
+        directive("tcp_nodelay", "on"),
+        directive("charset", "utf-8"),
+        # the path decides about the app once, here and in the worker: neither may see another one than the other
+        directive("merge_slashes", "off"),
+        directive("absolute_redirect", "off"),
+        # SECURITY: WSGI cannot tell X_Real_IP from X-Real-IP
+        directive("underscores_in_headers", "off"),
+        directive("ignore_invalid_headers", "on"),
+        directive("large_client_header_buffers", "4", "16k"),
+        directive("client_header_timeout", "15s"),
+        directive("client_body_timeout", "30s"),
+        directive("send_timeout", "60s"),
+        directive("keepalive_timeout", "65s"),
+        *([directive("keepalive_min_timeout", "5s")] if build.has("keepalive_min_timeout") else []),
+    ]
+
+
+def _tls_settings() -> list[Directive]:
+    return [
+        directive("ssl_protocols", "TLSv1.2", "TLSv1.3"),
+        directive("ssl_ciphers", TLS_CIPHERS),
+        directive("ssl_prefer_server_ciphers", "off"),
+        directive("ssl_session_cache", "shared:kirsch_tls:10m"),
+        directive("ssl_session_timeout", "1d"),
+        directive("ssl_session_tickets", "off"),
+    ]
+
+
+def _marker(paths: HostPaths, generation: str) -> Block:
+    """Where a new connection learns which generation serves it, and which of nginx's processes."""
+    return block(
+        "server",
+        body=[
+            directive("listen", f"unix:{paths.nginx_marker}"),
+            directive("access_log", "off"),
+            directive("default_type", "text/plain"),
+            block(
+                "location",
+                "=",
+                MARKER_PATH,
+                body=[
+                    directive("add_header", "X-Kirsch-Nginx-Pid", Expr("$pid")),
+                    directive("return", 200, generation),
+                ],
+            ),
+            block("location", "/", body=[directive("return", 404)]),
+        ],
+    )
+
+
+def _power_of_two(number: int, *, at_least: int) -> int:
+    return max(at_least, 1 << max(0, number - 1).bit_length())

@@ -1,0 +1,75 @@
+"""A pool as nginx sees it: a fixed number of slots, behind which the supervisor moves the workers."""
+
+from __future__ import annotations
+
+import math
+
+from kirsch.nginx.directives import Block, Directive, block, directive, seconds
+from kirsch.spec import HostPaths, Pool
+
+KEEPALIVE_TIMEOUT_S = 3.0
+"""How long nginx keeps an idle connection to a worker; workers wait longer, so that nginx is the one that closes."""
+
+CONNECT_TIMEOUT_S = 2.0
+READ_MARGIN_S = 5.0
+"""nginx waits this much longer than the pool's request deadline, so that the worker's own answer comes first."""
+
+
+def upstream_name(pool: str) -> str:
+    """The name in ``proxy_pass http://NAME``."""
+    return f"pool_{pool}"
+
+
+def upstream(pool: Pool, paths: HostPaths) -> Block:
+    """The ``upstream`` block of *pool*: all slots up to its maximum, whether a worker is behind them or not.
+
+    Explicit on every version: since 1.29.7 connections are kept by default, before they are not.
+    """
+    slots = pool.workers.max
+    return block(
+        "upstream",
+        upstream_name(pool.name),
+        body=[
+            directive("zone", f"kirsch_{pool.name}", "256k" if slots > 64 else "64k"),
+            # before `keepalive`: until 1.29.7 a balancer after it is refused
+            directive("least_conn"),
+            # max_fails=0: a refused connect must not eject a slot for ten seconds, the supervisor repairs it in ten ms
+            *[
+                directive("server", f"unix:{paths.slot_socket(pool.name, slot)}", "max_fails=0")
+                for slot in range(1, slots + 1)
+            ],
+            directive("keepalive", min(1024, max(64, 8 * slots))),
+            directive("keepalive_timeout", seconds(KEEPALIVE_TIMEOUT_S)),
+            directive("keepalive_requests", "10000"),
+        ],
+    )
+
+
+def pass_to(pool: Pool) -> list[Directive]:
+    """What a location says to hand its requests to *pool*."""
+    wait = seconds(pool.request_deadline_s + READ_MARGIN_S)
+    return [
+        directive("include", "proxy.conf"),
+        directive("proxy_next_upstream_tries", tries(pool)),
+        directive("proxy_read_timeout", wait),
+        directive("proxy_send_timeout", wait),
+        # no URI part: the raw path goes through, "%2F" stays "%2F"
+        directive("proxy_pass", f"http://{upstream_name(pool.name)}"),
+    ]
+
+
+def tries(pool: Pool) -> int:
+    """How many slots one request may try: one more than a single dead worker can stand behind.
+
+    ======  ====  ==========================  =====
+    min     max   slots of one dead worker    tries
+    ======  ====  ==========================  =====
+    2       2     1                           2
+    2       8     4                           5
+    4       8     2                           3
+    1       1     1                           2
+    ======  ====  ==========================  =====
+
+    No more than that: a GET that kills its worker is tried again too, and must not kill them all.
+    """
+    return math.ceil(pool.workers.max / pool.workers.min) + 1
