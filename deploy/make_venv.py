@@ -58,7 +58,7 @@ def has_pip(venv: Path) -> bool:
 
 
 def has_ensurepip() -> bool:
-    """Can `python -m venv` put pip into an environment? Asked of a new process: a package may have come a moment ago."""
+    """Can `python -m venv` put pip into an environment? Asked of a new process: one may just have come."""
     return not subprocess.call([sys.executable, "-c", "import ensurepip"], stderr=subprocess.DEVNULL)
 
 

@@ -204,8 +204,9 @@ class Deploy:
         """Have the supervisor replace its workers; its events are passed on as they come."""
         args = {"release": step.release} if step.verb == "roll" else {}
         try:
-            for event in self.control.stream(step.verb, **args):
-                self.progress.said(fleet.describe_event(event))
+            for message in self.control.stream(step.verb, **args):
+                if "event" in message:
+                    self.progress.said(fleet.describe_event(message["event"]))
         except ControlError as error:
             report = describe_error(error)
             output = str(report.get("output") or "") or fleet.log_tail(self.shell, self.paths, report.get("worker"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from kirsch.errors import ControlError, DeployError, GateFailed
 from kirsch.link.state import State
@@ -126,21 +125,17 @@ def log_tail(shell: Shell, paths: HostPaths, worker: object = None) -> str:
     return ""
 
 
-def describe_event(event: Mapping[str, Any]) -> str:
-    """Say an event of a roll in one line: "web.1: ready (pid 4711, 0.8 s)"."""
-    inner = event.get("event", event)
-    if isinstance(inner, str):
-        details = {name: value for name, value in event.items() if name not in {"event", "worker"}}
-        what = inner
-    elif isinstance(inner, Mapping):
-        details = {name: value for name, value in inner.items() if name not in {"worker", "state", "kind", "event"}}
-        what = str(inner.get("state") or inner.get("kind") or inner.get("event") or "")
-        event = inner
-    else:
-        return str(inner)
-    words = ", ".join(f"{name} {_short(value)}" for name, value in details.items() if value not in (None, "", []))
-    said = f"{what} ({words})" if words else what
-    return f"{event['worker']}: {said}" if event.get("worker") else said
+def describe_event(event: object) -> str:
+    """Say an event of a roll in one line: "web.1: ready (pid 4711, duration_s 0.80)"."""
+    if not isinstance(event, Mapping):
+        return str(event)
+    said = str(event.get("message") or event.get("state") or event.get("kind") or "")
+    shown = {"worker", "message", "state", "kind"}
+    details = [
+        f"{name} {_short(value)}" for name, value in event.items() if name not in shown and value not in (None, "", [])
+    ]
+    what = f"{said} ({', '.join(details)})" if details else said
+    return f"{event['worker']}: {what}" if event.get("worker") else what
 
 
 def _short(value: object) -> str:

@@ -41,13 +41,29 @@ def settle_ports(stack: Stack, inventory: Inventory, *, file: str, held: Mapping
     """
     chooser = _Chooser(inventory.port_policy, file, held, is_free)
     listen = {}
-    for name, vhost in stack.vhosts.items():
-        wanted = _overridden(name, inventory, file) or vhost.listen
-        listen[name] = tuple(chooser.choose(one, key=f"vhost.{name}.listen") for one in wanted)
+    for name, vhost in override_listen(stack, inventory, file).vhosts.items():
+        listen[name] = tuple(chooser.choose(one, key=f"vhost.{name}.listen") for one in vhost.listen)
     admin = chooser.choose(Listen.parse(inventory.admin), key="admin").endpoint
     if chooser.problems:
         raise SpecError(chooser.problems)
     return Settled(listen, admin, chooser.asked, tuple(chooser.notes))
+
+
+def override_listen(stack: Stack, inventory: Inventory, file: str) -> Stack:
+    """Return *stack* with the addresses that the inventory gives its vhosts, whether they are free or not.
+
+    Raises:
+        SpecError: an address in the inventory is none, or is for a vhost that the stack does not have.
+    """
+    unknown = [name for name in inventory.listen if name not in stack.vhosts]
+    if unknown:
+        raise SpecError(
+            Problem(
+                file=file, key=f"listen.{name}", message="is no vhost of the stack", allowed=", ".join(stack.vhosts)
+            )
+            for name in unknown
+        )
+    return stack.with_listen({name: _overridden(name, inventory, file) for name in inventory.listen})
 
 
 def is_free(listen: Listen) -> bool:

@@ -1,0 +1,98 @@
+"""`kirsch check` and `kirsch render`: what the files say, and the nginx configuration that follows, without
+deploying.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import click
+
+from kirsch.cli.place import Place, with_place
+from kirsch.cli.screen import open_console
+from kirsch.errors import NginxError
+from kirsch.nginx.binary import Nginx, find_nginx, worker_user
+from kirsch.nginx.site import render_site
+from kirsch.release.ports import override_listen
+from kirsch.spec import HostPaths, Stack
+
+GENERATION = "0"
+SHOWN_ROOT = "/srv/kirsch"
+
+
+@click.command()
+@with_place
+def check(place: Place) -> None:
+    """Read the stack and its inventory, find everything that is wrong with them, and let nginx test what they make.
+
+    Nothing is deployed. Exit status 2 with every problem of a file if there are any.
+    """
+    console = open_console()
+    stack = override_listen(place.stack, place.inventory, place.inventory_file)
+    counts = f"{len(stack.apps)} apps, {len(stack.pools)} pools, {len(stack.vhosts)} vhosts"
+    console.print(f"  [green]✓[/] {place.stack_file}: {counts}")
+    if place.inventory_file != place.stack_file:
+        console.print(f"  [green]✓[/] {place.inventory_file}: {len(place.inventory.hosts)} hosts")
+    nginx = find_nginx()
+    count = prove_rendering(stack, nginx)
+    console.print(f"  [green]✓[/] nginx {nginx.version_text} ({nginx.path}) accepts the {count} files that they make")
+
+
+@click.command()
+@click.option("--out", "-o", type=click.Path(file_okay=False), metavar="DIR", help="Write the files there instead.")
+@with_place
+def render(place: Place, out: str | None) -> None:
+    """Print the nginx configuration of the stack, as the nginx of this machine wants it.
+
+    Ports are those of the files: which ones are free is decided by a deploy.
+    """
+    stack = override_listen(place.stack, place.inventory, place.inventory_file)
+    paths = _paths(place)
+    files = render_files(stack, paths, find_nginx())
+    if out is None:
+        for name, text in files.items():
+            click.echo(f"# ---- {name}\n{text.rstrip()}\n")
+        return
+    for name, text in files.items():
+        path = Path(out) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    click.echo(f"{len(files)} files in {out}")
+
+
+def render_files(stack: Stack, paths: HostPaths, nginx: Nginx) -> dict[str, str]:
+    """Return the files of one generation, file name to text."""
+    return render_site(stack, paths, nginx.version, generation=GENERATION, user=worker_user(), modules=nginx.modules)
+
+
+def prove_rendering(stack: Stack, nginx: Nginx) -> int:
+    """Let nginx read the files of *stack* from a scratch directory; return how many there were.
+
+    Raises:
+        NginxError: nginx refuses them; its own words are in it. A warning counts: what it warns of is a vhost that
+            would never answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="kirsch-") as scratch:
+        paths = HostPaths(root=f"{scratch}/root", run=f"{scratch}/run")
+        for folder in (paths.log_dir, f"{paths.nginx}/temp", paths.slots, f"{scratch}/site"):
+            os.makedirs(folder)
+        files = render_files(stack, paths, nginx)
+        for name, text in files.items():
+            path = Path(scratch) / "site" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        argv = [nginx.path, "-t", "-q", "-p", f"{scratch}/site", "-e", "stderr", "-c", f"{scratch}/site/nginx.conf"]
+        ran = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    words = [line for line in ran.stderr.splitlines() if "[" in line]
+    if ran.returncode or words:
+        raise NginxError("nginx does not accept what these files make", lines=words or ran.stderr.splitlines())
+    return len(files)
+
+
+def _paths(place: Place) -> HostPaths:
+    if len(place.inventory.hosts) == 1 and all(h.connection == "local" for h in place.inventory.hosts.values()):
+        return place.target.paths
+    return HostPaths(root=SHOWN_ROOT, run=f"/run/kirsch/{place.stack.name}")

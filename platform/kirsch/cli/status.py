@@ -1,0 +1,123 @@
+"""`kirsch status`: what runs, where, how well; and the table that a deploy ends with."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import click
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from kirsch.cli.place import Place, with_place
+from kirsch.cli.screen import open_console, show_table
+from kirsch.errors import ControlError
+from kirsch.release.status import Pool, Status, Worker, ask_status
+from kirsch.supervise.client import ControlClient
+
+STATE_STYLES = {"ready": "green", "booting": "yellow", "draining": "yellow", "failed": "bold red", "stopped": "dim"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The whole answer of the supervisor, for programs.")
+@with_place
+def status(place: Place, as_json: bool) -> None:
+    """Show the workers of the stack, its addresses and its health.
+
+    Exit status 1 if it does not run or not everything is well.
+    """
+    found = ask_status(ControlClient(place.target.paths.control_socket))
+    if found is None:
+        raise ControlError(
+            f'the stack "{place.stack.name}" does not run: kirsch deploy {place.options}'.rstrip(), kind="unreachable"
+        )
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        show_status(open_console(), found, place)
+    if found.degraded:
+        raise click.exceptions.Exit(1)
+
+
+def show_status(console: Console, found: Status, place: Place) -> None:
+    """Print everything that an operator asks after first."""
+    urls = found.nginx.listen if found.nginx else []
+    rows = [
+        (f"{url.rstrip('/')}{place.stack.apps[app].mount}", app) for url, apps in _served(urls, place) for app in apps
+    ]
+    show_table(console, f"{found.stack}  release {found.release}", ("url", "app"), rows)
+    heads = ("worker", "pid", "state", "release", "for", "requests", "in flight", "memory", "restarts", "slots")
+    show_table(console, "workers", heads, [_row(pool, worker) for pool in found.pools for worker in pool.workers])
+    admin = (found.admin or "").rstrip("/")
+    where = [("supervisor", f"pid {found.pid}"), ("logs", found.log_dir or "")]
+    if found.nginx:
+        where.insert(0, ("nginx", f"{found.nginx.version} {found.nginx.binary}, pid {found.nginx.pid}"))
+    if admin:
+        where += [("status page", f"{admin}/"), ("metrics", f"{admin}/metrics")]
+    show_table(console, "where", ("", ""), where)
+    for reason in found.degraded:
+        console.print(Text(f"! {reason}", style="yellow"))
+
+
+def show_next(console: Console, place: Place, *, make: bool) -> None:
+    """Print what to type next."""
+    if make:
+        steps = [
+            ("make deploy", "change something and roll to it"),
+            ("make status", ""),
+            ("make logs", ""),
+            ("make down", "stop"),
+        ]
+    else:
+        after = f" {place.options}" if place.options else ""
+        steps = [
+            (f"kirsch deploy{after}", "change something and roll to it, no request lost"),
+            (f"kirsch status{after}", "workers, addresses, health"),
+            (f"kirsch logs{after} --follow", "every log as it grows"),
+            (f"kirsch down{after}", "stop everything"),
+        ]
+    show_table(console, "next", ("", ""), steps)
+
+
+def _served(urls: list[str], place: Place) -> list[tuple[str, tuple[str, ...]]]:
+    """Pair each address with the apps behind it: from the stack's vhosts, in order, as far as nginx says where they
+    are.
+    """
+    apps = tuple(dict.fromkeys(app for vhost in place.stack.vhosts.values() for app in vhost.apps))
+    if len(place.stack.vhosts) == 1:
+        return [(url, apps) for url in urls]
+    return [
+        (url, vhost.apps)
+        for url, vhost in zip(urls, (v for v in place.stack.vhosts.values() for _ in v.listen), strict=False)
+    ]
+
+
+def _row(pool: Pool, worker: Worker) -> tuple[object, ...]:
+    return (
+        worker.name,
+        worker.pid or "-",
+        Text(worker.state, style=STATE_STYLES.get(worker.state, "")),
+        worker.release or "-",
+        describe_age(time.time() - worker.since) if worker.since else "-",
+        "-" if worker.requests is None else worker.requests,
+        "-" if worker.in_flight is None else worker.in_flight,
+        f"{worker.rss_bytes / 2**20:.0f} MiB" if worker.rss_bytes else "-",
+        worker.restarts,
+        " ".join(map(str, worker.slots)) or "-",
+    )
+
+
+def describe_age(seconds: float) -> str:
+    """Say a time span in its two largest units: "3 d 4 h", "12 s"."""
+    whole = max(0, int(seconds))
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    first = next((place for place, (count, _) in enumerate(parts) if count), 3)
+    return " ".join(
+        f"{count} {unit}" for count, unit in parts[first : first + 2] if count or (unit == "s" and first == 3)
+    )
+
+
+def describe_time(moment: datetime) -> str:
+    """Say a moment in the operator's own zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

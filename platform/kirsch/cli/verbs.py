@@ -1,0 +1,69 @@
+"""The group that holds all verbs, and the wall where errors become words and exit statuses.
+
+Exit statuses: 0 done, 1 an act failed, 2 the input is wrong and nothing was changed.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+import kirsch
+from kirsch.cli.check import check, render
+from kirsch.cli.deploy import deploy
+from kirsch.cli.down import down
+from kirsch.cli.logs import logs
+from kirsch.cli.screen import show_error
+from kirsch.cli.status import status
+from kirsch.errors import KirschError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(kirsch.__version__, prog_name="kirsch")
+def verbs() -> None:
+    r"""Run CherryPy applications, and foreign WSGI ones beside them, as many processes behind nginx.
+
+    \b
+    kirsch deploy            deploy ./kirsch.toml to this machine; again: roll to the new code, no request lost
+    kirsch status            what runs, where, how well
+    kirsch COMMAND --help    everything about one verb
+
+    Exit statuses: 0 done, 1 an act failed, 2 the input is wrong and nothing was changed.
+    """
+
+
+for verb in (deploy, status, logs, down, check, render):
+    verbs.add_command(verb)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(argv))
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    try:
+        verbs.main(args=None if argv is None else list(argv), prog_name="kirsch", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 1
+    except KirschError as error:
+        show_error(error)
+        return error.exit_status
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a verb like Ctrl-C does: what it began is undone, the lock is given back."""
+    raise KeyboardInterrupt
