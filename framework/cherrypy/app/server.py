@@ -43,7 +43,7 @@ class Server(ServerAdapter):
     current_responder: ClassVar[Callable[[], Responder]] = staticmethod(_no_site)
     current_app: ClassVar[Callable[[], Any]] = staticmethod(_no_site)
 
-    socket_port = 8080
+    socket_port: int | None = 8080
     """TCP port; 0 takes any free one, which ``bound_addr`` tells."""
     socket_file: str | None = None
     """Path of a Unix socket, ``@name`` for an abstract one; wins over host and port."""
@@ -145,11 +145,11 @@ class Server(ServerAdapter):
         if value is None:
             self.socket_file = None
             self.socket_host = None
-            self.socket_port = None  # type: ignore[assignment]  # documented: nothing is set
+            self.socket_port = None
         elif isinstance(value, str):
             self.socket_file = value
             self.socket_host = None
-            self.socket_port = None  # type: ignore[assignment]
+            self.socket_port = None
         elif isinstance(value, tuple) and len(value) == 2:
             self.socket_host, self.socket_port = value
             self.socket_file = None

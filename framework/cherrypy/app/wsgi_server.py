@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -74,6 +75,7 @@ class CPHTTPServer:
         self.stats = Statistics(self, is_enabled=bool(adapter.statistics))
         self._interrupt: BaseException | None = None
         self._running: NativeServer | None = None
+        self._ended = threading.Event()
 
     # Limits under their documented names
 
@@ -143,6 +145,8 @@ class CPHTTPServer:
         """
         server = self._make_server()
         server.prepare()
+        self._ended.clear()
+        self._interrupt = None
         self._running = server
         self.stats.started()
         try:
@@ -150,6 +154,7 @@ class CPHTTPServer:
         finally:
             self._interrupt = server.interrupt
             self._running = None
+            self._ended.set()
 
     def _make_server(self) -> NativeServer:
         listeners = [
@@ -177,8 +182,15 @@ class CPHTTPServer:
     def stop(self) -> None:
         """Stop accepting, let running requests finish for ``shutdown_timeout`` seconds, and close."""
         running = self._running
-        if running is not None:
-            running.stop(self.shutdown_timeout)
+        if running is None:
+            return
+        if threading.current_thread() in running._pool:
+            # A page that stops its own server cannot wait for its own end; the time limit holds all the same.
+            threading.Thread(target=running.stop, args=(self.shutdown_timeout,), daemon=True).start()
+            return
+        running.stop(self.shutdown_timeout)
+        # Not before it has let go of the address: the next start may follow at once.
+        self._ended.wait(self.shutdown_timeout)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Say something on the bus's log."""
@@ -215,4 +227,9 @@ class CPWSGIServer(CPHTTPServer):
         """The gateway to ``wsgi_app`` if one was assigned, else the native path."""
         if self._wsgi_app is None:
             return super().responder()
-        return WSGIGateway(self._wsgi_app)
+        return WSGIGateway(
+            self._wsgi_app,
+            server_name=self.server_name or "",
+            software=self.software,
+            version=self.server_adapter.wsgi_version,
+        )
