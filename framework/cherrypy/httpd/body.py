@@ -70,8 +70,8 @@ class BufferedBody(Body):
 
     def __init__(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         file = io.BytesIO(data)
-        self.read = file.read  # type: ignore[method-assign]
-        self.readline = file.readline  # type: ignore[method-assign]
+        self.read = file.read  # type: ignore[method-assign, assignment]
+        self.readline = file.readline  # type: ignore[method-assign, assignment]
         self.trailers = trailers
 
 

@@ -224,7 +224,7 @@ class _Call:
         if first is None:
             return self.written
         self.written.append(first)
-        if self.is_head or self.length == sum(map(len, self.written)):
+        if self.length is not None and (self.is_head or self.length == sum(map(len, self.written))):
             return self.written
         return _chain(self.written, pieces)
 

@@ -1,11 +1,6 @@
 """The life of a server: prepare, serve, drain, stop. What happens on its sockets is in ``loop.py``.
 
-    from cherrypy.httpd.server import Server
-
-    def respond(message):
-        return b"200 OK", [(b"Content-Type", b"text/plain")], [b"Hello"], None
-
-    Server(("127.0.0.1", 8080), respond).run()
+``Server(("127.0.0.1", 8080), respond).run()`` serves until Ctrl-C; ``prepare`` and ``serve`` are its two halves.
 """
 
 from __future__ import annotations
