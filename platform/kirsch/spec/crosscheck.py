@@ -19,7 +19,11 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
     that no table was left out of *stack* because it is wrong.
     """
     for app in stack.apps.values():
-        _check_reference(shaper, f"app.{app.name}.pool", app.pool, pools)
+        if pools:
+            _check_reference(shaper, f"app.{app.name}.pool", app.pool, pools)
+        if app.mount in (stack.health.ready.path, stack.health.live.path):
+            allowed = "a path that is not a probe's (health.ready.path, health.live.path)"
+            shaper.report(f"app.{app.name}.mount", given=show(app.mount), allowed=allowed)
         if isinstance(app.config, str):
             _check_path(shaper, f"app.{app.name}.config", app.config, stack.directory, "file")
         if app.directory is not None:
@@ -161,9 +165,6 @@ def _check_mounts(shaper: Shaper, stack: Stack) -> None:
             app = stack.apps.get(name)
             if app is None:
                 continue
-            if app.mount in (stack.health.ready.path, stack.health.live.path):
-                allowed_paths = "a path that is not a probe's (health.ready.path, health.live.path)"
-                shaper.report(f"app.{name}.mount", given=show(app.mount), allowed=allowed_paths)
             taken = first.setdefault(app.mount, name)
             pair = frozenset((taken, name))
             if taken != name and pair not in reported:

@@ -130,12 +130,11 @@ def _named(shaper: Shaper, data: dict[str, object], section: str, kind: type[Nam
     found: dict[str, Named | None] = {}
     for name, table in tables.items():
         key = join(section, name)
+        found[name] = None
         if not isinstance(table, dict):
             shaper.report(key, given=show(table), allowed=f"a table: [{section}.NAME] and its keys below")
         elif shaper.value(Name, name, key) is not None:
             found[name] = shaper.build(kind, table, key, name=name)
-        else:
-            found[name] = None
     return found
 
 

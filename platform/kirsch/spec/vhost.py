@@ -12,9 +12,7 @@ from kirsch.spec.name import Name, Text
 from kirsch.spec.size import Bytes
 
 LISTEN_RULE = '"ADDRESS:PORT" or "PORT", with " tls" behind it for HTTPS: "0.0.0.0:80", "[::]:443 tls", "8080"'
-_LISTEN = re.compile(
-    r"(?:(?P<address>\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost|\*):)?(?P<port>[0-9]{1,5})(?P<tls> +tls)?\Z"
-)
+_LISTEN = re.compile(r"(?:(?P<address>\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost|\*):)?(?P<port>[0-9]{1,5})(?P<tls> +tls)?\Z")
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 ServerName = Annotated[
     str,
