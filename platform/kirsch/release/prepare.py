@@ -183,8 +183,11 @@ def _release_id(snapshot: Snapshot, environment: Environment, now: datetime, tar
     """Name a release by when and what: "20260131-174502-9c1f03ab"; names sort by age."""
     content = hashlib.sha256(f"{snapshot.digest} {environment.digest}".encode()).hexdigest()[:8]
     name = f"{now:%Y%m%d-%H%M%S}-{content}"
-    taken = set(target.shell.list(target.paths.releases))
-    return next(one for one in (name, *(f"{name}.{count}" for count in range(2, 100))) if one not in taken)
+    same = [one for one in target.shell.list(target.paths.releases) if one.startswith(name)]
+    if not same:
+        return name
+    # again within one second: count on from the last, never reuse a name that was pruned
+    return f"{name}.{int(max(same).removeprefix(name).lstrip('.') or 1) + 1:02}"
 
 
 def _refuse_other_stack(stack: Stack, before: Observed, target: Target) -> None:

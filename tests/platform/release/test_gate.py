@@ -1,0 +1,98 @@
+"""The health gate against a small server of our own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+import pytest
+
+from kirsch.errors import GateFailed
+from kirsch.release.gate import pass_gate, put_question, questions
+from kirsch.spec import App, Listen, Stack
+
+
+class Answers(BaseHTTPRequestHandler):
+    """/ answers 200, /missing/ 404, /broken/ 500, /late/ 503 once and then 200."""
+
+    seen: list[str] = []
+
+    def do_GET(self) -> None:
+        """Answer by path."""
+        late = 200 if "/late/" in self.seen else 503
+        self.seen.append(self.path)
+        status = {"/": 200, "/missing/": 404, "/broken/": 500, "/late/": late}[self.path]
+        body = f"status {status} for {self.headers['Host']}".encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that answers."""
+    Answers.seen = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def with_mounts(stack: Stack, port: int, *mounts: str) -> Stack:
+    """The stack with an app on each of *mounts*, on that port."""
+    apps = {f"app{number}": App(name=f"app{number}", entry="a:b", mount=mount) for number, mount in enumerate(mounts)}
+    vhost = msgspec.structs.replace(
+        stack.vhosts["main"],
+        names=("shop.example",),
+        apps=tuple(apps),
+        listen=(Listen(address="127.0.0.1", port=port),),
+    )
+    return msgspec.structs.replace(stack, apps=apps, vhosts={"main": vhost})
+
+
+def test_every_mount_is_asked(stack: Stack, port: int) -> None:
+    """A page that is not there is the application's own affair: somebody answered."""
+    assert pass_gate(with_mounts(stack, port, "/", "/missing")) == 2
+    assert Answers.seen == ["/", "/missing/"]
+
+
+def test_host_is_the_name_of_the_vhost(stack: Stack, port: int) -> None:
+    """So that the right vhost answers, on whatever address it listens."""
+    (question,) = questions(with_mounts(stack, port, "/"))
+
+    assert put_question(question).body == "status 200 for shop.example"
+
+
+def test_server_error_shuts_the_gate(stack: Stack, port: int) -> None:
+    """The error names the address and shows the page."""
+    with pytest.raises(GateFailed, match=r"/broken/.*answers 500") as caught:
+        pass_gate(with_mounts(stack, port, "/broken"), patience_s=0)
+
+    assert "status 500" in caught.value.output
+
+
+def test_gate_has_patience(stack: Stack, port: int) -> None:
+    """A moment of 503 is forgiven."""
+    assert pass_gate(with_mounts(stack, port, "/late"), patience_s=20) == 1
+
+
+def test_nobody_there_shuts_the_gate(stack: Stack) -> None:
+    """A dead port is an answer too: it does not answer."""
+    with pytest.raises(GateFailed, match="does not answer"):
+        pass_gate(with_mounts(stack, 1, "/"), patience_s=0)
+
+
+def test_wildcard_names_are_asked_by_one_of_them(stack: Stack) -> None:
+    """*.shop.example has no name of its own."""
+    vhost = msgspec.structs.replace(stack.vhosts["main"], names=("*.shop.example",))
+
+    assert questions(msgspec.structs.replace(stack, vhosts={"main": vhost}))[0].host == "any.shop.example"
