@@ -1,0 +1,58 @@
+"""An object-oriented web framework that any application written for CherryPy runs on.
+
+    import cherrypy
+
+    class Hello:
+        @cherrypy.expose
+        def index(self):
+            return "Hello, world!"
+
+    cherrypy.quickstart(Hello())
+
+This module holds the public names and nothing else: they are built in ``_wiring``. Three more appear late:
+``session`` with the first request that has one, ``_cache`` with the first cached page, ``servers`` with the first
+named server of the configuration.
+"""
+
+from cherrypy import _aliases, dispatch, lib, process, wsgi
+from cherrypy._wiring import checker, engine, log, quickstart, server, tools, tree
+from cherrypy.app.application import Application
+from cherrypy.conf.site import config
+from cherrypy.context import request, response, serving, thread_data
+from cherrypy.core.errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
+from cherrypy.core.expose import expose, popargs
+from cherrypy.core.urls import url
+from cherrypy.core.version import VERSION as __version__
+from cherrypy.toolbox.tool import Tool
+
+_aliases.install(__name__)
+
+__all__ = (
+    "HTTPError",
+    "HTTPRedirect",
+    "InternalRedirect",
+    "NotFound",
+    "CherryPyException",
+    "dispatch",
+    "tools",
+    "Tool",
+    "Application",
+    "wsgi",
+    "process",
+    "tree",
+    "engine",
+    "quickstart",
+    "serving",
+    "request",
+    "response",
+    "thread_data",
+    "log",
+    "expose",
+    "popargs",
+    "url",
+    "config",
+    "checker",
+    "lib",
+    "server",
+    "__version__",
+)

@@ -10,6 +10,7 @@ import datetime
 import logging
 import os
 import sys
+import weakref
 from typing import Any, ClassVar, TextIO
 
 from cherrypy.context import serving
@@ -67,6 +68,16 @@ def has_reader(logger: logging.Logger, level: int) -> bool:
     return False
 
 
+# Every manager that is alive: the files of all of them are reopened together.
+_managers: weakref.WeakSet[LogManager] = weakref.WeakSet()
+
+
+def reopen_all_files() -> None:
+    """Close and open again the files of all managers: for after a rotation."""
+    for manager in list(_managers):
+        manager.reopen_files()
+
+
 class LogManager:
     """The two logs of the site or of one application.
 
@@ -91,6 +102,7 @@ class LogManager:
             logger.setLevel(logging.INFO)
             # silences the "no handlers" fallback to stderr
             logger.addHandler(logging.NullHandler())
+        _managers.add(self)
 
     def reopen_files(self) -> None:
         """Close and open again the files of all file handlers: what a rotation of logs needs."""

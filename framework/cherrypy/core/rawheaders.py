@@ -19,12 +19,16 @@ def _name_of(raw: bytes) -> str:
 
 
 class RawHeaders:
-    """Headers as the native server hands them over: checked, but not decoded yet. Iteration gives pairs of text."""
+    """Headers as the native server hands them over: checked, but not decoded yet. Iteration gives pairs of text.
 
-    __slots__ = ("pairs",)
+    COMPAT: the client's address is among them, as Remote-Addr; through WSGI it always was.
+    """
 
-    def __init__(self, pairs: list[tuple[bytes, bytes]]) -> None:
+    __slots__ = ("pairs", "remote")
+
+    def __init__(self, pairs: list[tuple[bytes, bytes]], remote: str | None = None) -> None:
         self.pairs = pairs
+        self.remote = remote
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         for name, value in self.pairs:
@@ -35,7 +39,11 @@ class RawHeaders:
 
     def parse(self) -> HeaderMap:
         """Return them as a map; see ``parse_headers``."""
-        return parse_headers(self)
+        headers = parse_headers(self)
+        if self.remote is not None:
+            # SECURITY: replaces a header of that name which the client made up
+            dict.__setitem__(headers, "Remote-Addr", self.remote)
+        return headers
 
 
 def parse_headers(pairs: Iterable[tuple[str, str]]) -> HeaderMap:

@@ -31,13 +31,9 @@ from cherrypy.http.bodyerrors import BodyError
 from cherrypy.http.errors import BadHeader
 from cherrypy.http.headers import HeaderMap
 from cherrypy.http.query import parse_query_string
+from cherrypy.http.urls import protocol_from_http
 
 _NO_PLAN = Plan({})
-
-
-def protocol_from_http(protocol: str) -> tuple[int, int]:
-    """Return (1, 1) for 'HTTP/1.1'."""
-    return int(protocol[5]), int(protocol[7])
 
 
 class Request:
@@ -67,7 +63,7 @@ class Request:
     params: dict[str, Any] = lazy(lambda request: {}, {})  # type: ignore[assignment]
     """Parameters of the query and, once it is read, of the body; a repeated one is a list."""
 
-    header_list: list[tuple[str, str]] = lazy(lambda request: [], [])  # type: ignore[assignment]
+    header_list: list[tuple[str, str]] = lazy(lambda request: list(request._source), [])  # type: ignore[assignment]
     headers: HeaderMap = lazy(lambda request: request._parse_headers(), HeaderMap())  # type: ignore[assignment]
     """Case-insensitive; repeated headers are joined by ', '. Lazy."""
     cookie: Any = lazy(lambda request: request._parse_cookie(), http.cookies.SimpleCookie())
@@ -113,7 +109,14 @@ class Request:
             }
         ),
     )
+    wsgi_environ: dict[str, Any] = lazy(lambda request: request._make_environ(), {})  # type: ignore[assignment]
+    """WSGI environ; on the native path made when someone asks for it. Lazy."""
+    multithread: bool = True
+    multiprocess: bool = False
     _plan: Plan = _NO_PLAN
+    _entering: Any = None
+    _make_environ: Any = dict
+    _source: Any = ()
 
     def __init__(
         self, local_host: Host, remote_host: Host, scheme: str = "http", server_protocol: str = "HTTP/1.1"
@@ -144,6 +147,8 @@ class Request:
             # the lower of what the client and the server speak
             self.protocol = (1, 1) if req_protocol == self.server_protocol == "HTTP/1.1" else self._lower(req_protocol)
             self._source = headers
+            if headers.__class__ is not rawheaders.RawHeaders:
+                self.header_list = list(headers)
             self.rfile = rfile
             script_name = self.script_name
             self.path_info = (path[len(script_name) :] or "/") if script_name else path
@@ -209,6 +214,8 @@ class Request:
         self.stage = "get_resource"
         self.get_resource(path_info)
         self._apply_plan(response)
+        if self._entering is not None:
+            self._announce_handler()
         run_hooks = self._run_hooks
         self.stage = "on_start_resource"
         run_hooks("on_start_resource")
@@ -231,6 +238,12 @@ class Request:
         run_hooks("before_finalize")
         self.stage = "finalize"
         response.finalize()
+
+    def _announce_handler(self) -> None:
+        """Tell the server which page is going to run: it remembers which of them block."""
+        page = getattr(self.handler, "callable", None)
+        # a code object: there are as many as there are functions, however many objects have them as methods
+        self._entering(getattr(page, "__code__", None) or type(self.handler))
 
     def _run_hooks(self, point: str) -> None:
         own = self.__dict__.get("hooks")
@@ -297,7 +310,6 @@ class Request:
         if self._source.__class__ is rawheaders.RawHeaders:
             # the native server has checked them; they are parsed when someone looks
             return
-        self.header_list = list(self._source)
         if self.protocol >= (1, 1) and not self.headers.get("Host"):
             raise HTTPError(400, "HTTP/1.1 requires a 'Host' request header.")
 
@@ -346,7 +358,7 @@ class Request:
         return f"{self.method} {self._path}{query} {self._req_protocol}"
 
     def _parse_headers(self) -> HeaderMap:
-        source = self.__dict__.get("_source")
+        source = self._source
         if source.__class__ is rawheaders.RawHeaders:
             return source.parse()
         return rawheaders.parse_headers(self.header_list)

@@ -98,3 +98,16 @@ def normalize_path(path: str) -> str:
     if segments[-1] in (".", ".."):
         atoms.append("")
     return "/".join(atoms) if atoms != [""] else "/"
+
+
+def trim_script_name(script_name: str) -> str:
+    """Return a mount point without slashes at its end: '/blog' for '/blog/', '' for '/'."""
+    return script_name.rstrip("/")
+
+
+def join_script_name(script_name: str, path_info: str) -> str:
+    """Return both as one path with exactly one slash between them."""
+    joined = f"{script_name}/{path_info}"
+    while "//" in joined:
+        joined = joined.replace("//", "/")
+    return joined

@@ -1,0 +1,136 @@
+"""The old module names that the manual uses and applications import: one table.
+
+``cherrypy._cptools`` and the like are modules that look up each name where it lives now. Assigning to one of them (as tests
+do, to replace something) assigns there, too.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.machinery
+import sys
+from types import ModuleType
+from typing import Any
+
+from cherrypy import dispatch, wsgi
+from cherrypy._wiring import tools
+from cherrypy.app import application, checker, server, tree, wsgi_server
+from cherrypy.conf import site
+from cherrypy.core import (
+    entity,
+    errorpage,
+    errors,
+    expose,
+    formdata,
+    hooks,
+    host,
+    logs,
+    namespaces,
+    request,
+    response,
+    sizedreader,
+    uniqueid,
+    urls,
+)
+from cherrypy.dispatch import handlers, objects, signatures
+from cherrypy.http import query, text
+from cherrypy.lib import auth_basic, auth_digest, encoding, httputil, jsoncodec, jsontools
+from cherrypy.toolbox import builtin, special, tool
+from cherrypy.wsgi import app as wsgi_app
+from cherrypy.wsgi import middleware
+
+_BYTES_OR_TEXT = (str, bytes)
+_COMPAT = {
+    "ntob": text.to_bytes,
+    "ntou": text.to_text,
+    "tonative": text.to_native,
+    "assert_native": text.assert_text,
+    "text_or_bytes": _BYTES_OR_TEXT,
+    "HTTPSConnection": http.client.HTTPSConnection,
+}
+
+
+class classproperty(property):
+    """A property of the class itself."""
+
+    def __get__(self, obj: Any, objtype: type | None = None) -> Any:
+        """Call the getter with the class."""
+        assert self.fget is not None
+        return self.fget(objtype if objtype is not None else type(obj))
+
+
+# {old name: (modules to look in, names that are elsewhere or were called otherwise)}
+_TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
+    "_cpchecker": ((checker,), {}),
+    "_cpcompat": ((), _COMPAT),
+    "_cpconfig": ((site,), {"text_or_bytes": _BYTES_OR_TEXT}),
+    "_cpdispatch": ((dispatch, objects, handlers, signatures), {}),
+    "_cperror": ((errors, errorpage), {"classproperty": classproperty, **_COMPAT}),
+    "_cplogging": ((logs,), {"NullHandler": logs.logging.NullHandler}),
+    "_cpnative_server": ((wsgi_server,), {}),
+    "_cpreqbody": ((entity, formdata, sizedreader, query), _COMPAT),
+    "_cprequest": (
+        (request, response, hooks, namespaces, uniqueid, host, errorpage),
+        {"httputil": httputil, "encoding": encoding, **_COMPAT},
+    ),
+    "_cpserver": ((server,), _COMPAT),
+    "_cptools": (
+        (tool, special, builtin),
+        {"expose": expose.expose, "auth_basic": auth_basic, "auth_digest": auth_digest, "jsontools": jsontools},
+    ),
+    "_cptree": ((tree, application), {"tools": tools, "httputil": httputil}),
+    "_cpwsgi": ((wsgi, wsgi_app, middleware), {"httputil": httputil}),
+    "_cpwsgi_server": ((wsgi_server,), {}),
+    "_helper": ((expose, urls), {"classproperty": classproperty, "text_or_bytes": _BYTES_OR_TEXT}),
+    "_json": ((jsoncodec,), {}),
+}
+
+
+class Alias(ModuleType):
+    """A module under an old name; see the module's docstring."""
+
+    def __init__(self, name: str, owners: tuple[ModuleType, ...], extra: dict[str, Any]) -> None:
+        super().__init__(name, "Old name; see cherrypy._aliases.")
+        state = self.__dict__
+        state["_owners"] = owners
+        state["__spec__"] = importlib.machinery.ModuleSpec(name, None)
+        state["__package__"] = "cherrypy"
+        state.update(extra)
+
+    def _owner(self, name: str) -> ModuleType | None:
+        return next((owner for owner in self.__dict__["_owners"] if hasattr(owner, name)), None)
+
+    def __getattr__(self, name: str) -> Any:
+        owner = None if name.startswith("__") else self._owner(name)
+        if owner is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return getattr(owner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        owner = None if name.startswith("__") else self._owner(name)
+        if owner is None:
+            super().__setattr__(name, value)
+        else:
+            setattr(owner, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        owner = self._owner(name)
+        if owner is None:
+            super().__delattr__(name)
+        else:
+            delattr(owner, name)
+
+    def __dir__(self) -> list[str]:
+        names = set(self.__dict__)
+        for owner in self.__dict__["_owners"]:
+            names.update(dir(owner))
+        return sorted(names)
+
+
+def install(package: str) -> None:
+    """Make the old names importable below *package*, and attributes of it."""
+    root = sys.modules[package]
+    for name, (owners, extra) in _TABLE.items():
+        module = Alias(f"{package}.{name}", owners, extra)
+        sys.modules[module.__name__] = module
+        setattr(root, name, module)

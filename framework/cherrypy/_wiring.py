@@ -1,0 +1,165 @@
+"""The one place that builds the site: engine, configuration, logs, server, tree, checker, and connects them.
+
+Law: importing any other module starts and subscribes nothing. What upstream's ``import cherrypy`` does happens here:
+server, autoreloader, thread manager, checker and the log listener are on the bus afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from cherrypy import context
+from cherrypy.app.checker import Checker
+from cherrypy.app.native import NativeResponder
+from cherrypy.app.server import CPHTTPServer, Server
+from cherrypy.app.tree import Tree
+from cherrypy.conf import namespaces, site
+from cherrypy.core import urls
+from cherrypy.core.host import Host
+from cherrypy.core.logs import log, reopen_all_files
+from cherrypy.core.request import Request
+from cherrypy.core.response import Response
+from cherrypy.dispatch.objects import Dispatcher
+from cherrypy.process import plugins
+from cherrypy.process.wspbus import bus as engine
+from cherrypy.toolbox.builtin import tools
+
+ROOT = "cherrypy"
+
+
+def _public(name: str, default: Any) -> Any:
+    """Return what the public name is now: tests and applications rebind ``cherrypy.tree`` and others."""
+    return getattr(sys.modules.get(ROOT), name, default)
+
+
+class HandleSignals:
+    """``engine.signals``: the handlers of the process's signals, not subscribed until asked for (quickstart asks)."""
+
+    def __init__(self, bus: Any) -> None:
+        self.bus = bus
+
+    def subscribe(self) -> None:
+        """Handle signals."""
+        for name in ("signal_handler", "console_control_handler"):
+            handler = getattr(self.bus, name, None)
+            if handler is not None:
+                handler.subscribe()
+
+    def unsubscribe(self) -> None:
+        """Leave signals to their previous handlers."""
+        for name in ("signal_handler", "console_control_handler"):
+            handler = getattr(self.bus, name, None)
+            if handler is not None:
+                handler.unsubscribe()
+
+
+def _wire_engine() -> None:
+    engine.listeners.setdefault("before_request", set())
+    engine.listeners.setdefault("after_request", set())
+    plugin_host: Any = engine
+    plugin_host.autoreload = plugins.Autoreloader(engine)
+    plugin_host.autoreload.subscribe()
+    plugin_host.thread_manager = plugins.ThreadManager(engine)
+    plugin_host.thread_manager.subscribe()
+    plugin_host.signal_handler = plugins.SignalHandler(engine)
+    plugin_host.signals = HandleSignals(engine)
+
+
+def _log_of_the_bus(msg: str, level: int) -> None:
+    log.error(msg, "ENGINE", severity=level)
+
+
+def _wire_log() -> None:
+    log.screen = True
+    log.error_file = ""
+    log.access_file = ""
+    engine.subscribe("log", _log_of_the_bus)
+    engine.subscribe("graceful", reopen_all_files)
+
+
+def _named_servers() -> dict[str, Server]:
+    servers: dict[str, Server] | None = _public("servers", None)
+    if servers is None:
+        servers = {}
+        context.announce("servers", servers)
+    return servers
+
+
+def _wire_config() -> None:
+    config = site.config
+    config.defaults = {
+        "tools.log_tracebacks.on": True,
+        "tools.log_headers.on": True,
+        "tools.trailing_slash.on": True,
+        "tools.encode.on": True,
+    }
+    config.namespaces.update(
+        {
+            "server": namespaces.server_namespace(lambda: _public("server", server), _named_servers, Server),
+            "engine": namespaces.engine_namespace(engine),
+            "tree": namespaces.tree_namespace(lambda: _public("tree", tree), log),
+            "log": namespaces.attribute_namespace("log", lambda: log),
+            "checker": namespaces.attribute_namespace("checker", lambda: checker),
+        }
+    )
+    config.reset()
+    config.file_listeners.append(lambda name: engine.autoreload.files.add(name))  # type: ignore[attr-defined]
+    config.path_listeners.append(lambda: setattr(checker, "global_config_contained_paths", True))
+
+
+def _wire_requests() -> None:
+    Request.dispatch = Dispatcher()
+    serving_class: Any = type(context.serving)
+    serving_class.request = Request(Host("127.0.0.1", 80), Host("127.0.0.1", 1111))
+    serving_class.response = Response()
+    context.on_announce(lambda name, value: setattr(sys.modules[ROOT], name, value))
+    urls.default_base[0] = lambda: _public("server", server).base()
+
+
+def _wire_server() -> None:
+    responder = NativeResponder(
+        lambda: _public("tree", tree), lambda: _public("server", server).trusted_proxies
+    )
+    Server.current_responder = staticmethod(lambda: responder)
+    Server.current_app = staticmethod(lambda: _public("tree", tree))
+    CPHTTPServer.default_adapter = server
+    server.subscribe()
+
+
+def quickstart(root: Any = None, script_name: str = "", config: Any = None) -> None:
+    """Mount *root*, start the engine, and block until it exits: a whole program in one call.
+
+    Args:
+        root: an object with pages, or an Application.
+        script_name: where to mount it.
+        config: a file name, an open file, or a dict; its [global] section is for the site.
+    """
+    if config:
+        site.config.update(config)
+    _public("tree", tree).mount(root, script_name, config)
+    engine.signals.subscribe()  # type: ignore[attr-defined]
+    engine.start()
+    engine.block()
+
+
+tree = Tree()
+server = Server()
+checker = Checker(
+    lambda: _public("tree", tree),
+    {
+        "server": lambda: _public("server", server),
+        "engine": lambda: engine,
+        "log": lambda: log,
+        "request": lambda: context.serving.request,
+        "response": lambda: context.serving.response,
+    },
+)
+_wire_engine()
+_wire_log()
+_wire_config()
+_wire_requests()
+_wire_server()
+engine.subscribe("start", checker)
+
+__all__ = ["checker", "engine", "log", "quickstart", "server", "tools", "tree"]

@@ -1,0 +1,132 @@
+"""One application: a root object, its configuration, its logs, where it is mounted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cherrypy.conf import site
+from cherrypy.conf.ini import NamespaceSet
+from cherrypy.context import serving
+from cherrypy.core.logs import LogManager
+from cherrypy.core.plan import PlanCache
+from cherrypy.core.request import Request
+from cherrypy.core.response import Response
+from cherrypy.core.urls import trim_script_name
+from cherrypy.process.wspbus import bus
+from cherrypy.toolbox.builtin import tools
+from cherrypy.wsgi.app import CPWSGIApp
+
+
+class Application:
+    """An application; also a WSGI callable.
+
+    Args:
+        root: the object whose attributes are pages.
+        script_name: where it is mounted, '' for the root of the site; None to take it from each WSGI environ.
+        config: a file name, an open file, or {section: {key: value}}.
+
+    Attributes:
+        config: {path or other section: {key: value}}; sections that are no paths are free for the application.
+        namespaces: handlers of the keys in section '/', set once.
+        toolboxes: {namespace: toolbox}.
+        plans: what is compiled of the configuration.
+        relative_urls: default of ``url(relative=...)``.
+    """
+
+    root: Any = None
+    namespaces: NamespaceSet = NamespaceSet()
+    log: LogManager
+    wsgiapp: CPWSGIApp
+    request_class: Any = Request
+    response_class: Any = Response
+    relative_urls: bool | str = False
+    toolboxes: dict[str, Any]
+
+    def __init__(self, root: Any, script_name: str | None = "", config: Any = None) -> None:
+        self.plans = PlanCache()
+        self.log = LogManager(id(self), logger_root="cherrypy")
+        self.root = root
+        self.script_name = script_name
+        self.wsgiapp = CPWSGIApp(self)
+        self.namespaces = self.namespaces.copy()
+        self.namespaces["log"] = lambda k, v: setattr(self.log, k, v)
+        self.namespaces["wsgi"] = self.wsgiapp.namespace_handler
+        self.toolboxes = {"tools": tools}
+        self.config = site.AppConfig()
+        if config:
+            self.merge(config)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__module__}.{type(self).__name__}({self.root!r}, {self.script_name!r})"
+
+    @property
+    def config(self) -> Any:
+        """The configuration by section."""
+        return self._config
+
+    @config.setter
+    def config(self, config: Any) -> None:
+        self._config = config if isinstance(config, site.AppConfig) else site.AppConfig(config)
+
+    @property
+    def script_name(self) -> str:
+        """Where the application is mounted, without a slash at the end.
+
+        Set to None, it is what the WSGI environ of the current request says.
+        """
+        if self._script_name is not None:
+            return self._script_name
+        name: str = serving.request.wsgi_environ["SCRIPT_NAME"]
+        return name.rstrip("/")
+
+    @script_name.setter
+    def script_name(self, value: str | None) -> None:
+        self._script_name = trim_script_name(value) if value else value
+
+    def merge(self, config: Any) -> None:
+        """Merge *config* into the application's, and apply what concerns the application as a whole."""
+        site.merge(self.config, config)
+        self.namespaces(self.config.get("/", {}))
+
+    def find_config(self, path: str, key: str, default: Any = None) -> Any:
+        """Return the value of *key* for *path*, looked for in its section and in those above it."""
+        trail = path or "/"
+        while trail:
+            section = self.config.get(trail)
+            if section is not None and key in section:
+                return section[key]
+            cut = trail.rfind("/")
+            if cut < 0:
+                break
+            if cut == 0 and trail != "/":
+                trail = "/"
+            else:
+                trail = trail[:cut]
+        return default
+
+    def get_serving(self, local: Any, remote: Any, scheme: str, sproto: str) -> tuple[Any, Any]:
+        """Make a request and a response the current ones of this thread, and return them."""
+        publish = bus.publish
+        publish("acquire_thread")
+        publish("before_request")
+        request = self.request_class(local, remote, scheme, sproto)
+        request.app = self
+        if self._script_name:
+            request.script_name = self._script_name
+        response = self.response_class()
+        serving.load(request, response)
+        return request, response
+
+    def release_serving(self) -> None:
+        """Close the current request and forget it."""
+        request = serving.request
+        bus.publish("after_request")
+        try:
+            request.close()
+        except Exception:
+            self.log(traceback=True, severity=40)
+        serving.clear()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Serve one WSGI request."""
+        return self.wsgiapp(environ, start_response)

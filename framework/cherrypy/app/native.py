@@ -1,0 +1,234 @@
+"""From the native server's message straight into ``Request.run``: no WSGI in between.
+
+Foreign WSGI callables, and applications with a pipeline of their own, are served through ``httpd.gateway``.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from cherrypy.app.application import Application
+from cherrypy.app.tree import Tree
+from cherrypy.context import serving
+from cherrypy.core.errors import InternalRedirect
+from cherrypy.core.host import Host
+from cherrypy.core.logs import log
+from cherrypy.core.rawheaders import RawHeaders
+from cherrypy.core.streams import file_generator, is_closable_iterator
+from cherrypy.http.forwarded import Origin, Trust
+from cherrypy.httpd.gateway import WSGIGateway, decode_path
+from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.writer import FileSlice
+from cherrypy.lib.filebody import FileBody
+from cherrypy.wsgi.app import CPWSGIApp, text_head
+from cherrypy.wsgi.environ import recode
+from cherrypy.wsgi.middleware import log_and_bare_error, note_redirect, with_query
+
+_PROTOCOLS = {(1, 1): "HTTP/1.1", (1, 0): "HTTP/1.0"}
+_NOT_FOUND: Answer = (b"404 Not Found", [(b"Content-Length", b"0")], [], None)
+
+
+class NativeResponder:
+    """Answers messages of the native server from what is mounted on a tree.
+
+    Args:
+        current_tree: returns the site's tree; asked for each request, since tests and applications replace it.
+        trusted_proxies: returns the addresses whose forwarding headers are believed.
+    """
+
+    def __init__(self, current_tree: Callable[[], Any], trusted_proxies: Callable[[], Iterable[str] | None]) -> None:
+        self.current_tree = current_tree
+        self.trusted_proxies = trusted_proxies
+        self._trust: tuple[Any, Trust | None] = (None, None)
+        self._locals: dict[Any, Host] = {}
+        self._gateway: tuple[Any, WSGIGateway | None] = (None, None)
+
+    def __call__(self, message: Message) -> Answer:
+        """Answer one message."""
+        tree = self.current_tree()
+        if tree.__class__ is not Tree:
+            # the site's tree stands behind middleware
+            return self._by_wsgi(tree, message)
+        path = decode_path(message.path)
+        apps = tree.apps
+        if len(apps) == 1 and "" in apps:
+            script_name = ""
+        else:
+            found = tree.script_name(path)
+            if found is None:
+                return _NOT_FOUND
+            script_name = found
+        app = apps[script_name]
+        if not _is_plain(app):
+            return self._by_wsgi(tree, message)
+        return self._serve(app, message, path)
+
+    def _by_wsgi(self, tree: Any, message: Message) -> Answer:
+        return self._gateway_to(tree)(message)
+
+    def _gateway_to(self, tree: Any) -> WSGIGateway:
+        known, gateway = self._gateway
+        if gateway is None or known is not tree:
+            gateway = WSGIGateway(tree)
+            self._gateway = (tree, gateway)
+        return gateway
+
+    def _environ(self, message: Message, script_name: str) -> dict[str, Any]:
+        """Return the environ that the application at *script_name* would have got through WSGI."""
+        environ = self._gateway_to(self.current_tree()).environ(message)
+        environ["PATH_INFO"] = environ["PATH_INFO"][len(script_name) :]
+        environ["SCRIPT_NAME"] = script_name
+        return environ
+
+    def _serve(self, app: Application, message: Message, path: str) -> Answer:
+        """Run the request, and those it redirects to internally."""
+        method, query, rfile = message.method, message.query, message.body
+        if not (path.isascii() and query.isascii()):
+            encoding = app.find_config(path, "request.uri_encoding", "utf-8")
+            path, query = recode(path, query, "ISO-8859-1", encoding) or (path, query)
+        previous: Any = None
+        visited: list[str] = []
+        while True:
+            request, response = self._get_serving(app, message)
+            if previous is not None:
+                request.prev = previous
+            try:
+                request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)
+                return _answer(app, request, response)
+            except InternalRedirect as redirect:
+                app.release_serving()
+                previous = redirect.request
+                there_path = app.script_name + redirect.path
+                try:
+                    note_redirect(visited, with_query(path, query), with_query(there_path, redirect.query_string), False)
+                except RuntimeError:
+                    return _unrecoverable()
+                method, path, query, rfile = "GET", there_path, redirect.query_string, io.BytesIO()  # type: ignore[assignment]
+            except (KeyboardInterrupt, SystemExit):
+                app.release_serving()
+                raise
+            except Exception:
+                answer = _unrecoverable()
+                app.release_serving()
+                return answer
+
+    def _get_serving(self, app: Application, message: Message) -> tuple[Any, Any]:
+        connection = message.connection
+        peer = connection.peer
+        address = peer[0]
+        scheme = connection.scheme
+        headers = None
+        origin: Origin | None = None
+        trusted = self.trusted_proxies()
+        if trusted:
+            headers = RawHeaders(message.headers, address).parse()
+            origin = self._trust_in(trusted).resolve(address or "unix:", headers)
+            if origin is not None:
+                address = origin.remote or address
+                scheme = origin.scheme or scheme
+        remote = Host(address, peer[1])
+        request, response = app.get_serving(self._local_host(connection), remote, scheme, "HTTP/1.1")
+        request._source = RawHeaders(message.headers, address)
+        request._make_environ = functools.partial(self._environ, message, app.script_name)
+        request._entering = message.entering
+        if headers is not None:
+            headers["Remote-Addr"] = address
+            request.headers = headers
+        if origin is not None and origin.host:
+            request.base = f"{scheme}://{origin.host}"
+        return request, response
+
+    def _trust_in(self, networks: Iterable[str]) -> Trust:
+        key = tuple(networks)
+        known, trust = self._trust
+        if trust is None or known != key:
+            trust = Trust(key)
+            self._trust = (key, trust)
+        return trust
+
+    def _local_host(self, connection: Any) -> Host:
+        local = connection.local
+        host = self._locals.get(local)
+        if host is None:
+            if len(self._locals) > 256:
+                self._locals.clear()
+            name, port = local if isinstance(local, tuple) else (local, 0)
+            host = self._locals[local] = Host("", port, name)
+        return host
+
+
+def _is_plain(app: Any) -> bool:
+    """True for an application that nothing stands around."""
+    if not isinstance(app, Application) or type(app).__call__ is not Application.__call__:
+        return False
+    wsgiapp = app.wsgiapp
+    return app._script_name is not None and wsgiapp.__class__ is CPWSGIApp and wsgiapp.is_plain()
+
+
+def _answer(app: Application, request: Any, response: Any) -> Answer:
+    """Return the finished response as an answer; the request is released with it, at the latest by ``close``."""
+    status, headers, body = response.output_status, response.header_list, response.body
+    state = request.__dict__
+    has_last_hooks = "hooks" in state or request._plan.points.get("on_end_request")
+    if has_last_hooks or request._plan.points.get("on_end_resource"):
+        # hooks after finalize may have put anything there
+        text_head(status, headers)
+    if body.__class__ is list and not has_last_hooks:
+        app.release_serving()
+        return status, headers, body, None
+    if body.__class__ is list or body.__class__ is tuple:
+        return status, headers, body, _Closer(app, None)
+    slice_of_file = _file_slice(body, response)
+    closer = _Closer(app, body)
+    return status, headers, slice_of_file or _logged(iter(body)), closer
+
+
+def _file_slice(body: Any, response: Any) -> FileSlice | None:
+    """Return a file of known length, or a piece of one, for ``sendfile``; None for any other body."""
+    kind = body.__class__
+    if (kind is not FileBody and kind is not file_generator) or not isinstance(body.input, io.BufferedReader):
+        return None
+    length = response.headers.get("Content-Length")
+    if length is None:
+        return None
+    offset = body.offset if kind is FileBody else body.input.tell()
+    return FileSlice(body.input, offset, int(length))
+
+
+def _logged(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield *pieces*; an error among them is logged by the application before it ends the connection."""
+    try:
+        yield from pieces
+    except Exception:
+        log(traceback=True, severity=40)
+        raise
+
+
+def _unrecoverable() -> Answer:
+    status, headers, body = log_and_bare_error()
+    return status, headers, body, None
+
+
+class _Closer:
+    """Ends a request when its answer is out, whichever thread that happens in."""
+
+    __slots__ = ("app", "body", "state", "thread")
+
+    def __init__(self, app: Application, body: Any) -> None:
+        self.app = app
+        self.body = body
+        self.thread = threading.get_ident()
+        self.state = serving.__dict__.copy()
+
+    def __call__(self) -> None:
+        if threading.get_ident() != self.thread:
+            serving.__dict__.update(self.state)
+        try:
+            if is_closable_iterator(self.body):
+                self.body.close()
+        finally:
+            self.app.release_serving()
