@@ -27,7 +27,8 @@ FLOORS = {
         {"_wiring"},
         {"_aliases"},
         {""},
-        {"daemon", "test", "tutorial", "scaffold", "__main__"},
+        {"daemon", "test", "tutorial", "scaffold"},
+        {"__main__"},
     ],
     "kirsch": [
         {"errors", ""},
