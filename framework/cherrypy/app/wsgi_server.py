@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -16,7 +18,7 @@ from cherrypy.core.version import VERSION
 from cherrypy.httpd.gateway import WSGIGateway
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import FIRST_INHERITED_FD, BindAddress, Listener, inherited_descriptors
-from cherrypy.httpd.message import Responder
+from cherrypy.httpd.message import Message, Responder
 from cherrypy.httpd.server import Server as NativeServer
 
 # socket_timeout is one number in CherryPy and several deadlines here.
@@ -227,9 +229,41 @@ class CPWSGIServer(CPHTTPServer):
         """The gateway to ``wsgi_app`` if one was assigned, else the native path."""
         if self._wsgi_app is None:
             return super().responder()
-        return WSGIGateway(
+        gateway = PeerGateway(
             self._wsgi_app,
             server_name=self.server_name or "",
             software=self.software,
             version=self.server_adapter.wsgi_version,
         )
+        gateway.is_shown = self.peercreds_enabled
+        gateway.is_resolved = self.peercreds_resolve_enabled
+        return gateway
+
+
+class PeerGateway(WSGIGateway):
+    """A gateway that shows the credentials of a Unix socket's peer only if asked to, with names if asked to.
+
+    Attributes:
+        is_shown: X_REMOTE_PID, X_REMOTE_UID and X_REMOTE_GID are in the environ.
+        is_resolved: X_REMOTE_USER, X_REMOTE_GROUP and REMOTE_USER as well.
+    """
+
+    is_shown = False
+    is_resolved = False
+
+    def environ(self, message: Message) -> dict[str, Any]:
+        """The environ of one request."""
+        environ = super().environ(message)
+        if "X_REMOTE_UID" not in environ:
+            return environ
+        if not (self.is_shown or self.is_resolved):
+            for key in ("X_REMOTE_PID", "X_REMOTE_UID", "X_REMOTE_GID"):
+                del environ[key]
+        elif self.is_resolved:
+            try:
+                user = pwd.getpwuid(int(environ["X_REMOTE_UID"])).pw_name
+                group = grp.getgrgid(int(environ["X_REMOTE_GID"])).gr_name
+            except KeyError:  # a process may run as a user that has no entry
+                return environ
+            environ.update(X_REMOTE_USER=user, X_REMOTE_GROUP=group, REMOTE_USER=user)
+        return environ

@@ -236,6 +236,32 @@ def test_a_unix_socket_wins(server: Server, tmp_path: Path) -> None:
     assert not os.path.exists(path)
 
 
+@pytest.mark.parametrize(
+    ("is_shown", "is_resolved", "expected"),
+    [
+        (False, False, []),
+        (True, False, ["GID", "PID", "UID"]),
+        (False, True, ["GID", "GROUP", "PID", "UID", "USER"]),
+    ],
+)
+def test_peers_of_a_unix_socket_are_known(
+    server: Server, tmp_path: Path, is_shown: bool, is_resolved: bool, expected: list[str]
+) -> None:
+    """By number, and by name, if that is wanted."""
+    server.socket_file = str(tmp_path / "app.sock")
+    server.peercreds, server.peercreds_resolve = is_shown, is_resolved
+    server.start()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        prefix = "X_REMOTE_"
+        return [" ".join(sorted(key.removeprefix(prefix) for key in environ if key.startswith(prefix))).encode()]
+
+    server.httpserver.wsgi_app = app
+
+    assert ask(server)[1].decode().split() == expected
+
+
 def test_a_taken_port_is_a_clear_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Naming host and port; the server can be started later."""
     monkeypatch.setattr("cherrypy.process.servers.Timeouts.free", 0.05)
