@@ -108,7 +108,8 @@ class Record:
     release: str = ""
     started: float = 0.0
     since: float = 0.0
-    heartbeat: float = 0.0
+    heartbeat_age_s: float = 0.0
+    """How long ago the worker last said that it lives."""
     rss_bytes: int = 0
     counters: Counters = field(default_factory=Counters)
     running: tuple[Running, ...] = ()
@@ -187,7 +188,9 @@ class Writer:
         self._head[_PID] = os.getpid() if pid is None else pid
         self._head[_SEAT] = seat
         self._head[_GENERATION] = generation
-        self._head[_STARTED] = self._head[_SINCE] = self._head[_HEARTBEAT] = time_ns()
+        self._head[_STARTED] = self._head[_SINCE] = time_ns()
+        # monotonic, which all processes of a machine share: the wall clock may jump, and that must not look like a death
+        self._head[_HEARTBEAT] = monotonic_ns()
         self._head[_STATE] = STATES.index("booting")
         self._head[_SEQUENCE] += 1
 
@@ -201,7 +204,7 @@ class Writer:
     def beat(self, rss_bytes: int) -> None:
         """Say that the worker lives, and how much memory it holds."""
         self._head[_RSS] = rss_bytes
-        self._head[_HEARTBEAT] = time_ns()
+        self._head[_HEARTBEAT] = monotonic_ns()
 
     def row(self) -> Row:
         """Return the row of the calling thread."""
@@ -303,11 +306,15 @@ class Scoreboard:
             release=bytes(self._octets[release_at : release_at + length]).decode("utf-8", "replace"),
             started=head[_STARTED] / 1e9,
             since=head[_SINCE] / 1e9,
-            heartbeat=head[_HEARTBEAT] / 1e9,
+            heartbeat_age_s=max(0.0, (monotonic_ns() - head[_HEARTBEAT]) / 1e9),
             rss_bytes=head[_RSS],
             counters=self._counters(record),
             running=self._running(record),
         )
+
+    def counters(self, record: int) -> Counters:
+        """Sum over the rows of a record."""
+        return self._counters(record)
 
     def totals(self) -> Counters:
         """Sum over everybody who ever wrote here."""
@@ -316,21 +323,17 @@ class Scoreboard:
             total += self._counters(record)
         return total
 
-    def fold(self, record: int) -> Counters:
-        """Add the counters of an ended worker to record 0 and free its record; the supervisor does it.
+    def absorb(self, ended: Counters) -> None:
+        """Add the counters of an ended worker to record 0; only the supervisor does it.
 
-        What was in flight then is lost: it counts as begun and never as finished in what is returned, and as neither in
-        the totals.
+        What was in flight is lost: it stays out of the totals.
         """
-        ended = self._counters(record)
         row, _ = self._row_span(0, 0)
         row[_BEGUN] += ended.finished
         row[_FINISHED] += ended.finished
         row[_DURATION] += int(ended.duration_s * 1e9)
         for index, count in enumerate(ended.answers):
             row[_ANSWERS + index] += count
-        self.clear(record)
-        return ended
 
     def clear(self, record: int) -> None:
         """Empty a record."""

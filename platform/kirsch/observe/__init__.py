@@ -1,0 +1,1 @@
+"""What can be seen of a stack: the view, metrics, health, the status page."""

@@ -1,4 +1,4 @@
-"""When a seat may start its next worker: at once after a first death, later and later after more, parked after a loop."""
+"""When a seat may start its next worker: at once after a first death, then later and later."""
 
 from __future__ import annotations
 

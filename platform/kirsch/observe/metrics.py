@@ -1,0 +1,121 @@
+"""Prometheus metrics of a stack, read off one view: nothing is counted here, so nothing can leak or be lost.
+
+Counters of ended workers are in the scoreboard's record 0, so a recycled worker takes nothing with it; labels are names
+of pools, workers and causes, so their number is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from kirsch.observe.view import StackView
+from kirsch.scoreboard import BOUNDS_S, STATES, Counters
+
+CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+class StackCollector(Collector):
+    """Turns the view that *look* returns into metric families, at each scrape."""
+
+    def __init__(self, look: Callable[[], StackView]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterator[Metric]:
+        """Say nothing beforehand: otherwise a registration would look once more."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        view = self._look()
+        info = InfoMetricFamily("kirsch_stack", "What runs here.")
+        info.add_metric([], {"stack": view.stack, "release": view.release, "generation": str(view.generation)})
+        yield info
+        yield _gauge("kirsch_stack_ready", "1 when every pool and nginx serve.", float(view.is_ready))
+        yield _gauge("kirsch_stack_degraded_reasons", "Things that are not as they should be.", len(view.degraded))
+        yield _gauge("kirsch_supervisor_start_time_seconds", "Unix time of the supervisor's start.", view.started)
+        yield _gauge("kirsch_nginx_up", "1 when nginx runs.", float(bool(view.nginx and view.nginx.get("pid"))))
+        restarts = CounterMetricFamily("kirsch_nginx_restarts", "Restarts of nginx after its death.")
+        restarts.add_metric([], view.nginx_restarts)
+        yield restarts
+        rolls = CounterMetricFamily("kirsch_rolls", "Rolls since the supervisor's start.", labels=["outcome"])
+        for outcome, count in view.rolls.items():
+            rolls.add_metric([outcome], count)
+        yield rolls
+        yield from _requests(view)
+        yield from _workers(view)
+
+
+def render_metrics(look: Callable[[], StackView]) -> bytes:
+    """Return the exposition of what *look* shows, in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(StackCollector(look))
+    return generate_latest(registry)
+
+
+def _requests(view: StackView) -> Iterator[Metric]:
+    total = CounterMetricFamily("kirsch_requests", "Requests that were answered.", labels=["pool", "status"])
+    duration = HistogramMetricFamily(
+        "kirsch_request_duration_seconds", "From the parsed head to the finished answer.", labels=["pool"]
+    )
+    families = {
+        name: CounterMetricFamily(f"kirsch_requests_{name}", text, labels=["pool"])
+        for name, text in {
+            "lost": "Requests that were inside a worker when it ended.",
+            "refused": "Requests that got 503 because no worker came in time.",
+        }.items()
+    }
+    in_flight = GaugeMetricFamily("kirsch_requests_in_flight", "Requests inside workers.", labels=["pool"])
+    held = GaugeMetricFamily("kirsch_requests_held", "Requests that wait for a worker.", labels=["pool"])
+    for pool in view.pools:
+        for label, count in zip(CLASSES, pool.counters.by_class(), strict=True):
+            total.add_metric([pool.name, label], count)
+        duration.add_metric([pool.name], _buckets(pool.counters), pool.counters.duration_s)
+        families["lost"].add_metric([pool.name], pool.lost)
+        families["refused"].add_metric([pool.name], pool.refused)
+        in_flight.add_metric([pool.name], sum(worker.counters.in_flight for worker in pool.workers))
+        held.add_metric([pool.name], pool.held)
+    yield from (total, duration, *families.values(), in_flight, held)
+
+
+def _workers(view: StackView) -> Iterator[Metric]:
+    states = GaugeMetricFamily("kirsch_workers", "Workers by state.", labels=["pool", "state"])
+    restarts = CounterMetricFamily(
+        "kirsch_worker_restarts", "Ends of workers that nobody asked for.", labels=["pool", "cause"]
+    )
+    memory = GaugeMetricFamily("kirsch_worker_resident_memory_bytes", "Resident memory.", labels=["pool", "worker"])
+    slots = GaugeMetricFamily("kirsch_worker_slots", "Slots that point at a worker.", labels=["pool", "worker"])
+    for pool in view.pools:
+        for state in STATES[1:]:
+            states.add_metric([pool.name, state], sum(worker.state == state for worker in pool.workers))
+        for cause, count in pool.restarts.items():
+            restarts.add_metric([pool.name, cause], count)
+        for name in {worker.name for worker in pool.workers}:
+            mine = [worker for worker in pool.workers if worker.name == name]
+            memory.add_metric([pool.name, name], sum(worker.rss_bytes for worker in mine))
+            slots.add_metric([pool.name, name], sum(len(worker.slots) for worker in mine))
+    yield from (states, restarts, memory, slots)
+
+
+def _buckets(counters: Counters) -> list[tuple[str, float]]:
+    """Return (upper bound, count of answers up to it), cumulated as Prometheus wants them."""
+    sums = 0
+    found: list[tuple[str, float]] = []
+    for bound, count in zip([*map(str, BOUNDS_S), "+Inf"], counters.by_duration(), strict=True):
+        sums += count
+        found.append((bound, sums))
+    return found
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value)

@@ -1,0 +1,127 @@
+"""A stack at one moment, as values: what the command line, Prometheus and the status page are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kirsch.scoreboard import Counters, Running
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerView:
+    """One seat with its worker, or an earlier worker that still drains. Times are Unix time."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    generation: int | None = None
+    release: str | None = None
+    since: float | None = None
+    slots: tuple[int, ...] = ()
+    counters: Counters = field(default_factory=Counters)
+    rss_bytes: int = 0
+    restarts: int = 0
+    is_ill: bool = False
+    running: tuple[Running, ...] = ()
+    report: Mapping[str, Any] | None = None
+    """Why it failed, if it did."""
+
+    def to_status(self) -> dict[str, Any]:
+        """Return what the control protocol says of a worker."""
+        return {
+            "name": self.name,
+            "pid": self.pid,
+            "state": self.state,
+            "generation": self.generation,
+            "release": self.release,
+            "since": self.since,
+            "slots": list(self.slots),
+            "requests": self.counters.finished,
+            "in_flight": self.counters.in_flight,
+            "rss_bytes": self.rss_bytes,
+            "restarts": self.restarts,
+            "is_ill": self.is_ill,
+            "running": [{"line": one.line, "for_s": round(one.for_s, 3)} for one in self.running],
+            "report": dict(self.report) if self.report is not None else None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolView:
+    """One pool; the counters are those of all its workers that ever were."""
+
+    name: str
+    engine: str
+    slots: int
+    workers: tuple[WorkerView, ...]
+    counters: Counters = field(default_factory=Counters)
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """Ends of workers that nobody had asked for, by cause."""
+    lost: int = 0
+    """Requests that were inside workers when those ended."""
+    held: int = 0
+    """Requests that wait for a worker right now."""
+    refused: int = 0
+    """Requests that waited too long for one."""
+
+    @property
+    def ready(self) -> int:
+        """Number of workers that serve."""
+        return sum(worker.state == "ready" for worker in self.workers)
+
+    def to_status(self) -> dict[str, Any]:
+        """Return what the control protocol says of a pool."""
+        return {
+            "name": self.name,
+            "engine": self.engine,
+            "slots": self.slots,
+            "workers": [worker.to_status() for worker in self.workers],
+            "restarts": dict(self.restarts),
+            "held": self.held,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackView:
+    """A whole stack on one host."""
+
+    stack: str
+    release: str
+    generation: int
+    pid: int
+    started: float
+    pools: tuple[PoolView, ...]
+    nginx: Mapping[str, Any] | None = None
+    nginx_restarts: int = 0
+    admin: str | None = None
+    log_dir: str = ""
+    degraded: tuple[str, ...] = ()
+    rolls: Mapping[str, int] = field(default_factory=dict)
+    """Rolls since the supervisor's start, by outcome."""
+    is_rolling: bool = False
+    events: tuple[Mapping[str, Any], ...] = ()
+    """What happened last, oldest first."""
+
+    @property
+    def is_ready(self) -> bool:
+        """True when every pool has somebody who serves, and nginx is there to ask them."""
+        has_front = self.nginx is None or self.nginx.get("pid") is not None
+        return has_front and all(pool.ready for pool in self.pools)
+
+    def to_status(self) -> dict[str, Any]:
+        """Return the result of the control verb ``status``."""
+        return {
+            "stack": self.stack,
+            "release": self.release,
+            "generation": self.generation,
+            "pid": self.pid,
+            "started": self.started,
+            "nginx": dict(self.nginx) if self.nginx is not None else None,
+            "pools": [pool.to_status() for pool in self.pools],
+            "admin": self.admin,
+            "log_dir": self.log_dir,
+            "degraded": list(self.degraded),
+            "rolling": self.is_rolling,
+        }

@@ -1,0 +1,123 @@
+"""The nginx in front: configured for a state, restarted when it dies, stopped with the stack."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from typing import Any
+
+from kirsch.errors import NginxError
+from kirsch.link.state import State
+from kirsch.nginx.binary import Nginx, open_file_limit
+from kirsch.nginx.control import NginxControl
+from kirsch.nginx.site import render_site
+from kirsch.spec import HostPaths
+from kirsch.supervise.events import Events
+from kirsch.supervise.process import open_pidfd
+
+RESTART_DELAYS_S = (0.0, 0.2, 1.0, 5.0, 15.0)
+
+
+class Front:
+    """One host's nginx. The slow acts run in a thread, one at a time."""
+
+    def __init__(self, paths: HostPaths, nginx: Nginx, user: str | None, events: Events) -> None:
+        self.paths = paths
+        self.nginx = nginx
+        self.user = user
+        self.events = events
+        self.control = NginxControl(paths, nginx, user)
+        self.problem: str | None = None
+        """Why nginx does not run although it should."""
+        self.restarts = 0
+        self._listens: list[str] = []
+        self._pidfd = -1
+        self._restarting: asyncio.Task[None] | None = None
+        self._is_wanted = False
+
+    async def configure(self, state: State) -> None:
+        """Have nginx serve *state*; start it if it does not run.
+
+        Raises:
+            NginxError: it refused; what it served before it serves still.
+        """
+        files = render_site(
+            state.stack,
+            self.paths,
+            self.nginx.version,
+            generation=self.control.next_generation(),
+            user=self.user,
+            modules=self.nginx.modules,
+            open_files=open_file_limit(),
+        )
+        self._is_wanted = True
+        done = await asyncio.to_thread(self.control.apply, files)
+        self.problem = None
+        self._listens = [listen.url for vhost in state.stack.vhosts.values() for listen in vhost.listen]
+        if done.action != "unchanged":
+            self.events.say("nginx", message=done.action, pid=done.pid, generation=done.name)
+        self._watch()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let nginx finish its requests and end."""
+        self._is_wanted = False
+        if self._restarting is not None:
+            self._restarting.cancel()
+        self._forget_pidfd()
+        await asyncio.to_thread(self.control.stop, timeout_s)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the status says of nginx."""
+        return {
+            "pid": self.control.pid(),
+            "version": self.nginx.version_text,
+            "binary": self.nginx.path,
+            "listen": list(dict.fromkeys(self._listens)),
+            "generation": self.control.generation,
+        }
+
+    def _watch(self) -> None:
+        """See nginx's end at once, whoever started it."""
+        pid = self.control.pid()
+        self._forget_pidfd()
+        pidfd = open_pidfd(pid) if pid is not None else None
+        if pidfd is None:
+            self._on_death()
+            return
+        self._pidfd = pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._on_death)
+
+    def _on_death(self) -> None:
+        self._forget_pidfd()
+        if self._is_wanted and (self._restarting is None or self._restarting.done()):
+            self.problem = "nginx ended"
+            self.events.say("nginx", level=logging.ERROR, message="ended")
+            self._restarting = asyncio.get_running_loop().create_task(self._restart())
+
+    async def _restart(self) -> None:
+        for attempt in range(10**9):
+            delay_s = RESTART_DELAYS_S[min(attempt, len(RESTART_DELAYS_S) - 1)]
+            await asyncio.sleep(delay_s * (1 + 0.25 * random.random()))
+            try:
+                done = await asyncio.to_thread(self.control.start)
+            except NginxError as error:
+                self.problem = str(error)
+                self.events.say("nginx", level=logging.ERROR, message=str(error))
+                continue
+            self.restarts += 1
+            self.problem = None
+            self.events.say("nginx", message="restarted", pid=done.pid)
+            break
+        pid = self.control.pid()
+        pidfd = open_pidfd(pid) if pid is not None else None
+        if pidfd is not None:
+            self._pidfd = pidfd
+            asyncio.get_running_loop().add_reader(pidfd, self._on_death)
+
+    def _forget_pidfd(self) -> None:
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1

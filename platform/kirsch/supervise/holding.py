@@ -1,0 +1,134 @@
+"""The holding server: where slots point while a pool has no worker. Requests wait here, for a bounded time.
+
+It is a tunnel, not a proxy: the head of a request is read, held until a worker is there, and passed on with
+``Connection: close`` added, so that nginx keeps no connection that leads through the supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+HOLD_S = 15.0
+HELD_LIMIT = 512
+RETRY_AFTER_S = 5
+HEAD_LIMIT_BYTES = 65536
+HEAD_TIMEOUT_S = 10.0
+LOOK_EVERY_S = 0.02
+COPY_BYTES = 65536
+
+_PAGE = (
+    b"<!doctype html><meta charset=utf-8><title>One moment</title>"
+    b"<p>This service is starting. Please try again in a few seconds.\n"
+)
+
+
+class HoldingServer:
+    """Holds the requests of one pool.
+
+    Args:
+        path: the Unix socket to listen on.
+        find_worker: returns the socket of a worker that serves, None while there is none.
+    """
+
+    def __init__(self, path: str, find_worker: Callable[[], str | None], *, hold_s: float = HOLD_S) -> None:
+        self.path = path
+        self.find_worker = find_worker
+        self.hold_s = hold_s
+        self.held = 0
+        """Requests that wait right now."""
+        self.refused = 0
+        """Requests that were sent away with 503 since the start."""
+        self._server: asyncio.Server | None = None
+        self._lines: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        Path(self.path).unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self.path, limit=HEAD_LIMIT_BYTES, backlog=1024)
+
+    async def stop(self) -> None:
+        """Stop listening, and cut what is left."""
+        if self._server is None:
+            return
+        self._server.close()
+        for line in tuple(self._lines):
+            line.cancel()
+        await asyncio.gather(*self._lines, return_exceptions=True)
+        self._server = None
+        Path(self.path).unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._lines.add(task)
+        try:
+            await self._hold(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            log.debug("a held connection broke: %s", error)
+        finally:
+            self._lines.discard(task)
+            writer.close()
+
+    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_TIMEOUT_S)
+        worker = self.find_worker()
+        if worker is None and self.held < HELD_LIMIT:
+            worker = await self._wait_for_worker()
+        if worker is None:
+            self.refused += 1
+            writer.write(_refusal())
+            await writer.drain()
+            return
+        out_reader, out = await asyncio.open_unix_connection(worker)
+        try:
+            out.write(_close_after(head))
+            to_worker = asyncio.create_task(_copy(reader, out))
+            try:
+                await _copy(out_reader, writer)  # the answer ends with the connection
+            finally:
+                to_worker.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await to_worker
+        finally:
+            out.close()
+
+    async def _wait_for_worker(self) -> str | None:
+        self.held += 1
+        try:
+            deadline = time.monotonic() + self.hold_s
+            while (worker := self.find_worker()) is None and time.monotonic() < deadline:
+                await asyncio.sleep(LOOK_EVERY_S)
+            return worker
+        finally:
+            self.held -= 1
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(COPY_BYTES):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+
+
+def _close_after(head: bytes) -> bytes:
+    """Have the worker close after its answer; a request that has a Connection field (to switch protocols) keeps it."""
+    line, _, fields = head.partition(b"\r\n")
+    if b"\r\nconnection:" in b"\r\n" + fields.lower():
+        return head
+    return line + b"\r\nConnection: close\r\n" + fields
+
+
+def _refusal() -> bytes:
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\n"
+        b"Retry-After: %d\r\nCache-Control: no-store\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+    ) % (RETRY_AFTER_S, len(_PAGE), _PAGE)

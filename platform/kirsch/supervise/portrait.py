@@ -1,0 +1,80 @@
+"""From what the supervisor holds to what it shows: a ``StackView`` of this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kirsch.observe.view import PoolView, StackView, WorkerView
+from kirsch.supervise.fleet import Fleet, Seat
+from kirsch.supervise.holding import HoldingServer
+from kirsch.supervise.process import rss_bytes
+from kirsch.supervise.worker import Worker
+
+
+def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:
+    """Return the view of one pool: its seats in order, then those who drain."""
+    slots: dict[str, list[int]] = {}
+    for slot, socket in fleet.slots.targets().items():
+        slots.setdefault(socket, []).append(slot)
+    views = [_seat(fleet, seat, slots) for _, seat in sorted(fleet.seats.items())]
+    others = sorted(fleet.retiring | fleet.booting, key=lambda worker: worker.started)
+    views += [_worker(worker, slots, 0) for worker in others if not worker.is_gone]
+    return PoolView(
+        name=fleet.pool,
+        engine=fleet.spec.engine,
+        slots=fleet.slots.count,
+        workers=tuple(views),
+        counters=fleet.counters(),
+        restarts=dict(fleet.restarts),
+        lost=fleet.lost_requests,
+        held=holding.held if holding else 0,
+        refused=holding.refused if holding else 0,
+    )
+
+
+def _seat(fleet: Fleet, seat: Seat, slots: Mapping[str, list[int]]) -> WorkerView:
+    if seat.worker is not None:
+        return _worker(seat.worker, slots, seat.restarts)
+    state = "parked" if seat.backoff.is_parked else "failed" if seat.last_failure is not None else "booting"
+    return WorkerView(
+        name=f"{fleet.pool}.{seat.number}",
+        state=state,
+        generation=fleet.generation,
+        release=fleet.state.release,
+        restarts=seat.restarts,
+        report=seat.last_failure,
+    )
+
+
+def _worker(worker: Worker, slots: Mapping[str, list[int]], restarts: int) -> WorkerView:
+    record = worker.board.read(worker.order.record)
+    return WorkerView(
+        name=worker.name,
+        state=worker.state,
+        pid=worker.pid,
+        generation=worker.order.generation,
+        release=worker.order.release,
+        since=worker.since,
+        slots=tuple(slots.get(worker.socket or "", ())),
+        counters=record.counters,
+        rss_bytes=rss_bytes(worker.pid),
+        restarts=restarts,
+        is_ill=worker.is_ill,
+        running=record.running,
+    )
+
+
+def find_faults(view: StackView) -> tuple[str, ...]:
+    """Say what is not as it should be, a sentence each."""
+    faults = []
+    for pool in view.pools:
+        if not pool.ready:
+            faults.append(f"pool {pool.name}: no worker serves; requests wait")
+        for worker in pool.workers:
+            why = str((worker.report or {}).get("message") or (worker.report or {}).get("step") or "")
+            if worker.state in {"failed", "parked"}:
+                loop = ", again and again: tried once a minute" if worker.state == "parked" else ""
+                faults.append(f"{worker.name}: {why or 'ended'}{loop}")
+            elif worker.is_ill:
+                faults.append(f"{worker.name}: its readiness probe fails")
+    return tuple(faults)

@@ -1,0 +1,79 @@
+"""Processes as the kernel knows them: alive or not, since when, how large; also those that are nobody's children."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended; both None when it was not our child, so that nobody told us."""
+
+    exit_status: int | None = None
+    signal: str | None = None
+
+    @classmethod
+    def from_returncode(cls, returncode: int) -> Ending:
+        """Read what ``Popen.returncode`` says: a negative number is a signal."""
+        if returncode >= 0:
+            return cls(exit_status=returncode)
+        try:
+            return cls(signal=signal.Signals(-returncode).name)
+        except ValueError:
+            return cls(signal=f"signal {-returncode}")
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            return f"killed by {self.signal}"
+        return "ended" if self.exit_status is None else f"exit status {self.exit_status}"
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot; None if there is none.
+
+    A pid alone may have been given to another process meanwhile; pid and start together name one for ever.
+    """
+    stat = _read_stat(pid)
+    return int(stat[19]) if stat is not None and stat[0] not in {"Z", "X"} else None
+
+
+def is_same(pid: int, ticks: int) -> bool:
+    """True when the process that started at *ticks* still lives as *pid*."""
+    return start_ticks(pid) == ticks
+
+
+def rss_bytes(pid: int) -> int:
+    """Return the resident memory of a process; 0 if there is none."""
+    stat = _read_stat(pid)
+    return int(stat[21]) * _PAGE_BYTES if stat is not None else 0
+
+
+def open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that becomes readable when the process ends; None if it has ended. To be closed."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def send_signal(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; False if there is no such process any more."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _read_stat(pid: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat after the command's name, state first."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()
