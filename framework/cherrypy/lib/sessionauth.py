@@ -34,7 +34,7 @@ _UNSAFE_IN_LOCATION = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 def safe_page(page: str, base: str) -> str:
-    """Return *page* if it is an address of this site, '/' for anything else.
+    r"""Return *page* if it is an address of this site, '/' for anything else.
 
     Args:
         page: a path or URL, as a client sent it.
@@ -164,9 +164,22 @@ class SessionAuth:
                     serving.response.headers["Allow"] = "POST"
                     raise HTTPError(405)
                 self._debug_message("routing %(path)r to %(name)s", {"path": path, "name": name})
-                with HTTPError.handle(TypeError, 400, "The login form is incomplete."):
-                    return getattr(self, name)(**request.params)
+                return getattr(self, name)(**self._form(request.params, name))
         return self.do_check()
+
+    def _form(self, params: dict[str, Any], name: str) -> dict[str, Any]:
+        """The parameters that *name* may be called with.
+
+        Raises:
+            HTTPError: 400 when the login form is incomplete, or was filled twice.
+        """
+        form = {key: value for key, value in params.items() if key != "self"}
+        required = ("username", "password") if name == "do_login" else ()
+        if any(not isinstance(form.get(key), str) for key in required):
+            raise HTTPError(400, "The login form is incomplete.")
+        if not isinstance(form.get("from_page", ""), str):
+            raise HTTPError(400, "The login form is incomplete.")
+        return form
 
     def _show(self, page: Any) -> None:
         response = serving.response

@@ -1,0 +1,172 @@
+"""Sessions: data that stay with a client from one request to the next.
+
+Turn them on with ``tools.sessions.on = True`` and use ``cherrypy.session`` as a dict. ``tools.sessions.storage_class``
+names the store: RamSession (the default), FileSession, MemcachedSession, RedisSession, or one of your own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cherrypy.context import ThreadLocalProxy, announce, serving
+from cherrypy.core.logs import log
+from cherrypy.core.streams import file_generator, is_iterator
+from cherrypy.lib import httputil, locking
+from cherrypy.lib.sessions.cookie import expire, set_response_cookie
+from cherrypy.lib.sessions.files import FileSession
+from cherrypy.lib.sessions.memcached import MemcachedSession
+from cherrypy.lib.sessions.ram import RamSession
+from cherrypy.lib.sessions.redis import RedisSession
+from cherrypy.lib.sessions.session import Session, missing
+
+__all__ = [
+    "FileSession",
+    "MemcachedSession",
+    "RamSession",
+    "RedisSession",
+    "Session",
+    "close",
+    "expire",
+    "httputil",
+    "init",
+    "is_iterator",
+    "locking",
+    "missing",
+    "save",
+    "set_response_cookie",
+]
+
+# COMPAT: tools.sessions.storage_type of old
+_STORAGE_TYPES: dict[str, type[Session]] = {
+    "ram": RamSession,
+    "file": FileSession,
+    "memcached": MemcachedSession,
+    "redis": RedisSession,
+}
+
+_proxy = ThreadLocalProxy("session")
+
+
+def init(
+    storage_type: str | None = None,
+    path: str | None = None,
+    path_header: str | None = None,
+    name: str = "session_id",
+    timeout: float = 60,
+    domain: str | None = None,
+    secure: bool = False,
+    clean_freq: float = 5,
+    persistent: bool = True,
+    httponly: bool = False,
+    debug: bool = False,
+    samesite: str | None = None,
+    **kwargs: Any,
+) -> None:
+    """Give the request its session.
+
+    Args:
+        storage_type: 'ram', 'file', 'memcached' or 'redis'; old, use ``storage_class``.
+        path: of the cookie; default: '/'.
+        path_header: a request header to take the path from.
+        name: of the cookie.
+        timeout: minutes without a request after which the session is forgotten.
+        domain: of the cookie.
+        secure: send the cookie over TLS only.
+        clean_freq: minutes between two searches for expired sessions; 0 for none.
+        persistent: False lets the client forget the cookie when it closes.
+        httponly: keep the cookie from scripts.
+        debug: log what is done.
+        samesite: 'Lax', 'Strict' or 'None': whether the cookie comes with requests from other sites.
+        **kwargs: ``storage_class``, and the store's own settings.
+    """
+    request = serving.request
+    # the tool may be turned on twice for a page
+    if hasattr(request, "_session_init_flag"):
+        return
+    request._session_init_flag = True
+    session_id = request.cookie[name].value if name in request.cookie else None
+    storage_class = kwargs.pop("storage_class", None) or _class_for(storage_type)
+    _set_up(storage_class, kwargs)
+    kwargs["timeout"] = timeout
+    kwargs["clean_freq"] = clean_freq
+    serving.session = session = storage_class(session_id, **kwargs)
+    session.debug = debug
+
+    def update_cookie(new_id: str | None) -> None:
+        """Tell the client when the id changes."""
+        if new_id is not None:
+            serving.response.cookie[name] = new_id
+
+    session.id_observers.append(update_cookie)
+    announce("session", _proxy)
+    set_response_cookie(
+        path=path,
+        path_header=path_header,
+        name=name,
+        timeout=timeout if persistent else None,
+        domain=domain,
+        secure=secure,
+        httponly=httponly,
+        samesite=samesite,
+    )
+
+
+def _class_for(storage_type: str | None) -> type[Session]:
+    if not storage_type:
+        return RamSession
+    try:
+        storage_class = _STORAGE_TYPES[storage_type.lower()]
+    except KeyError:
+        allowed = ", ".join(sorted(_STORAGE_TYPES))
+        raise ValueError(f"tools.sessions.storage_type must be one of {allowed}, not {storage_type!r}") from None
+    log(
+        f"tools.sessions.storage_type is deprecated. Set tools.sessions.storage_class to {storage_class.__name__}.",
+        "TOOLS.SESSIONS",
+        severity=30,
+    )
+    return storage_class
+
+
+def _set_up(storage_class: type[Session], settings: dict[str, Any]) -> None:
+    """Call the store's ``setup`` before its first session; each class has its own."""
+    setup = getattr(storage_class, "setup", None)
+    if setup is not None and "_is_set_up" not in storage_class.__dict__:
+        setup(**settings)
+        storage_class._is_set_up = True  # type: ignore[attr-defined]
+
+
+def save() -> None:
+    """Save the session before the response goes out, and release its lock.
+
+    A streamed body may still use the session: then at the request's end.
+    """
+    session = getattr(serving, "session", None)
+    if session is None:
+        return
+    request, response = serving.request, serving.response
+    # the hook runs again when an error page is finalized
+    if hasattr(request, "_sessionsaved"):
+        return
+    request._sessionsaved = True
+    if response.stream:
+        request.hooks.attach("on_end_request", session.save)
+        return
+    body = response.body
+    if is_iterator(body) and not isinstance(body, file_generator):
+        # its code may still use the session; a file has none
+        response.collapse_body()
+    session.save()
+
+
+save.failsafe = True  # type: ignore[attr-defined]
+
+
+def close() -> None:
+    """Release the session's lock at the end of the request, whatever happened before."""
+    session = getattr(serving, "session", None)
+    if session is not None and getattr(session, "locked", False):
+        session.release_lock()
+
+
+close.failsafe = True  # type: ignore[attr-defined]
+close.priority = 90  # type: ignore[attr-defined]

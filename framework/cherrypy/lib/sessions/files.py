@@ -1,0 +1,239 @@
+"""Sessions as files: one pickle and one lock file each, shared by the processes of a machine."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import os
+import pickle
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from cherrypy.core.errors import HTTPError
+from cherrypy.core.logs import log
+from cherrypy.lib.locking import LockChecker, as_timeout
+from cherrypy.lib.sessions.session import Session, Stored
+
+
+class FileLock:
+    """A lock file, held by ``flock``: the kernel frees it when its holder dies.
+
+    The file may be removed while it is locked; whoever waited for it then notices and takes the new one.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Take the lock; False if it is not free and *blocking* is off."""
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
+                if self._is_still_ours(descriptor):
+                    self._descriptor = descriptor
+                    return True
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def _is_still_ours(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
+    def release(self, remove: bool = False) -> None:
+        """Give the lock back; *remove* its file as well."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        if remove:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+        os.close(descriptor)
+
+
+class FileSession(Session):
+    """A session in a file of ``storage_path``.
+
+    Attributes:
+        storage_path: the directory; made if it is not there. Required.
+        SESSION_PREFIX, LOCK_SUFFIX: parts of the file names.
+        pickle_protocol: of the files.
+        lock_timeout: seconds or a timedelta to wait for the lock, None for ever.
+    """
+
+    SESSION_PREFIX = "session-"
+    LOCK_SUFFIX = ".lock"
+    pickle_protocol = pickle.HIGHEST_PROTOCOL
+    storage_path: str
+
+    _storage_paths: ClassVar[set[str]] = set()
+    _lock: FileLock | None = None
+
+    def __init__(self, id: str | None = None, **kwargs: Any) -> None:
+        if "storage_path" not in kwargs and not hasattr(self, "storage_path"):
+            raise TypeError("file sessions need a storage_path, the directory to keep them in")
+        kwargs["storage_path"] = os.path.abspath(kwargs.get("storage_path") or self.storage_path)
+        kwargs["lock_timeout"] = as_timeout(kwargs.get("lock_timeout"))
+        if id is not None:
+            self.storage_path = kwargs["storage_path"]
+            self._id = id
+            self._get_file_path()
+        self._id = None
+        self._know(kwargs["storage_path"])
+        super().__init__(id, **kwargs)
+
+    @classmethod
+    def _know(cls, path: str) -> None:
+        if path not in cls._storage_paths:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            cls._storage_paths.add(path)
+
+    @classmethod
+    def setup(cls, **kwargs: Any) -> None:
+        """Take the store's settings as defaults of the class."""
+        kwargs["storage_path"] = os.path.abspath(kwargs["storage_path"])
+        for name, value in kwargs.items():
+            setattr(cls, name, value)
+
+    def _get_file_path(self) -> str:
+        """Where this session is kept.
+
+        Raises:
+            HTTPError: 400 for an id that would lead out of the directory.
+        """
+        path = os.path.join(self.storage_path, f"{self.SESSION_PREFIX}{self._id}")
+        if "\0" in path or os.path.dirname(os.path.abspath(path)) != self.storage_path:
+            raise HTTPError(400, "Invalid session id in cookie.")
+        return path
+
+    def _exists(self) -> bool:
+        return os.path.exists(self._get_file_path())
+
+    def _require_lock(self, act: str) -> None:
+        if not self.locked:
+            raise AssertionError(f"The session {act} without being locked.  Check your tools' priority levels.")
+
+    def _load(self, path: str | None = None) -> Stored | None:
+        self._require_lock("load")
+        return self._read(path or self._get_file_path())
+
+    def _read(self, path: str) -> Stored | None:
+        try:
+            with open(path, "rb") as file:
+                data, expiration = pickle.load(file)
+        except FileNotFoundError:
+            return None
+        except Exception:
+            # cut short, or of a class that is no more: such a session is lost, its neighbours are not
+            log(f"Cannot read session file {path}", "TOOLS.SESSIONS", severity=30, traceback=self.debug)
+            return None
+        return data, expiration
+
+    def _save(self, expiration_time: datetime.datetime) -> None:
+        self._require_lock("was saved")
+        path = self._get_file_path()
+        # a crash while writing leaves the old file whole
+        descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=self.storage_path)
+        try:
+            with open(descriptor, "wb") as file:
+                pickle.dump((self._data, expiration_time), file, self.pickle_protocol)
+            os.replace(draft, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft)
+            raise
+
+    def _delete(self) -> None:
+        self._require_lock("was deleted")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._get_file_path())
+
+    def acquire_lock(self, path: str | None = None) -> None:
+        """Wait until no other request works on this session.
+
+        Raises:
+            LockTimeout: ``lock_timeout`` has passed.
+        """
+        if self.locked:
+            return
+        lock = FileLock((path or self._get_file_path()) + self.LOCK_SUFFIX)
+        if self.lock_timeout is None:
+            lock.acquire()
+        else:
+            checker = LockChecker(self._id or "", self.lock_timeout)
+            pause_s = 0.001
+            while not lock.acquire(blocking=False) and not checker.expired():
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 2, 0.05)
+        self._lock = lock
+        self.locked = True
+
+    def release_lock(self, path: str | None = None) -> None:
+        """Let other requests work on this session; the lock's file goes if the session has none."""
+        if not self.locked:
+            return
+        self.locked = False
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release(remove=not os.path.exists(lock.path.removesuffix(self.LOCK_SUFFIX)))
+
+    def clean_up(self) -> None:
+        """Remove the files of expired sessions, in all directories that sessions were kept in."""
+        for path in {self.storage_path, *self._storage_paths}:
+            with contextlib.suppress(FileNotFoundError):
+                for name in os.listdir(path):
+                    if name.startswith(self.SESSION_PREFIX):
+                        self._clean_file(os.path.join(path, name))
+
+    def _clean_file(self, path: str) -> None:
+        is_lock = path.endswith(self.LOCK_SUFFIX)
+        session_path = path.removesuffix(self.LOCK_SUFFIX)
+        if is_lock and os.path.exists(session_path):
+            return
+        # a wall: one broken or foreign file must not keep the others
+        try:
+            lock = FileLock(session_path + self.LOCK_SUFFIX)
+            if not lock.acquire(blocking=False):
+                # in use, so not expired
+                return
+            try:
+                if not is_lock and self._is_expired(session_path):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(session_path)
+            finally:
+                lock.release(remove=not os.path.exists(session_path))
+        except Exception:
+            log(f"Cannot clean up session file {path}", "TOOLS.SESSIONS", severity=30, traceback=True)
+
+    def _is_expired(self, path: str) -> bool:
+        stored = self._read(path)
+        if stored is not None:
+            return stored[1] < self.now()
+        # unreadable: keep it for as long as a session may rest, someone may want to look at it
+        try:
+            return os.stat(path).st_mtime + self.timeout * 60 < time.time()
+        except FileNotFoundError:
+            return False
+
+    def _files(self) -> Iterator[str]:
+        for name in os.listdir(self.storage_path):
+            if name.startswith(self.SESSION_PREFIX) and not name.endswith(self.LOCK_SUFFIX):
+                yield name
+
+    def __len__(self) -> int:
+        """The number of sessions."""
+        return sum(1 for _ in self._files())
+
+    def __bool__(self) -> bool:
+        return True

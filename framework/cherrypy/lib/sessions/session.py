@@ -1,0 +1,271 @@
+"""What every session is: an id, a dict that is loaded when it is touched, a lock."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import threading
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, ClassVar
+
+from cherrypy.core.logs import log
+from cherrypy.process.plugins import Monitor
+from cherrypy.process.wspbus import bus
+
+missing = object()
+
+Stored = tuple[dict[str, Any], datetime.datetime]
+
+
+class Session:
+    """A dict that lives for as long as the client comes back in time. A store implements what is named below.
+
+    A store has ``_exists()``, ``_load()`` -> (data, expiration) or None, ``_save(expiration)``, ``_delete()``,
+    ``acquire_lock()``, ``release_lock()``; it may have ``setup(**kwargs)``, called once per class before its first
+    session, ``clean_up()`` and ``__len__()``, the number of sessions.
+
+    Attributes:
+        id_observers: called with the new id whenever it changes.
+        timeout: minutes without a request after which the session is forgotten.
+        locked: True while this object holds the session's lock.
+        loaded: True when the data were read from the store.
+        clean_thread: the monitor that calls ``clean_up``; one per store class.
+        clean_freq: minutes between its runs; 0 for never.
+        originalid: the id the client sent.
+        missing: True when the client's id named no session.
+        regenerated: True when the application asked for a new id.
+        lock_timeout: timedelta to wait for the lock, None for ever.
+        debug: log what is done.
+    """
+
+    _id: str | None = None
+    id_observers: list[Callable[[str | None], Any]] = []
+    timeout: float = 60
+    locked = False
+    loaded = False
+    clean_thread: ClassVar[Any] = None
+    clean_freq: float = 5
+    originalid: str | None = None
+    missing = False
+    regenerated = False
+    debug = False
+    lock_timeout: datetime.timedelta | None = None
+
+    # SECURITY: an id from a cookie becomes a key or a file name; anything else than this was not issued by us
+    id_pattern: re.Pattern[str] = re.compile(r"[A-Za-z0-9_.:=+~-]{16,128}", re.ASCII)
+
+    _starting: ClassVar[threading.Lock] = threading.Lock()
+    _data: dict[str, Any]
+
+    def __init__(self, id: str | None = None, **kwargs: Any) -> None:
+        self.id_observers = []
+        self._data = {}
+        for name, value in kwargs.items():
+            setattr(self, name, value)
+        self.originalid = id
+        self.missing = False
+        if id is not None:
+            if self.id_pattern.fullmatch(id):
+                self._id = id
+                if self._exists():
+                    return
+                self._id = None
+            # SECURITY: session fixation; never take up an id that we have not given out
+            self._debug(f"Session {id!r} does not exist, making a new one")
+            self.missing = True
+        self._regenerate()
+
+    @property
+    def id(self) -> str | None:
+        """The session's name; setting it tells the observers."""
+        return self._id
+
+    @id.setter
+    def id(self, value: str | None) -> None:
+        self._id = value
+        for observe in self.id_observers:
+            observe(value)
+
+    def _debug(self, message: str) -> None:
+        if self.debug:
+            log(message, "TOOLS.SESSIONS")
+
+    def now(self) -> datetime.datetime:
+        """The present moment as this store reckons it; override it for times with zones."""
+        return datetime.datetime.now()
+
+    def regenerate(self) -> None:
+        """Give the session a new id, with its data: do it at every login."""
+        self.regenerated = True
+        # the data belong to the client, only the name must change
+        if not self.loaded and not self.missing and self._id is not None:
+            with self._borrowed_lock():
+                self.load()
+        self._regenerate()
+
+    def _borrowed_lock(self) -> Any:
+        return _Borrowed(self)
+
+    def _regenerate(self) -> None:
+        was_locked = self.locked
+        if self._id is not None:
+            self._debug(f"Deleting the existing session {self._id!r} before regeneration")
+            with self._borrowed_lock():
+                self.delete()
+        if self.locked:
+            self.release_lock()
+        identifier = self.generate_id()
+        while True:
+            self._id = identifier
+            if not self._exists():
+                break
+            identifier = self.generate_id()
+        self.id = identifier
+        if was_locked:
+            self.acquire_lock()
+        self._debug(f"Generated session {self._id!r}")
+
+    def clean_up(self) -> None:
+        """Drop expired sessions; called by the monitor."""
+
+    def generate_id(self) -> str:
+        """Return a new id of 160 random bits, as 40 hexadecimal digits."""
+        return os.urandom(20).hex()
+
+    def save(self) -> None:
+        """Write the data to the store, if they were loaded, and release the lock."""
+        try:
+            if self.loaded:
+                expiration = self.now() + datetime.timedelta(seconds=self.timeout * 60)
+                self._debug(f"Saving session {self._id!r} with expiry {expiration}")
+                self._save(expiration)
+        finally:
+            if self.locked:
+                self.release_lock()
+
+    def load(self) -> None:
+        """Read the data from the store; an expired session is empty."""
+        stored = self._load()
+        if stored is None or stored[1] < self.now():
+            self._debug(f"Expired or absent session {self._id!r}, starting empty")
+            self._data = {}
+        else:
+            self._data = stored[0]
+        self.loaded = True
+        if self.clean_freq and type(self).clean_thread is None:
+            self._start_cleaning()
+
+    def _start_cleaning(self) -> None:
+        cls = type(self)
+        with self._starting:
+            if cls.clean_thread is not None:
+                return
+            monitor = Monitor(bus, self._clean_up_and_go_on, self.clean_freq * 60, name="Session cleanup")
+            cls.clean_thread = monitor
+        monitor.subscribe()
+        monitor.start()
+
+    def _clean_up_and_go_on(self) -> None:
+        # a wall: an error would end the monitor's thread, and sessions would pile up for ever
+        try:
+            self.clean_up()
+        except Exception:
+            log("Session cleanup failed", "TOOLS.SESSIONS", severity=40, traceback=True)
+
+    def delete(self) -> None:
+        """Remove the session from the store."""
+        self._delete()
+        self._debug(f"Deleted session {self._id!r}")
+
+    # What a store implements
+
+    def _exists(self) -> bool:
+        raise NotImplementedError
+
+    def _load(self) -> Stored | None:
+        raise NotImplementedError
+
+    def _save(self, expiration_time: datetime.datetime) -> None:
+        raise NotImplementedError
+
+    def _delete(self) -> None:
+        raise NotImplementedError
+
+    def acquire_lock(self) -> None:
+        """Wait until no other request works on this session."""
+        raise NotImplementedError
+
+    def release_lock(self) -> None:
+        """Let other requests work on this session."""
+        raise NotImplementedError
+
+    # The dict
+
+    def _loaded_data(self) -> dict[str, Any]:
+        if not self.loaded:
+            self.load()
+        return self._data
+
+    def __getitem__(self, key: str) -> Any:
+        return self._loaded_data()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._loaded_data()[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._loaded_data()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._loaded_data()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded_data())
+
+    def pop(self, key: str, default: Any = False) -> Any:
+        """Remove *key* and return its value, *default* if there is none."""
+        return self._loaded_data().pop(key, default)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of *key*, or *default*."""
+        return self._loaded_data().get(key, default)
+
+    def update(self, d: Mapping[str, Any]) -> None:
+        """Take in the items of *d*."""
+        self._loaded_data().update(d)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of *key*, set to *default* if it has none."""
+        return self._loaded_data().setdefault(key, default)
+
+    def clear(self) -> None:
+        """Remove all items."""
+        self._loaded_data().clear()
+
+    def keys(self) -> KeysView[str]:
+        """The keys."""
+        return self._loaded_data().keys()
+
+    def items(self) -> ItemsView[str, Any]:
+        """The items."""
+        return self._loaded_data().items()
+
+    def values(self) -> ValuesView[Any]:
+        """The values."""
+        return self._loaded_data().values()
+
+
+class _Borrowed:
+    """The session's lock for the length of a ``with`` block; one that is held already stays held."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.was_locked = session.locked
+
+    def __enter__(self) -> None:
+        if not self.was_locked:
+            self.session.acquire_lock()
+
+    def __exit__(self, *exc_info: object) -> None:
+        if not self.was_locked and self.session.locked:
+            self.session.release_lock()

@@ -1,0 +1,52 @@
+"""Helpers for pages that are called by XML-RPC."""
+
+from __future__ import annotations
+
+import sys
+import xmlrpc.client
+from typing import Any
+
+from cherrypy.context import serving
+from cherrypy.http.text import to_bytes as ntob
+
+__all__ = ["ntob", "on_error", "patched_path", "process_body", "respond"]
+
+
+def process_body() -> tuple[tuple[Any, ...], str | None]:
+    """Read the call in the request's body: (parameters, method name).
+
+    What cannot be read becomes a call of 'ERRORMETHOD', which the controller refuses in XML-RPC's own words.
+    """
+    try:
+        return xmlrpc.client.loads(serving.request.body.read())
+    except Exception:
+        return ("ERROR PARAMS",), "ERRORMETHOD"
+
+
+def patched_path(path: str) -> str:
+    """Return *path* with a slash at its end and without /RPC2, the usual address of XML-RPC, at its beginning."""
+    if not path.endswith("/"):
+        path += "/"
+    return path[5:] if path.startswith("/RPC2/") else path
+
+
+def _set_response(body: str) -> None:
+    """Answer 200 with *body*, as XML-RPC wants it for results and faults alike."""
+    response = serving.response
+    octets = body.encode("utf-8")
+    response.status = "200 OK"
+    response.body = octets
+    response.headers["Content-Type"] = "text/xml"
+    response.headers["Content-Length"] = str(len(octets))
+
+
+def respond(body: Any, encoding: str = "utf-8", allow_none: bool | int = 0) -> None:
+    """Answer with *body*, a result or a ``Fault``."""
+    if not isinstance(body, xmlrpc.client.Fault):
+        body = (body,)
+    _set_response(xmlrpc.client.dumps(body, methodresponse=True, encoding=encoding, allow_none=bool(allow_none)))
+
+
+def on_error(*args: Any, **kwargs: Any) -> None:
+    """Answer the exception that is being handled with a fault."""
+    _set_response(xmlrpc.client.dumps(xmlrpc.client.Fault(1, str(sys.exc_info()[1]))))
