@@ -23,7 +23,7 @@ RESPONSE_CODES: dict[int, tuple[str, str]] = {
 }
 
 
-def valid_status(status: int | str | None) -> tuple[int, str, str]:
+def valid_status(status: object) -> tuple[int, str, str]:
     """Complete *status* to (code, reason, explanation).
 
     Takes a number, '404', '404 No such book', or nothing for 200. Reason and explanation of an unknown code are ''.
@@ -38,9 +38,9 @@ def valid_status(status: int | str | None) -> tuple[int, str, str]:
     if isinstance(status, int):
         code = int(status)
     else:
-        number, _, rest = str(status or 200).partition(" ")
+        number, _, rest = (status or "200").partition(" ") if isinstance(status, str | None) else (status, "", "")
         reason = rest.strip() or None
-        if not (number.isascii() and number.lstrip("-").isdigit()):
+        if not (isinstance(number, str) and number.isascii() and number.removeprefix("-").isdigit()):
             raise ValueError(f"Illegal response status from server ({number!r} is non-numeric).")
         code = int(number)
     if not 100 <= code <= 599:
