@@ -29,6 +29,7 @@ from kirsch.release.plan import (
     CopyRelease,
     MakeEnvironment,
     Prune,
+    RenewSupervisor,
     RollWorkers,
     RunReleaseCommand,
     StartSupervisor,
@@ -76,6 +77,7 @@ class Deploy:
             RunReleaseCommand: self.run_release_command,
             SwitchCurrent: self.switch_current,
             StartSupervisor: self.start_supervisor,
+            RenewSupervisor: self.renew_supervisor,
             RollWorkers: self.roll_workers,
             CheckHealth: self.check_health,
             Prune: self.prune,
@@ -200,6 +202,13 @@ class Deploy:
         status = fleet.wait_until_serving(self.shell, self.control, self.paths, self.prepared.after, self.started_pid)
         return f"supervisor {self.started_pid}, workers {_pids(status)}"
 
+    def renew_supervisor(self, step: RenewSupervisor) -> str:
+        """Have the old supervisor leave everything as it is, and start the new one, which adopts it."""
+        fleet.dismiss_supervisor(self.shell, self.control, self.paths)
+        pid = self.start(self.shell, self.paths, self.prepared.after, clean_environ(self.environ))
+        status = fleet.wait_until_answering(self.shell, self.control, self.paths, pid)
+        return f"process {pid}, with the workers {_pids(status)}"
+
     def roll_workers(self, step: RollWorkers) -> str:
         """Have the supervisor replace its workers; its events are passed on as they come."""
         args = {"release": step.release} if step.verb == "roll" else {}
@@ -216,7 +225,13 @@ class Deploy:
 
     def check_health(self, step: CheckHealth) -> str:
         """Ask through nginx, and the supervisor for the release of every worker."""
-        asked = self.gate(self.prepared.plan.stack)
+        try:
+            asked = self.gate(self.prepared.plan.stack)
+        except GateFailed as error:
+            reasons = fleet.require_status(self.control).degraded
+            if reasons:
+                raise GateFailed(f"{error}: {'; '.join(reasons)}", output=error.output) from error
+            raise
         status = fleet.require_status(self.control)
         least = {name: pool.workers.min for name, pool in self.prepared.plan.stack.pools.items()}
         if not is_serving(status, self.prepared.plan.release, least):

@@ -129,6 +129,7 @@ def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
         "XDG_RUNTIME_DIR",
         "SSL_CERT_FILE",
         "SSL_CERT_DIR",
+        "KIRSCH_NGINX",
     }
     kept = {name: value for name, value in environ.items() if name in exact or name.startswith("LC_")}
     return {"PATH": os.defpath, "PYTHONUNBUFFERED": "1", **kept}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from kirsch.errors import ControlError, DeployError, GateFailed
 from kirsch.link.state import State
@@ -18,6 +20,18 @@ SUPERVISOR_LOG = "supervisor.log"
 ENVIRONMENT_FILE = "supervisor.environment"
 LOOK_EVERY_S = 0.1
 TAIL_LINES = 25
+ANSWER_PATIENCE_S = 30.0
+
+EVENT_WORDS = {
+    "booting": "{worker}: starts as process {pid}",
+    "ready": "{worker}: ready after {duration_s:.2f} s (process {pid})",
+    "linked": "{pool}: slots {slots} lead to {to}",
+    "draining": "{worker}: the old one finishes (process {pid})",
+    "stopped": "{worker}: the old one is gone (process {pid})",
+    "failed": "{worker}: failed at {step}",
+    "nginx": "nginx: {message}",
+}
+"""How the supervisor's events are said; those of other kinds by their name and details."""
 
 Start = Callable[[Shell, HostPaths, State, Mapping[str, str]], int]
 
@@ -61,6 +75,35 @@ def wait_until_serving(shell: Shell, control: Control, paths: HostPaths, state: 
             raise GateFailed(
                 f"not serving after {patience_s:.0f} s: {seen}", step="start", output=log_tail(shell, paths)
             )
+        time.sleep(LOOK_EVERY_S)
+
+
+def wait_until_answering(shell: Shell, control: Control, paths: HostPaths, pid: int) -> Status:
+    """Wait until a supervisor that was just started answers; return its status.
+
+    Raises:
+        DeployError: it ended, or is silent for too long.
+    """
+    deadline = time.monotonic() + ANSWER_PATIENCE_S
+    while (status := ask_status(control)) is None:
+        if not shell.is_alive(pid) or time.monotonic() > deadline:
+            raise DeployError("the new supervisor does not come up", output=log_tail(shell, paths))
+        time.sleep(LOOK_EVERY_S)
+    return status
+
+
+def dismiss_supervisor(shell: Shell, control: Control, paths: HostPaths) -> None:
+    """Have the supervisor go and leave workers, slots and nginx as they are; wait until it is gone.
+
+    Raises:
+        DeployError: it stays.
+    """
+    pid = require_status(control).pid
+    control.call("leave")
+    deadline = time.monotonic() + ANSWER_PATIENCE_S
+    while shell.is_alive(pid):
+        if time.monotonic() > deadline:
+            raise DeployError(f"the supervisor {pid} does not leave", output=log_tail(shell, paths))
         time.sleep(LOOK_EVERY_S)
 
 
@@ -125,21 +168,17 @@ def log_tail(shell: Shell, paths: HostPaths, worker: object = None) -> str:
     return ""
 
 
-def describe_event(event: object) -> str:
-    """Say an event of a roll in one line: "web.1: ready (pid 4711, duration_s 0.80)"."""
-    if not isinstance(event, Mapping):
-        return str(event)
-    said = str(event.get("message") or event.get("state") or event.get("kind") or "")
-    shown = {"worker", "message", "state", "kind"}
-    details = [
-        f"{name} {_short(value)}" for name, value in event.items() if name not in shown and value not in (None, "", [])
-    ]
-    what = f"{said} ({', '.join(details)})" if details else said
-    return f"{event['worker']}: {what}" if event.get("worker") else what
-
-
-def _short(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+def describe_event(event: Mapping[str, Any]) -> str:
+    """Say an event of the supervisor in one line: "web.1: ready after 0.81 s (process 4711)"."""
+    kind = str(event.get("kind", "event"))
+    shown = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in event.items()}
+    if kind in EVENT_WORDS:
+        # an event of another version may lack a detail that ours has: then the plain form below says it
+        with suppress(KeyError, ValueError):
+            return EVENT_WORDS[kind].format(**shown)
+    details = [f"{name} {value}" for name, value in shown.items() if name not in {"kind", "at", "state", "worker"}]
+    subject = f"{event['worker']}: " if event.get("worker") else ""
+    return f"{subject}{kind.replace('_', ' ')}" + (f" ({', '.join(details)})" if details else "")
 
 
 def _describe_workers(status: Status) -> str:

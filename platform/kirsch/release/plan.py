@@ -88,6 +88,21 @@ class StartSupervisor:
 
 
 @dataclass(frozen=True)
+class RenewSupervisor:
+    """Put a supervisor of another environment (another kirsch, another Python) in place of the one that runs.
+
+    Workers, slots and nginx outlive it: the new one finds and adopts them.
+    """
+
+    pid: int
+    environment: str
+    name = "supervisor"
+
+    def __str__(self) -> str:
+        return f"process {self.pid} hands over to one on {self.environment}; workers and nginx go on"
+
+
+@dataclass(frozen=True)
 class RollWorkers:
     """Replace the workers one by one, each old one only after its successor is ready; *verb* is what the supervisor
     is asked for.
@@ -132,6 +147,7 @@ Step = (
     | RunReleaseCommand
     | SwitchCurrent
     | StartSupervisor
+    | RenewSupervisor
     | RollWorkers
     | CheckHealth
     | Prune

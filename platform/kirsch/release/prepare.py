@@ -15,7 +15,7 @@ import msgspec
 
 from kirsch.errors import ControlError, DeployError
 from kirsch.link.state import State, state_from_json
-from kirsch.release import wheel
+from kirsch.release import fleet, wheel
 from kirsch.release.environment import Environment, hash_environment, is_ready, python_version
 from kirsch.release.gate import questions
 from kirsch.release.plan import (
@@ -25,6 +25,7 @@ from kirsch.release.plan import (
     MakeEnvironment,
     Plan,
     Prune,
+    RenewSupervisor,
     RollWorkers,
     RunReleaseCommand,
     StartSupervisor,
@@ -50,6 +51,7 @@ class Observed:
     status: Status | None
     state: State | None
     ports: dict[str, str]
+    supervisor_environment: str | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def observe(target: Target, connect: Connect) -> Observed:
         state=_read_state(shell.read(paths.state_file)),
         # the ports of a stack that is down are anybody's again
         ports=_read_ports(shell.read(f"{paths.run}/{PORTS_FILE}")) if status else {},
+        supervisor_environment=fleet.supervisor_environment(shell, paths),
     )
 
 
@@ -139,6 +142,8 @@ def _steps(
     if before.status is None:
         steps.append(StartSupervisor(workers))
     else:
+        if before.supervisor_environment != environment.digest:
+            steps.append(RenewSupervisor(before.status.pid, environment.digest))
         steps.append(RollWorkers(after.release, "roll" if _same_stack(before.state, after) else "apply", workers))
     urls = dict.fromkeys(question.url for question in questions(after.stack))
     return (*steps, CheckHealth(tuple(urls)), Prune(target.inventory.deploy.keep_releases))
@@ -175,7 +180,7 @@ def _environment(stack: Stack, target: Target, source: wheel.Source) -> Environm
 
 def _has_nginx(target: Target) -> bool:
     """Has the host an nginx of its own, also where only root's PATH leads?"""
-    command = 'PATH="$PATH:/usr/sbin:/usr/local/sbin"; export PATH; command -v nginx'
+    command = 'PATH="$PATH:/usr/sbin:/usr/local/sbin"; export PATH; command -v "${KIRSCH_NGINX:-nginx}"'
     return not target.shell.run(["/bin/sh", "-c", command]).status
 
 

@@ -161,26 +161,15 @@ class LocalShell:
         return process.pid
 
     def is_alive(self, pid: int) -> bool:
-        """Is there a process *pid*, and not only its remains?"""
-        try:
-            done, _ = os.waitpid(pid, os.WNOHANG)
-            if done:
-                return False
-        except ChildProcessError:
-            pass  # not our child: its parent collects it, and signal 0 below tells
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        """Is there a process *pid*, and not only a zombie that nobody has waited for?"""
+        stat_file = self.read(f"/proc/{pid}/stat")
+        return stat_file is not None and stat_file.rpartition(b")")[2].split()[0] != b"Z"
 
     def read(self, path: str) -> bytes | None:
         """Return a file's content."""
         try:
             return Path(path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
             return None
 
     def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import time
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 
 from kirsch.errors import ControlError
 from kirsch.link.state import State, state_from_json
+from kirsch.release.fleet import ENVIRONMENT_FILE
 from kirsch.release.plan import Plan, Step
 from kirsch.release.shell import Listener, LocalShell, Ran, Shell
 from kirsch.release.target import Target
@@ -84,9 +85,11 @@ class FakeSupervisor:
 
     def start(self, shell: Shell, paths: HostPaths, state: State, env: Mapping[str, str]) -> int:
         """Be started on what the state file says."""
+        # what really runs is adopted, whatever was written down meanwhile
+        self.release = self.release if self.running else self.state().release
         self.running = True
-        self.release = self.state().release
-        return 1
+        shell.write(f"{paths.run}/{ENVIRONMENT_FILE}", state.python.split("/")[-3].encode())
+        return os.getpid()
 
     def state(self) -> State:
         """Read the state file, as the real one does."""
@@ -100,13 +103,15 @@ class FakeSupervisor:
         if verb == "stop":
             self.running = False
             return {}
+        if verb == "leave":
+            return {}
         return self.status()
 
     def stream(self, verb: str, **args: Any) -> Iterator[Mapping[str, Any]]:
         """Roll to the state file's release."""
         self.asked.append((verb, args))
         release = self.state().release
-        yield {"event": {"worker": "web.1", "state": "booting"}}
+        yield {"event": {"kind": "booting", "worker": "web.1", "pid": 4711}}
         if self.everything_breaks or release in self.broken:
             raise ControlError("web.1 failed to boot", kind="roll_failed", report=self.report)
         self.release = release
@@ -122,7 +127,7 @@ class FakeSupervisor:
                 "pid": next(self.pids),
                 "state": state,
                 "release": self.release,
-                "since": time.time(),
+                "since": 1.0,
             }
             | ({"report": self.report} if failed else {})
             for seat in (1, 2)
@@ -132,7 +137,7 @@ class FakeSupervisor:
             "release": self.release,
             "generation": 1,
             "pid": 2**22 + 1,
-            "started": time.time(),
+            "started": 1.0,
             "nginx": {"pid": 7, "version": "1.22.1", "binary": "/usr/sbin/nginx", "listen": ["http://127.0.0.1:8080/"]},
             "pools": [{"name": "web", "engine": "native", "slots": 2, "workers": workers}],
             "admin": "http://127.0.0.1:9180/",

@@ -84,7 +84,7 @@ def test_second_deploy_rolls_and_keeps_the_environment(field: Field) -> None:
     assert ("roll", {"release": second.plan.release}) in field.supervisor.asked
     assert sum("venv" in " ".join(argv) for argv in field.target.shell.ran) == venvs
     assert field.current == second.plan.release
-    assert "web.1: booting" in field.watcher.lines
+    assert "web.1: starts as process 4711" in field.watcher.lines
 
 
 def test_changed_stack_is_applied(field: Field) -> None:
@@ -98,6 +98,19 @@ def test_changed_stack_is_applied(field: Field) -> None:
     field.deploy()
 
     assert ("apply", {}) in field.supervisor.asked
+
+
+def test_supervisor_of_another_kirsch_is_renewed(field: Field) -> None:
+    """Other requirements, another environment: the supervisor hands over before the workers are rolled."""
+    field.deploy()
+    (Path(field.stack.directory) / "requirements.txt").write_text("flask\nrequests\n")
+    field.watcher.done.clear()
+    second = field.deploy()
+    verbs = [verb for verb, _ in field.supervisor.asked if verb in {"leave", "roll"}]
+
+    assert verbs == ["leave", "roll"]
+    assert field.watcher.done.index("supervisor") < field.watcher.done.index("roll")
+    assert field.supervisor.release == second.plan.release
 
 
 def test_broken_release_leaves_the_old_one_current(field: Field) -> None:
