@@ -27,6 +27,8 @@ POLL_S = 0.02
 STOP_TIMEOUT_S = 30.0
 TERM_TIMEOUT_S = 5.0
 
+_BIND_TRY = "] bind() to "
+
 logger = logging.getLogger(__name__)
 
 
@@ -190,8 +192,9 @@ class NginxControl:
             if in_a_row >= PROOFS_IN_A_ROW and not any(is_serving(pid) for pid in old):
                 return []
             lines = emergencies(self.paths.nginx_error_log, offset) if offset is not None and not in_a_row else []
-            if lines:
-                return lines
+            # nginx tries to bind for 2.5 s more: until it says that it gave up, the new configuration may still win
+            if any(_BIND_TRY not in line for line in lines):
+                return [line for line in lines if _BIND_TRY in line] or lines
             if not in_a_row:
                 time.sleep(POLL_S)
         return [f"after {PROOF_TIMEOUT_S:g} s the marker shows {seen} instead of generation {name}"]

@@ -9,8 +9,9 @@ from kirsch.nginx.version import FEATURES, Build, parse_build
 DEBIAN = """nginx version: nginx/1.22.1
 built with OpenSSL 3.0.8 7 Feb 2023
 TLS SNI support enabled
-configure arguments: --with-cc-opt='-g -O2' --prefix=/usr/share/nginx --with-http_ssl_module --with-http_stub_status_module
- --with-http_v2_module --with-stream=dynamic --with-http_image_filter_module=dynamic --without-http_scgi_module
+configure arguments: --with-cc-opt='-g -O2' --prefix=/usr/share/nginx --with-http_ssl_module
+--with-http_stub_status_module --with-http_v2_module
+--with-stream=dynamic --with-http_image_filter_module=dynamic --without-http_scgi_module
 """
 
 
