@@ -23,7 +23,9 @@ FIELD_LINE = re.compile(rb"([%b]++):[ \t]*+([\t\x20-\x7e\x80-\xff]*+)" % TCHAR)
 REQUEST_LINE = re.compile(rb"([%b]++) ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])" % TCHAR)
 
 #: uri-host [ ":" port ] (RFC 9110 section 7.2), never empty, without userinfo.
-HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+;=%]++|\[[0-9A-Fa-f:.]{2,45}\]|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+;=:]++\])(?::[0-9]{0,5})?")
+HOST = re.compile(
+    rb"(?:[A-Za-z0-9\-._~!$&'()*+;=%]++|\[[0-9A-Fa-f:.]{2,45}\]|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+;=:]++\])(?::[0-9]{0,5})?"
+)
 
 #: authority-form of CONNECT: uri-host ":" port, the port not optional (RFC 9112 section 3.2.3).
 AUTHORITY = re.compile(rb"(?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
@@ -38,7 +40,8 @@ _QUOTED = rb"\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])
 
 #: chunk-size [ chunk-ext ] (RFC 9112 section 7.1): at most 16 hexadecimal digits, extensions to the letter.
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?+)*+[ \t]*+" % (TCHAR, TCHAR, _QUOTED)
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?+)*+[ \t]*+"
+    % (TCHAR, TCHAR, _QUOTED)
 )
 
 #: What may stand in an outgoing field value: no control but HTAB.

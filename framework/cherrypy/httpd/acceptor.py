@@ -48,7 +48,7 @@ class Acceptor:
 
     def add(self, listener: Listener) -> None:
         """Poll an open listener from now on."""
-        assert listener.sock is not None  # noqa: S101 - opened by its owner
+        assert listener.sock is not None
         fd = listener.sock.fileno()
         self.by_fd[fd] = listener
         self._loop.poll_set.register(fd, select.EPOLLIN)
@@ -107,7 +107,7 @@ class Acceptor:
     def shake_hands(self, connection: Connection) -> str:
         """Go on with a TLS handshake: ``"done"``, ``"read"``, ``"write"``, or ``"gone"`` when it failed."""
         sock = connection.sock
-        assert isinstance(sock, TLSSocket)  # noqa: S101 - the state says so
+        assert isinstance(sock, TLSSocket)
         try:
             return sock.handshake()
         except OSError as error:

@@ -29,6 +29,7 @@ __all__ = [
     "StreamBody",
 ]
 
+
 class Body:
     """A request body without any octets, and the interface of all bodies."""
 

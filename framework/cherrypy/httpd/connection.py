@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cherrypy.httpd.flush import PendingFile
     from cherrypy.httpd.listener import Listener
     from cherrypy.httpd.message import Message
+    from cherrypy.httpd.tls import TLSSocket
 
 # Where a connection stands. HEAD is also the state of an idle one (with an empty buffer).
 HEAD, BODY, BUSY, WRITE, DISCARD, LINGER, HANDSHAKE, CLOSED = range(8)
@@ -69,7 +70,9 @@ class Connection:
         "taken",
     )
 
-    def __init__(self, sock: socket.socket, peer: tuple[str, int], listener: Listener, limits: Limits) -> None:
+    def __init__(
+        self, sock: socket.socket | TLSSocket, peer: tuple[str, int], listener: Listener, limits: Limits
+    ) -> None:
         # what it is
         self.sock = sock
         self.fd = sock.fileno()

@@ -14,7 +14,7 @@ from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import ClientGone, Connection
 from cherrypy.httpd.flush import PendingFile, send_pending
-from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.message import Message
 from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, FileSlice, Framing, frame_answer
 
 if TYPE_CHECKING:
@@ -106,22 +106,22 @@ def _send_whole(
 ) -> str:
     """Send head and body in one piece."""
     data = body[0] if len(body) == 1 else b"".join(body)
-    framing = frame_answer(
+    size = len(data)
+    head, keep, has_body, length, _ = frame_answer(
         status,
         headers,
-        len(data),
+        size,
         message.method == "HEAD",
         message.version == (1, 1),
         keeps(server, connection, message),
         server.server_name,
     )
-    keep = framing.keep_alive
-    if framing.has_body:
-        if framing.length != len(data):
-            keep = False  # too short: the client must not wait for the rest
-        data = framing.head + data
+    short = False
+    if has_body:
+        data = head + data
+        short = length != size  # the client must not wait for the rest
     else:
-        data = framing.head
+        data = head
     try:
         sent = connection.send(data)
     except BlockingIOError:
@@ -130,11 +130,11 @@ def _send_whole(
         raise ClientGone(str(error)) from error
     seat.bytes_out += sent
     if sent == len(data):
-        if keep:
-            return KEEP
-        return END if keep == framing.keep_alive else CUT
+        if short:
+            return CUT
+        return KEEP if keep else END
     connection.out = memoryview(data)[sent:]
-    connection.keep = keep
+    connection.keep = keep and not short
     return FLUSH
 
 
@@ -148,22 +148,22 @@ def _send_file(
     body: FileSlice,
 ) -> str:
     """Send the head and what the socket takes of the file; the rest follows from the poll set."""
-    framing = _frame(server, connection, message, status, headers, body.count)
-    connection.keep = framing.keep_alive
-    connection.out = memoryview(framing.head)
-    if framing.has_body and framing.length:
-        connection.file = PendingFile(body.fileno(), body.offset, min(framing.length, body.count))
-        if framing.length > body.count:
-            connection.keep = False
+    head, keep, has_body, length, _ = _frame(server, connection, message, status, headers, body.count)
+    connection.out = memoryview(head)
+    short = False
+    if has_body and length:
+        short = length > body.count
+        connection.file = PendingFile(body.fileno(), body.offset, min(length, body.count))
+    connection.keep = keep and not short
     sent = send_pending(connection)
     if sent is None:
-        raise ClientGone("the client did not take its file")
+        raise ClientGone("the client did not take its file, or the file became shorter")
     seat.bytes_out += sent
     if connection.out is not None:
         return FLUSH
-    if connection.keep:
-        return KEEP
-    return END if framing.keep_alive == connection.keep else CUT
+    if short:
+        return CUT
+    return KEEP if keep else END
 
 
 def _frame(
@@ -199,11 +199,11 @@ def _send_stream(
     first = _next_piece(pieces)
     size = 0 if first is None else None
     framing = _frame(server, connection, message, status, headers, size)
-    if not framing.has_body:
-        connection.send_all(framing.head)
-        seat.bytes_out += len(framing.head)
-        return KEEP if framing.keep_alive else END
-    length = framing.length
+    head, keep, has_body, length, chunked = framing
+    if not has_body:
+        connection.send_all(head)
+        seat.bytes_out += len(head)
+        return KEEP if keep else END
     if first is not None and length is not None and len(first) > length:
         raise AnswerError("The requested resource returned more bytes than the declared Content-Length.")
     try:
@@ -212,11 +212,11 @@ def _send_stream(
         raise
     except Exception:
         log.exception("stream failed path=%s", message.path)
-        return CUT if framing.chunked or length is not None else RESET
+        return CUT if chunked or length is not None else RESET
     if length is not None and sent < length:
         log.error("answer too short path=%s declared=%d sent=%d", message.path, length, sent)
         return CUT
-    return KEEP if framing.keep_alive else END
+    return KEEP if keep else END
 
 
 def _next_piece(pieces: Iterator[bytes]) -> bytes | None:
@@ -229,27 +229,24 @@ def _next_piece(pieces: Iterator[bytes]) -> bytes | None:
     return None
 
 
-def _pump(
-    connection: Connection, seat: Seat, framing: Framing, first: bytes | None, pieces: Iterator[bytes]
-) -> int:
+def _pump(connection: Connection, seat: Seat, framing: Framing, first: bytes | None, pieces: Iterator[bytes]) -> int:
     """Send head and pieces; returns how many octets of body went out, never more than were declared."""
-    pending = framing.head
+    pending, _, _, length, chunked = framing
     piece = first
     sent = 0
-    length = framing.length
     while piece is not None:
         if length is not None and sent + len(piece) > length:
             log.error("answer too long, cut at its declared length=%d", length)
             piece = piece[: length - sent]
         sent += len(piece)
-        pending += b"%x\r\n%b\r\n" % (len(piece), piece) if framing.chunked else piece
+        pending += b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
         connection.send_all(pending)
         seat.bytes_out += len(pending)
         pending = b""
         if length is not None and sent >= length:
             return sent
         piece = _next_piece(pieces)
-    if framing.chunked:
+    if chunked:
         pending += LAST_CHUNK
     if pending:
         connection.send_all(pending)
@@ -260,7 +257,7 @@ def _pump(
 def render_error(status: bytes, text: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
     """A whole answer of the server's own: one line of text, then the connection closes."""
     fields = [(b"Content-Type", b"text/plain"), *headers]
-    return frame_answer(status, fields, len(text), False, True, False, None).head + text
+    return frame_answer(status, fields, len(text), False, True, False, None)[0] + text
 
 
 def _send_error(connection: Connection, seat: Seat, status: bytes, text: bytes) -> str:

@@ -201,11 +201,12 @@ class _Call:
         """Turn what the application returned into an answer; whole when it can be seen to be whole."""
         close = getattr(result, "close", None)
         try:
-            return self.status, self.headers, self._body(result), close
+            body = self._body(result)  # first: a generator calls start_response only now
         except BaseException:
             if close is not None:
                 close()
             raise
+        return self.status, self.headers, body, close
 
     def _body(self, result: Iterable[bytes]) -> Iterable[bytes]:
         if self.started and isinstance(result, list | tuple):

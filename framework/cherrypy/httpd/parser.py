@@ -129,7 +129,7 @@ def _frame(message: Message, special: dict[int, bytes], limits: Limits) -> None:
     length = special.get(LENGTH)
     message.has_body = True
     if coding is None:
-        assert length is not None  # noqa: S101 - one of the two brought us here
+        assert length is not None
         size = grammar.parse_length(length)
         if size is None:
             raise bad_request(b"Malformed Content-Length Header.")
@@ -232,7 +232,7 @@ def _reduce_target(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
     if found is None:
         raise bad_request(
             b"Invalid path in Request-URI: request-target must contain origin-form which starts with absolute-path "
-            b"(URI starting with a slash \"/\")."
+            b'(URI starting with a slash "/").'
         )
     authority, rest = found.groups()
     if not grammar.is_valid_host(authority):

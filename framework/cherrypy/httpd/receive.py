@@ -58,11 +58,12 @@ class Receiver:
         try:
             end = data.find(HEAD_END)
             if end < 1 or end > limits.head_bytes or data[0] == 13:
+                held = data  # with its empty lines, or a client could send them one by one without end
                 data = skip_empty_lines(data, limits)
                 end = data.find(HEAD_END)
                 if end < 0 or end > limits.head_bytes:
                     check_partial_head(data, limits)
-                    self._wait_for_more(connection, data)
+                    self._wait_for_more(connection, held)
                     return False
             message = parse_head(data[:end], limits)
             message.connection = connection

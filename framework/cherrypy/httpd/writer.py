@@ -7,11 +7,12 @@ smuggles a line end is seen by counting line ends in the whole head (0.2 µs, ag
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from email.utils import formatdate
 from time import time
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
-from cherrypy.http.grammar import LENGTH, TOKEN, parse_tokens
+from cherrypy.http.grammar import TOKEN, parse_tokens
 
 CRLF = b"\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -19,6 +20,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # What an outgoing field name means to the server.
 _LENGTH, _CODING, _CONNECTION, _DATE, _SERVER, _PLAIN = 1, 2, 4, 8, 16, 0
+_HOP_BY_HOP = _CODING | _CONNECTION
 _SPECIAL = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
@@ -31,8 +33,8 @@ _SPECIAL = {
 _names: dict[bytes, int] = {}
 _NAMES_SIZE = 1024
 
-# status -> (status line without its end, code, may it have a body)
-_statuses: dict[bytes, tuple[bytes, int, bool]] = {}
+# status -> (status line without its end, may it have a Content-Length, may it have a body)
+_statuses: dict[bytes, tuple[bytes, bool, bool]] = {}
 
 _join_field = b": ".join
 
@@ -61,7 +63,7 @@ class FileSlice:
         """The file's descriptor."""
         return self.file.fileno()
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[bytes]:
         """Pieces of 64 KiB, for connections that cannot ``sendfile`` (TLS)."""
         self.file.seek(self.offset)
         left = self.count
@@ -73,21 +75,16 @@ class FileSlice:
             yield piece
 
 
-class Framing:
-    """How one answer goes out; made by ``frame_answer``."""
-
-    __slots__ = ("chunked", "code", "has_body", "head", "keep_alive", "length")
-
-    head: bytes
-    """Status line, fields and the empty line."""
-    code: int
-    keep_alive: bool
-    """The connection may carry another request after this answer."""
-    has_body: bool
-    """False for HEAD, 1xx, 204 and 304: no octet of a body may follow the head."""
-    length: int | None
-    """Octets of body that must follow; None when chunked or delimited by the close."""
-    chunked: bool
+#: How one answer goes out: (head, keep_alive, has_body, length, chunked).
+#:
+#: - head: status line, fields and the empty line;
+#: - keep_alive: the connection may carry another request after this answer;
+#: - has_body: False for HEAD, 1xx, 204 and 304, after whose head no octet may follow;
+#: - length: octets of body that must follow; None when chunked or delimited by the close;
+#: - chunked: the body goes out in chunks.
+#:
+#: PERF: a plain tuple; an object with the same five slots costs 0.3 µs more an answer.
+Framing: TypeAlias = tuple[bytes, bool, bool, int | None, bool]
 
 
 def frame_answer(
@@ -117,13 +114,12 @@ def frame_answer(
     Source: RFC 9110 sections 6.4.1, 8.6; RFC 9112 sections 6, 9.
     """
     try:
-        line, code, may_have_body = _statuses[status]
+        line, may_have_length, may_have_body = _statuses[status]
     except KeyError:
-        line, code, may_have_body = _learn_status(status)
-    framing = Framing()
+        line, may_have_length, may_have_body = _learn_status(status)
     out = [line]
     seen = 0
-    declared: int | None = None
+    declared: bytes | None = None
     for field in headers:
         try:
             meaning = _names[field[0]]
@@ -131,65 +127,63 @@ def frame_answer(
             meaning = _learn_name(field[0])
         if meaning:
             if meaning == _LENGTH:
-                if seen & _LENGTH or not LENGTH.fullmatch(field[1]):
-                    raise AnswerError("Content-Length of an answer must be one number")
-                declared = int(field[1])
-                if code == 204 or code < 200:
-                    continue
-            elif meaning == _CODING:
+                if declared is not None:
+                    raise AnswerError("an answer has one Content-Length")
+                declared = field[1]
                 continue
-            elif meaning == _CONNECTION:
-                if b"close" in parse_tokens(field[1]):
-                    keep_alive = False
+            if meaning == _CONNECTION and b"close" in parse_tokens(field[1]):
+                keep_alive = False
+            if meaning & _HOP_BY_HOP:
                 continue
             seen |= meaning
         out.append(_join_field(field))
 
+    length: int | None = 0
+    has_body = may_have_body and not is_head
     chunked = False
-    if not may_have_body:
-        framing.length = 0
-        framing.has_body = False
-    elif is_head:
-        framing.length = 0
-        framing.has_body = False
-        if declared is None and size:
+    if declared is not None:
+        if not declared.isdigit() or len(declared) > 18:
+            raise AnswerError("Content-Length of an answer must be a number")
+        if may_have_length:
+            out.append(b"Content-Length: " + declared)
+        if has_body:
+            length = int(declared)
+            if size is not None and size > length:
+                raise AnswerError("The requested resource returned more bytes than the declared Content-Length.")
+    elif has_body:
+        length = size
+        if size is not None:
             out.append(b"Content-Length: %d" % size)
-    else:
-        framing.has_body = True
-        framing.length = declared
-        if declared is None:
-            framing.length = size
-            if size is not None:
-                out.append(b"Content-Length: %d" % size)
-            elif is_http11:
-                chunked = True
-                out.append(b"Transfer-Encoding: chunked")
-            else:
-                keep_alive = False
-        elif size is not None and size > declared:
-            raise AnswerError("The requested resource returned more bytes than the declared Content-Length.")
-    if not seen & _DATE:
-        out.append(date_field())
-    if server_name and not seen & _SERVER:
-        out.append(b"Server: " + server_name)
+        elif is_http11:
+            chunked = True
+            out.append(b"Transfer-Encoding: chunked")
+        else:
+            keep_alive = False
+    elif size and may_have_body:
+        out.append(b"Content-Length: %d" % size)  # of the GET that this HEAD asks about
     if not keep_alive:
         out.append(b"Connection: close")
     elif not is_http11:
         out.append(b"Connection: Keep-Alive")
-    lines = len(out) + 1
-    out += (b"", b"")
+    return _join_head(out, seen, server_name), keep_alive, has_body, length, chunked
+
+
+def _join_head(out: list[bytes], seen: int, server_name: bytes | None) -> bytes:
+    """Add what every answer needs, join, and make sure that no field has smuggled in another."""
+    if not seen & _DATE:
+        out.append(_date_field if time() < _date_end else _renew_date())
+    if server_name and not seen & _SERVER:
+        out.append(b"Server: " + server_name)
+    out.append(CRLF)
     head = CRLF.join(out)
     # SECURITY: response splitting. Every CR and LF in the head must be one that the join has put there.
+    lines = len(out)
     if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
         raise AnswerError("CR, LF or NUL in a field of an answer")
-    framing.head = head
-    framing.code = code
-    framing.keep_alive = keep_alive
-    framing.chunked = chunked
-    return framing
+    return head
 
 
-def _learn_status(status: bytes) -> tuple[bytes, int, bool]:
+def _learn_status(status: bytes) -> tuple[bytes, bool, bool]:
     digits = status[:3]
     if not digits.isdigit() or not 100 <= int(digits) <= 999 or status[3:4] not in (b"", b" "):
         raise AnswerError("an answer's status must be three digits and a reason")
@@ -197,7 +191,8 @@ def _learn_status(status: bytes) -> tuple[bytes, int, bool]:
         raise AnswerError("CR, LF or NUL in a status")
     code = int(digits)
     reason = status[4:]
-    learned = (b"HTTP/1.1 %b %b" % (digits, reason), code, code >= 200 and code not in (204, 304))
+    has_body = code >= 200 and code not in (204, 304)
+    learned = (b"HTTP/1.1 %b %b" % (digits, reason), has_body or code == 304, has_body)
     if len(_statuses) < _NAMES_SIZE:
         _statuses[status] = learned
     return learned
@@ -213,15 +208,14 @@ def _learn_name(name: bytes) -> int:
     return meaning
 
 
-_date_second = 0
+_date_end = 0.0
 _date_field = b""
 
 
-def date_field() -> bytes:
-    """The whole Date field, made anew once a second."""
-    global _date_second, _date_field
+def _renew_date() -> bytes:
+    """Make the Date field of this second."""
+    global _date_end, _date_field
     now = int(time())
-    if now != _date_second:
-        _date_field = b"Date: " + formatdate(now, usegmt=True).encode("ascii")
-        _date_second = now
+    _date_field = b"Date: " + formatdate(now, usegmt=True).encode("ascii")
+    _date_end = now + 1
     return _date_field

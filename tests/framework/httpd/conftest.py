@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.server import Server
@@ -58,6 +59,8 @@ class Client:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # octets are to arrive one by one
         self.held = b""
 
     def __enter__(self) -> Client:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from cherrypy.httpd.errors import ServerStateError
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.server import Server
@@ -84,7 +85,9 @@ def test_the_status_of_a_large_head_can_be_the_documented_one(serve: Serve) -> N
     """CherryPy's documents say 413 where RFC 6585 has 431."""
     running = serve(head_bytes=500, head_status=413)
 
-    assert running.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nFrom: " + b"x" * 500 + b"\r\n\r\n").startswith(b"HTTP/1.1 413")
+    assert running.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nFrom: " + b"x" * 500 + b"\r\n\r\n").startswith(
+        b"HTTP/1.1 413"
+    )
 
 
 def test_limits_can_be_changed_while_serving(serve: Serve) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.server import Server
