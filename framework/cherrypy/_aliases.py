@@ -92,39 +92,36 @@ class Alias(ModuleType):
     def __init__(self, name: str, owners: tuple[ModuleType, ...], extra: dict[str, Any]) -> None:
         super().__init__(name, "Old name; see cherrypy._aliases.")
         state = self.__dict__
-        state["_owners"] = owners
+        # fixed at once: mock.patch deletes a name before it sets it again
+        state["_owners"] = {
+            key: owner for owner in reversed(owners) for key in vars(owner) if not key.startswith("__")
+        }
         state["__spec__"] = importlib.machinery.ModuleSpec(name, None)
         state["__package__"] = "cherrypy"
         state.update(extra)
 
-    def _owner(self, name: str) -> ModuleType | None:
-        return next((owner for owner in self.__dict__["_owners"] if hasattr(owner, name)), None)
-
     def __getattr__(self, name: str) -> Any:
-        owner = None if name.startswith("__") else self._owner(name)
+        owner = self.__dict__["_owners"].get(name)
         if owner is None:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return getattr(owner, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        owner = None if name.startswith("__") else self._owner(name)
+        owner = self.__dict__["_owners"].get(name)
         if owner is None:
             super().__setattr__(name, value)
         else:
             setattr(owner, name, value)
 
     def __delattr__(self, name: str) -> None:
-        owner = self._owner(name)
+        owner = self.__dict__["_owners"].get(name)
         if owner is None:
             super().__delattr__(name)
         else:
             delattr(owner, name)
 
     def __dir__(self) -> list[str]:
-        names = set(self.__dict__)
-        for owner in self.__dict__["_owners"]:
-            names.update(dir(owner))
-        return sorted(names)
+        return sorted({*self.__dict__, *self.__dict__["_owners"]})
 
 
 def install(package: str) -> None:

@@ -73,7 +73,8 @@ def get_error_page(status: int | str, **kwargs: Any) -> Any:
     code, reason, default_message = valid_status(status)
     kwargs.setdefault("status", f"{code} {reason}")
     for key, default in (("message", default_message), ("traceback", ""), ("version", VERSION)):
-        kwargs.setdefault(key, default)
+        if kwargs.get(key) is None:
+            kwargs[key] = default
     kwargs = {key: "" if value is None else html.escape(str(value), quote=False) for key, value in kwargs.items()}
     pages = serving.request.error_page
     page = pages.get(code) or pages.get("default")

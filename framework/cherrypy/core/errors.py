@@ -48,12 +48,12 @@ class InternalRedirect(CherryPyException):
 
 # Sentence before the links, by status. 303 answers a request whose result is elsewhere.
 _REDIRECT_TEXT = {
-    300: "Choose one of these addresses: ",
-    301: "The page now lives at ",
-    302: "For the moment the page is at ",
-    303: "Continue at ",
-    307: "Repeat the request, this once, at ",
-    308: "Repeat the request, now and later, at ",
+    300: "This resource is to be had at any of ",
+    301: "This resource now lives at ",
+    302: "This resource is, for the moment, at ",
+    303: "This resource continues at ",
+    307: "This resource is, for this once, at ",
+    308: "This resource is, now and later, at ",
 }
 _ENTITY_HEADERS = (
     "Allow",
@@ -131,7 +131,7 @@ class HTTPRedirect(CherryPyException):
         links = [
             f'<a href="{html.escape(one, quote=True)}">{html.escape(one, quote=False)}</a>' for one in self.urls
         ]
-        response.body = (_REDIRECT_TEXT[status] + "<br />\n".join(links)).encode("utf-8")
+        response.body = (_REDIRECT_TEXT[status] + "<br />\n".join(links) + ".").encode("utf-8")
         # the length of the page that was going to be sent
         response.headers.pop("Content-Length", None)
 
