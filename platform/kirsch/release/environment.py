@@ -80,7 +80,6 @@ def make_environment(
         "--no-input",
         "--disable-pip-version-check",
         "--no-warn-script-location",
-        "--no-python-version-warning",
     ]
     if environment.requirements is not None:
         argv += ["--requirement", environment.requirements]
