@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import threading
 import time
 import unicodedata
@@ -96,14 +97,15 @@ def get_ha1_file_htdigest(filename: str) -> GetHA1:
 
 
 def synthesize_nonce(s: str, key: str, timestamp: int | str | None = None) -> str:
-    """Return a nonce, 'time:signature', that ``validate_nonce`` will know again.
+    """Return a nonce, 'time.salt:signature', that ``validate_nonce`` will know again.
 
     Args:
         s: the realm.
         key: the server's secret.
-        timestamp: seconds since the epoch; default: now.
+        timestamp: seconds since the epoch, with or without a salt; default: now, and a new salt, since clients who
+            come in the same second must not share the counts of one nonce.
     """
-    moment = int(time.time()) if timestamp is None else timestamp
+    moment = f"{int(time.time())}.{secrets.token_hex(8)}" if timestamp is None else timestamp
     signature = hmac.new(key.encode("utf-8"), f"{moment}:{s}".encode(), hashlib.sha256).hexdigest()
     return f"{moment}:{signature}"
 
@@ -201,7 +203,7 @@ class HttpDigestAuthorization:
 
     def is_nonce_stale(self, max_age_seconds: int = NONCE_LIFETIME_S) -> bool:
         """True when the nonce is older than that; the client is then told to take a new one, without asking again."""
-        timestamp = self.nonce.partition(":")[0]
+        timestamp = self.nonce.partition(":")[0].partition(".")[0]
         is_fresh = (
             timestamp.isascii() and timestamp.isdigit() and int(timestamp[:20]) + max_age_seconds > int(time.time())
         )
