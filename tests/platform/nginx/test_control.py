@@ -335,6 +335,7 @@ def test_root_s_nginx_works_as_its_user(
 
 
 AS_NOBODY = """
+import encodings.ascii
 import os, sys
 from kirsch.nginx import NginxControl, render_site
 from kirsch.nginx.binary import inspect_nginx
