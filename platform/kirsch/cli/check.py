@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from kirsch.cli.place import Place, with_place
-from kirsch.cli.screen import open_console
+from kirsch.cli.screen import count, open_console
 from kirsch.errors import NginxError
 from kirsch.nginx.binary import Nginx, find_nginx, worker_user
 from kirsch.nginx.site import render_site
@@ -32,13 +32,15 @@ def check(place: Place) -> None:
     """
     console = open_console()
     stack = override_listen(place.stack, place.inventory, place.inventory_file)
-    counts = f"{len(stack.apps)} apps, {len(stack.pools)} pools, {len(stack.vhosts)} vhosts"
+    counts = ", ".join(
+        count(len(found), word) for found, word in ((stack.apps, "app"), (stack.pools, "pool"), (stack.vhosts, "vhost"))
+    )
     console.print(f"  [green]✓[/] {place.stack_file}: {counts}")
     if place.inventory_file != place.stack_file:
-        console.print(f"  [green]✓[/] {place.inventory_file}: {len(place.inventory.hosts)} hosts")
+        console.print(f"  [green]✓[/] {place.inventory_file}: {count(len(place.inventory.hosts), 'host')}")
     nginx = find_nginx()
-    count = prove_rendering(stack, nginx)
-    console.print(f"  [green]✓[/] nginx {nginx.version_text} ({nginx.path}) accepts the {count} files that they make")
+    files = prove_rendering(stack, nginx)
+    console.print(f"  [green]✓[/] nginx {nginx.version_text} ({nginx.path}) accepts the {files} files that they make")
 
 
 @click.command()

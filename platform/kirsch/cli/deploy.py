@@ -33,4 +33,5 @@ def deploy(place: Place, dry_run: bool) -> None:
     status = Deploy(prepared, ControlClient, screen).run()
     screen.console.print()
     show_status(screen.console, status, place)
+    screen.show_notes(prepared.plan.notes)
     show_next(screen.console, place, make=bool(os.environ.get("MAKELEVEL")))

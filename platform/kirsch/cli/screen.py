@@ -44,9 +44,13 @@ class Screen:
         )
         for step in plan.steps:
             self.console.print(f"  [dim]·[/] {step.name:<{NAME_WIDTH}} [dim]{escape(str(step))}[/]")
-        for note in plan.notes:
-            self.console.print(f"  [yellow]![/] {escape(note)}")
+        self.show_notes(plan.notes)
         self.console.print()
+
+    def show_notes(self, notes: Iterable[str]) -> None:
+        """Print what has to be told."""
+        for note in notes:
+            self.console.print(f"  [yellow]![/] {escape(note)}")
 
     def began(self, step: Step) -> None:
         """Move, where there is a terminal."""
@@ -110,6 +114,11 @@ def show_table(console: Console, title: str, heads: Sequence[str], rows: Iterabl
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     console.print(f"[bold]{escape(title)}[/]")
     console.print(Padding(table, (0, 0, 1, 2)))
+
+
+def count(number: int, word: str) -> str:
+    """Say a number of things: "1 host", "3 hosts"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def is_terminal() -> bool:

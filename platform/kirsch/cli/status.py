@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 
 import click
 import msgspec
@@ -13,10 +12,18 @@ from rich.text import Text
 from kirsch.cli.place import Place, with_place
 from kirsch.cli.screen import open_console, show_table
 from kirsch.errors import ControlError
-from kirsch.release.status import Pool, Status, Worker, ask_status
+from kirsch.link.state import state_from_json
+from kirsch.release.status import Status, Worker, ask_status
 from kirsch.supervise.client import ControlClient
 
-STATE_STYLES = {"ready": "green", "booting": "yellow", "draining": "yellow", "failed": "bold red", "stopped": "dim"}
+STATE_STYLES = {
+    "ready": "green",
+    "booting": "yellow",
+    "draining": "yellow",
+    "failed": "bold red",
+    "parked": "bold red",
+    "stopped": "dim",
+}
 
 
 @click.command()
@@ -42,13 +49,9 @@ def status(place: Place, as_json: bool) -> None:
 
 def show_status(console: Console, found: Status, place: Place) -> None:
     """Print everything that an operator asks after first."""
-    urls = found.nginx.listen if found.nginx else []
-    rows = [
-        (f"{url.rstrip('/')}{place.stack.apps[app].mount}", app) for url, apps in _served(urls, place) for app in apps
-    ]
-    show_table(console, f"{found.stack}  release {found.release}", ("url", "app"), rows)
+    show_table(console, f"{found.stack}  release {found.release}", ("url", "names", "app"), _served(found, place))
     heads = ("worker", "pid", "state", "release", "for", "requests", "in flight", "memory", "restarts", "slots")
-    show_table(console, "workers", heads, [_row(pool, worker) for pool in found.pools for worker in pool.workers])
+    show_table(console, "workers", heads, [_row(worker) for worker in found.workers])
     admin = (found.admin or "").rstrip("/")
     where = [("supervisor", f"pid {found.pid}"), ("logs", found.log_dir or "")]
     if found.nginx:
@@ -80,20 +83,22 @@ def show_next(console: Console, place: Place, *, make: bool) -> None:
     show_table(console, "next", ("", ""), steps)
 
 
-def _served(urls: list[str], place: Place) -> list[tuple[str, tuple[str, ...]]]:
-    """Pair each address with the apps behind it: from the stack's vhosts, in order, as far as nginx says where they
-    are.
-    """
-    apps = tuple(dict.fromkeys(app for vhost in place.stack.vhosts.values() for app in vhost.apps))
-    if len(place.stack.vhosts) == 1:
-        return [(url, apps) for url in urls]
+def _served(found: Status, place: Place) -> list[tuple[str, str, str]]:
+    """Return address, names and app of everything that is served, from the state that the supervisor was given."""
+    raw = place.target.shell.read(place.target.paths.state_file)
+    try:
+        stack = state_from_json(raw or b"").stack
+    except msgspec.MsgspecError:  # written by another version: nginx knows the addresses at least
+        return [(url, "", "") for url in (found.nginx.listen if found.nginx else [])]
     return [
-        (url, vhost.apps)
-        for url, vhost in zip(urls, (v for v in place.stack.vhosts.values() for _ in v.listen), strict=False)
+        (f"{listen.url.rstrip('/')}{stack.apps[app].mount}", " ".join(vhost.names) or "every name", app)
+        for vhost in stack.vhosts.values()
+        for listen in vhost.listen
+        for app in vhost.apps
     ]
 
 
-def _row(pool: Pool, worker: Worker) -> tuple[object, ...]:
+def _row(worker: Worker) -> tuple[object, ...]:
     return (
         worker.name,
         worker.pid or "-",
@@ -116,8 +121,3 @@ def describe_age(seconds: float) -> str:
     return " ".join(
         f"{count} {unit}" for count, unit in parts[first : first + 2] if count or (unit == "s" and first == 3)
     )
-
-
-def describe_time(moment: datetime) -> str:
-    """Say a moment in the operator's own zone."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
