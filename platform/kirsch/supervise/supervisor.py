@@ -223,7 +223,7 @@ class Supervisor:
 
     def _write_roster(self) -> None:
         self._roster_is_due = False
-        if self.state is None or self._over.is_set() and not self._leaves_everything:
+        if self.state is None or (self._over.is_set() and not self._leaves_everything):
             return
         entries = [
             Entry(order=worker.order, pid=worker.pid, ticks=worker.ticks, log_path=worker.log_path, is_seated=is_seated)

@@ -1,0 +1,1 @@
+"""Inside one worker: read the order, load the applications, serve, drain, leave."""

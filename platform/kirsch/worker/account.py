@@ -1,0 +1,70 @@
+"""Between the server and the applications: health answered before them, every request counted on the scoreboard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from kirsch.worker.voice import Voice
+
+LIVE_PATH = "/livez"
+READY_PATH = "/readyz"
+_HEALTH = frozenset({LIVE_PATH, READY_PATH})
+
+Respond = Callable[[Any], Any]
+
+
+class Account:
+    """A responder around a responder.
+
+    PERF: two short calls into the scoreboard, 0.8 us a request.
+    """
+
+    def __init__(self, respond: Respond, voice: Voice) -> None:
+        self._respond = respond
+        self._voice = voice
+        self._row = voice.writer.row
+
+    def __call__(self, message: Any) -> Any:
+        """Answer health questions; count and pass on everything else."""
+        path = message.path
+        if path in _HEALTH:
+            return self._health(path)
+        row = self._row()
+        began = row.begin(f"{message.method} {path}".encode("latin-1", "replace"))
+        try:
+            answer = self._respond(message)
+        except BaseException:
+            row.finish(began, 5)
+            raise
+        status, headers, body, close = answer
+        status_class = status[0] - 48
+        if body.__class__ is list or body.__class__ is tuple:
+            row.finish(began, status_class)
+            return answer
+        row.leave()
+        return status, headers, body, self._closer(began, status_class, close)
+
+    def _closer(self, began: int, status_class: int, close: Callable[[], object] | None) -> Callable[[], None]:
+        """A stream ends when it is closed, maybe in another thread: that thread's row counts it."""
+
+        def finish() -> None:
+            try:
+                if close is not None:
+                    close()
+            finally:
+                self._row().finish(began, status_class)
+
+        return finish
+
+    def _health(self, path: str) -> Any:
+        is_good = path == LIVE_PATH or self._voice.state == "ready"
+        status = b"200 OK" if is_good else b"503 Service Unavailable"
+        body = json.dumps({"state": self._voice.state}).encode("ascii")
+        headers = [
+            (b"Content-Type", b"application/json"),
+            (b"Cache-Control", b"no-store"),
+            (b"Content-Length", b"%d" % len(body)),
+        ]
+        return status, headers, [body], None

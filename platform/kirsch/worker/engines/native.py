@@ -1,0 +1,111 @@
+"""``engine = "native"``: CherryPy's own server and bus, on the worker's Unix socket."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cherrypy._cpwsgi_server import CPWSGIServer  # type: ignore[import-not-found]  # made by cherrypy._aliases
+
+import cherrypy
+from kirsch.link.order import Order
+from kirsch.worker.account import Account
+from kirsch.worker.voice import Voice
+
+#: The supervisor opens the socket to nginx's group when the worker is ready; until then it is ours alone.
+SOCKET_MASK = 0o177
+#: How long no connection may be seen before draining is over: one that nginx made just before its link moved may still
+#: lie in the listening queue.
+SETTLE_S = 0.1
+
+
+class WorkerServer(CPWSGIServer):  # type: ignore[misc]  # the alias has no types
+    """CherryPy's server with every request on the scoreboard."""
+
+    def __init__(self, adapter: Any, voice: Voice) -> None:
+        self._voice = voice
+        super().__init__(adapter)
+
+    def responder(self) -> Callable[[Any], Any]:
+        """The site's responder, accounted for."""
+        return Account(super().responder(), self._voice)
+
+    def drain(self, deadline_s: float) -> bool:
+        """Make every answer the last of its connection; True once no connection is left."""
+        return self._running is None or bool(self._running.drain(deadline_s))
+
+
+class NativeEngine:
+    """The documented engine and server objects, configured by the order."""
+
+    def __init__(self, order: Order, voice: Voice) -> None:
+        self.order = order
+        self.voice = voice
+
+    def prepare(self) -> None:
+        """Make the process production-like; an application that starts the engine at import gets no server yet."""
+        cherrypy.config.update({"environment": "production", "engine.autoreload.on": False})
+        cherrypy.server.unsubscribe()
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        cherrypy.log.error_log.addHandler(handler)
+
+    def start(self, path: str) -> None:
+        """Serve on *path*.
+
+        Raises:
+            OSError: it cannot be bound.
+            ChannelFailures: a listener of the bus failed to start.
+        """
+        limits = self.order.limits
+        # after the applications' own configuration: where and how a worker serves is the stack's affair
+        cherrypy.config.update(
+            {
+                "engine.autoreload.on": False,
+                "checker.on": False,
+                "server.socket_file": path,
+                "server.thread_pool": self.order.threads,
+                "server.socket_timeout": limits.idle_s,
+                "server.max_request_body_size": limits.body_bytes,
+                "server.trusted_proxies": list(self.order.trusted_proxies),
+            }
+        )
+        cherrypy.server.httpserver = WorkerServer(cherrypy.server, self.voice)
+        cherrypy.server.subscribe()
+        mask = os.umask(SOCKET_MASK)
+        try:
+            if cherrypy.engine.state is cherrypy.engine.states.STARTED:
+                cherrypy.server.start()
+            else:
+                cherrypy.engine.start()
+        finally:
+            os.umask(mask)
+
+    def is_well(self) -> bool:
+        """True as long as the bus is started and the server accepts."""
+        return cherrypy.engine.state is cherrypy.engine.states.STARTED and bool(cherrypy.server.httpserver.ready)
+
+    def drain(self, deadline_s: float) -> bool:
+        """Make every answer the last of its connection; True once no connection is left."""
+        server: WorkerServer = cherrypy.server.httpserver
+        deadline = time.monotonic() + deadline_s
+        quiet_since: float | None = None
+        while time.monotonic() < deadline:
+            if not server.drain(0.02):
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= SETTLE_S:
+                return True
+            else:
+                time.sleep(0.01)
+        return False
+
+    def stop(self) -> None:
+        """Stop the bus, and with it the server, the monitors and whatever the applications subscribed."""
+        cherrypy.server.shutdown_timeout = 1
+        cherrypy.engine.exit()

@@ -1,0 +1,67 @@
+"""Loaded applications on CherryPy's tree, with their configurations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import cherrypy
+from cherrypy.lib.reprconf import as_dict
+from kirsch.errors import SuperviseError
+from kirsch.spec import App
+from kirsch.worker.load import Loaded
+
+
+def mount_all(apps: Iterable[Loaded], release_dir: str) -> None:
+    """Mount and graft *apps*.
+
+    Raises:
+        SuperviseError: two apps of the worker want one mount.
+        OSError, ValueError: a configuration file cannot be read, with its path, section and key.
+    """
+    taken: dict[str, str] = {}
+    for loaded in apps:
+        script_name = loaded.app.mount.rstrip("/")
+        if loaded.kind != "mounted" and script_name in taken:
+            raise SuperviseError(
+                f"app {loaded.app.name}: {loaded.app.mount} is taken by app {taken[script_name]} in the same worker; "
+                "give one of them a pool of its own"
+            )
+        taken[script_name] = loaded.app.name
+        mount(loaded, script_name, read_config(loaded.app, release_dir))
+
+
+def mount(loaded: Loaded, script_name: str, config: dict[str, Any]) -> None:
+    """Put one application on the tree; its ``[global]`` section goes to the site's configuration."""
+    site = config.pop("global", None)
+    if site:
+        cherrypy.config.update(site)
+    if loaded.kind == "root":
+        cherrypy.tree.mount(loaded.target, script_name, config)
+    elif loaded.kind == "application":
+        already = cherrypy.tree.apps.get(loaded.target.script_name) is loaded.target
+        if already and loaded.target.script_name != script_name:
+            del cherrypy.tree.apps[loaded.target.script_name]  # its module mounted it elsewhere; the stack decides
+        loaded.target.script_name = script_name
+        cherrypy.tree.apps[script_name] = loaded.target
+        loaded.target.merge(config)
+    elif loaded.kind == "wsgi":
+        cherrypy.tree.graft(loaded.target, script_name)
+
+
+def read_config(app: App, release_dir: str) -> dict[str, Any]:
+    """Return the configuration of *app* as {section: {key: value}}; keys without a section belong to "/".
+
+    Raises:
+        OSError, ValueError: the file cannot be read.
+    """
+    if app.config is None:
+        return {}
+    if isinstance(app.config, str):
+        return dict(as_dict(os.path.join(release_dir, app.config)))
+    sections = {key: dict(value) for key, value in app.config.items() if isinstance(value, dict)}
+    loose = {key: value for key, value in app.config.items() if not isinstance(value, dict)}
+    if loose:
+        sections["/"] = loose | sections.get("/", {})
+    return sections

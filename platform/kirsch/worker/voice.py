@@ -1,0 +1,63 @@
+"""How a worker tells what it does: to its parent on the report pipe, to everybody on the scoreboard."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from kirsch.link.frame import encode_frame
+from kirsch.link.order import Order, Report, WorkerState
+from kirsch.scoreboard import Scoreboard, Writer
+
+log = logging.getLogger(__name__)
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Voice:
+    """Says one state after the other. A parent that is gone is no reason to stop: the scoreboard still shows it."""
+
+    def __init__(self, order: Order) -> None:
+        self.state: WorkerState = "booting"
+        self.step = ""
+        self.writer: Writer = Scoreboard.open(order.scoreboard).writer(order.record)
+        self.writer.introduce(seat=order.seat, generation=order.generation, release=order.release)
+        self._pipe = order.report_fd
+        if self._pipe is not None:
+            os.set_inheritable(self._pipe, False)
+
+    def at_step(self, step: str) -> None:
+        """Say what the boot is at."""
+        self.step = step
+        self._say(Report(state="booting", step=step, since=time.time()))
+
+    def enter(self, state: WorkerState, *, socket: str | None = None, message: str | None = None) -> None:
+        """Say that the worker is in another state now."""
+        self.state = state
+        self.writer.enter_state(state)
+        self._say(Report(state=state, step=self.step, since=time.time(), socket=socket, message=message))
+
+    def fail(self, message: str, traceback: str | None) -> None:
+        """Say that it cannot go on, and why, whole."""
+        self.state = "failed"
+        self.writer.enter_state("failed")
+        self._say(Report(state="failed", step=self.step, since=time.time(), traceback=traceback, message=message))
+
+    def beat(self) -> None:
+        """Say that it lives."""
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+        self.writer.beat(int(pages) * _PAGE_BYTES)
+
+    def _say(self, report: Report) -> None:
+        if self._pipe is None:
+            return
+        data = encode_frame(report)
+        try:
+            while data:
+                data = data[os.write(self._pipe, data) :]
+        except OSError as error:
+            log.info("the supervisor hears no longer: %s", error)
+            os.close(self._pipe)
+            self._pipe = None
