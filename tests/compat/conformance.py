@@ -75,7 +75,7 @@ def main() -> int:
         options.python,
     )
     try:
-        outcomes = run_all(plan, wanted, options.j, set(baseline["pass"]), options.v)
+        outcomes = run_all(plan, wanted, options.j, set(baseline["pass"]), options.v and not options.k)
     finally:
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)
@@ -111,7 +111,7 @@ def run_all(plan: Plan, names: list[str], at_a_time: int, baseline: set[str], is
 
 
 def print_file(name: str, outcome: Outcome, baseline: set[str], is_verbose: bool) -> None:
-    """One line for a file; with *is_verbose* one more for each test of the baseline that did not pass."""
+    """One line for a file; with *is_verbose* one more for each test of the baseline that is missing."""
     counts = Counter(test["outcome"] for test in outcome.tests.values())
     skipped = counts["skipped"] + counts["xfailed"] + counts["xpassed"]
     failed = sum(counts.values()) - counts["passed"] - skipped
@@ -123,8 +123,8 @@ def print_file(name: str, outcome: Outcome, baseline: set[str], is_verbose: bool
     note = f"  [{'; '.join(notes)[:200]}]" if notes else ""
     line = f"{name:28} {counts['passed']:5} {failed:5} {skipped:5} {passed:4}/{len(mine):<4} {outcome.seconds:7.1f}"
     print(line + note, flush=True)
-    for test in mine if is_verbose else ():
-        if not has_passed(outcome, test):
+    for test in mine:
+        if not has_passed(outcome, test) and (is_verbose or test in outcome.tests):
             found: dict[str, Any] = outcome.tests.get(test, {})
             errors = [line for line in str(found.get("msg", "")).splitlines() if line.startswith("E ")]
             print(f"    {found.get('outcome', 'missing'):8} {test}   {errors[0][:150] if errors else ''}", flush=True)

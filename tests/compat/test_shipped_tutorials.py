@@ -20,6 +20,7 @@ def apply(self, config):
     config = config.get("global", config) if isinstance(config.get("global"), dict) else config
     given(self, {**config, **({"server.socket_port": 0} if "server.socket_port" in config else {})})
 site.Config._apply = apply
+cherrypy.engine.autoreload.match = "^nothing$"
 runpy.run_module(sys.argv[1], run_name="__main__")
 """
 

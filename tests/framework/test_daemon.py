@@ -34,6 +34,7 @@ cherrypy.tree.mount(Root())
 CONFIG = """
 [global]
 server.socket_port = 0
+engine.autoreload.on = False
 log.screen = {screen}
 log.error_file = {log!r}
 [/]

@@ -82,12 +82,13 @@ class CPHTTPServer:
     # Limits under their documented names
 
     @property
-    def timeout(self) -> float:
+    def timeout(self) -> float | None:
         """Seconds that a connection may stay silent: between requests, in a head, in a body, taking an answer."""
-        return self.limits.idle_s
+        return self._timeout
 
     @timeout.setter
     def timeout(self, seconds: float | None) -> None:
+        self._timeout = seconds  # as it was given: applications print it
         for name in TIMEOUT_LIMITS:
             setattr(self.limits, name, float(BOUNDLESS) if seconds is None else float(seconds))
 

@@ -100,11 +100,10 @@ def _call(node: ast.Call) -> Any:
         else:
             positional.append(_evaluate(argument))
     named: dict[str, Any] = {}
-    for keyword in node.keywords:
-        if keyword.arg is None:
-            named.update(_evaluate(keyword.value))
-        else:
-            named[keyword.arg] = _evaluate(keyword.value)
+    # COMPAT: a name given twice is no error; what is written out wins over **, and the first ** over the next.
+    for keyword in sorted(node.keywords, key=lambda keyword: keyword.arg is None):
+        given = _evaluate(keyword.value) if keyword.arg is None else {keyword.arg: _evaluate(keyword.value)}
+        named = {**given, **named}
     return _evaluate(node.func)(*positional, **named)
 
 

@@ -26,6 +26,8 @@ from cherrypy.conf.expression import attributes, modules, unrepr
         ("60 * 60 * 2", 7200),
         ("int('12')", 12),
         ("dict(*[[('a', 1)]], **{'b': 2})", {"a": 1, "b": 2}),
+        ("dict(a='out', **{'a': 'in'})", {"a": "out"}),
+        ("dict(**{'a': 'first'}, **{'a': 'second'})", {"a": "first"}),
         ("[10, 20, 30][1]", 20),
         ("'abcdef'[-1]", "f"),
         ("string.digits", string.digits),

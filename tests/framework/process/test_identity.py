@@ -70,7 +70,7 @@ def test_it_drops_after_the_servers_have_bound() -> None:
 DAEMON = """
 import os, sys
 from cherrypy.process import plugins, wspbus
-bus = wspbus.bus
+bus = wspbus.Bus()
 plugins.Daemonizer(bus, stdout={out!r}).subscribe()
 plugins.PIDFile(bus, {pid!r}).subscribe()
 parent = os.getpid()

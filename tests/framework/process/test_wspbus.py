@@ -240,7 +240,8 @@ def test_log_carries_the_traceback(bus: Bus, said: list[str]) -> None:
 
 RESTARTING = """
     import os, sys
-    from cherrypy.process.wspbus import bus
+    from cherrypy.process.wspbus import Bus
+    bus = Bus()
     if 'AGAIN' in os.environ:
         print('again', sys.argv[1:], os.getcwd())
         bus.exit()
@@ -270,7 +271,7 @@ def test_restart_runs_the_same_command_anew(tmp_path, how: str) -> None:
 
 def test_leaving_without_exit_warns_and_exits() -> None:
     """The interpreter is going: what can still be stopped is stopped."""
-    program = "from cherrypy.process.wspbus import bus; bus.subscribe('exit', lambda: print('left')); bus.start()"
+    program = "from cherrypy.process.wspbus import Bus; b = Bus(); b.subscribe('exit', lambda: print('left')); b.start()"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
 
@@ -281,7 +282,7 @@ def test_leaving_without_exit_warns_and_exits() -> None:
 
 def test_an_exit_that_fails_ends_the_process() -> None:
     """Nobody above could do more."""
-    program = "from cherrypy.process.wspbus import bus; bus.subscribe('exit', lambda: 1/0); bus.start(); bus.exit()"
+    program = "from cherrypy.process.wspbus import Bus; b = Bus(); b.subscribe('exit', lambda: 1/0); b.start(); b.exit()"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
 
