@@ -1,8 +1,8 @@
 """HTTP/1.1 grammar: the few byte patterns that decide what a message is. Pure: bytes in, facts out.
 
 Every pattern is anchored by ``fullmatch`` and possessive where two readings would be possible, so each runs in linear
-time. Nothing here trims with ``str.strip()`` or reads numbers with ``int()`` before a pattern has vouched for the octets:
-those know vertical tabs, no-break spaces, underscores and superscripts.
+time. Nothing here trims with ``str.strip()`` or reads numbers with ``int()`` before a pattern has vouched for the
+octets: those know vertical tabs, no-break spaces, underscores and superscripts.
 """
 
 from __future__ import annotations

@@ -131,6 +131,10 @@ class Connection:
         """Take what the socket holds now; ``b""`` at its end, BlockingIOError when there is nothing yet."""
         return self.recv(_RECEIVE_BYTES)
 
+    def has_output(self) -> bool:
+        """True while a part of the answer waits for the client to take more."""
+        return self.out is not None
+
     def send_continue(self) -> None:
         """Tell the client that its body is wanted."""
         self.send_all(CONTINUE)

@@ -1,7 +1,7 @@
 """One exchange: call the responder, frame its answer, send it, and say what becomes of the connection.
 
-These functions run in whatever thread runs the request. With the baton they never wait: what the client does not take at
-once is left to the poll set. Without it (large bodies, streams) they wait for the client, with deadlines.
+These functions run in whatever thread runs the request. With the baton they never wait: what the client does not take
+at once is left to the poll set. Without it (large bodies, streams) they wait for the client, with deadlines.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _send_file(
     if sent is None:
         raise ClientGone("the client did not take its file, or the file became shorter")
     seat.bytes_out += sent
-    if connection.out is not None:
+    if connection.has_output():
         return FLUSH
     if short:
         return CUT

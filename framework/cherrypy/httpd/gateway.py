@@ -1,7 +1,7 @@
 """A WSGI application as a responder (PEP 3333).
 
-The environment has what CherryPy's documents list. An answer that a WSGI application yields in one piece of the declared
-length goes out whole, in one send with its head; anything else is streamed.
+The environment has what CherryPy's documents list. An answer that a WSGI application yields in one piece of the
+declared length goes out whole, in one send with its head; anything else is streamed.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class WSGIGateway:
 
 
 def decode_path(path: str) -> str:
-    """Percent-decode a raw path into WSGI's latin-1 text; an encoded slash stays encoded, or it would become a separator.
+    """Percent-decode a raw path into WSGI's latin-1 text; an encoded slash stays as it is, or it would separate.
 
     ``"/a%20b%2Fc"`` gives ``"/a b%2Fc"``.
     """

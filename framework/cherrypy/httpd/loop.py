@@ -1,7 +1,7 @@
 """The poll set: what every connection waits for, and who reacts. Driven by the holder of the baton.
 
-Law: nothing here blocks. A method that answers True has lost the baton on the way: its caller returns at once and touches
-no connection any more. Events that it had still in hand come again, since the poll set is level-triggered.
+Law: nothing here blocks. A method that answers True has lost the baton on the way: its caller returns at once and
+touches no connection any more. Events that it had still in hand come again, since the poll set is level-triggered.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Loop:
             self._settle_without_baton(connection, message, seat, outcome)
             return True
         if seat.average is not None:
-            seat.learn(held=True)
+            seat.learn(held=True)  # type: ignore[unreachable]  # entering() has set it meanwhile
         if outcome is KEEP:
             connection.deadline = self.now + self.limits.idle_s
             connection.state = HEAD
@@ -179,7 +179,7 @@ class Loop:
     def leave(self, connection: Connection) -> None:
         """Close in good order: our side now, all of it once the client has closed or had time to read its answer.
 
-        SECURITY: a close with unread input resets the connection, and the client may lose the answer that is on its way.
+        SECURITY: a close with unread input resets the connection, and the client may lose the answer on its way.
 
         Source: RFC 9112 section 9.6.
         """

@@ -2,11 +2,12 @@
 
 Law: framing is decided in this file, once, before any octet of a body is looked at (``_frame``).
 
-The tables ``_request_lines`` and ``_field_lines`` remember lines that were parsed before: a kept connection, and a proxy's
-even more so, sends the same ``Host``, ``Accept`` and ``User-Agent`` over and over. A line is validated by its pattern
-when it is first seen and looked up as a whole afterwards, so the rules cannot differ between the two.
-PERF: ten fields 1.1 µs, against 4.1 µs with one regular expression a field and 4.1 µs with httptools (llhttp), which
-moreover forgives what docs/behaviour.md refuses.
+The tables ``_request_lines`` and ``_field_lines`` remember lines that were parsed before: a kept connection, and a
+proxy's even more so, sends the same ``Host``, ``Accept`` and ``User-Agent`` over and over. A line is validated by its
+pattern when it is first seen and looked up as a whole afterwards, so the rules cannot differ between the two.
+PERF: a head with one field costs 1.0 µs with everything that is decided here; httptools (llhttp) needs 1.5 µs to call
+back the bare tokens, and forgives what docs/behaviour.md refuses. With ten fields, two of them never kept: 5.5 µs
+against 4.4 µs of bare tokens.
 """
 
 from __future__ import annotations
@@ -82,16 +83,13 @@ def parse_head(block: bytes, limits: Limits) -> Message:
 
     if not seen & HOST and version == (1, 1):
         raise bad_request(b"HTTP/1.1 requests need a Host header field.")
-    if authority is not None:
-        headers = [(b"Host", authority), *(field for field in headers if field[0].lower() != b"host")]
-
     message = _new_message(Message)
     message.method = method
     message.target = target
     message.path = path
     message.query = query
     message.version = version
-    message.headers = headers
+    message.headers = headers if authority is None else _replace_host(headers, authority)
     if version == (1, 1):
         message.keep_alive = not seen & CLOSE
         message.expects_continue = bool(seen & EXPECT)
@@ -106,6 +104,11 @@ def parse_head(block: bytes, limits: Limits) -> Message:
     else:
         _frame(message, special, limits)
     return message
+
+
+def _replace_host(headers: list[tuple[bytes, bytes]], authority: bytes) -> list[tuple[bytes, bytes]]:
+    """The authority of an absolute-form target wins over any Host field (RFC 9112 section 3.2.2)."""
+    return [(b"Host", authority), *(field for field in headers if field[0].lower() != b"host")]
 
 
 def _frame(message: Message, special: dict[int, bytes], limits: Limits) -> None:

@@ -20,7 +20,6 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # What an outgoing field name means to the server.
 _LENGTH, _CODING, _CONNECTION, _DATE, _SERVER, _PLAIN = 1, 2, 4, 8, 16, 0
-_HOP_BY_HOP = _CODING | _CONNECTION
 _SPECIAL = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
@@ -118,32 +117,13 @@ def frame_answer(
     except KeyError:
         line, may_have_length, may_have_body = _learn_status(status)
     out = [line]
-    seen = 0
-    declared: bytes | None = None
-    for field in headers:
-        try:
-            meaning = _names[field[0]]
-        except KeyError:
-            meaning = _learn_name(field[0])
-        if meaning:
-            if meaning == _LENGTH:
-                if declared is not None:
-                    raise AnswerError("an answer has one Content-Length")
-                declared = field[1]
-                continue
-            if meaning == _CONNECTION and b"close" in parse_tokens(field[1]):
-                keep_alive = False
-            if meaning & _HOP_BY_HOP:
-                continue
-            seen |= meaning
-        out.append(_join_field(field))
-
+    seen, declared = _add_fields(out, headers)
+    if seen & _CONNECTION:
+        keep_alive = False
     length: int | None = 0
     has_body = may_have_body and not is_head
     chunked = False
     if declared is not None:
-        if not declared.isdigit() or len(declared) > 18:
-            raise AnswerError("Content-Length of an answer must be a number")
         if may_have_length:
             out.append(b"Content-Length: " + declared)
         if has_body:
@@ -166,6 +146,35 @@ def frame_answer(
     elif not is_http11:
         out.append(b"Connection: Keep-Alive")
     return _join_head(out, seen, server_name), keep_alive, has_body, length, chunked
+
+
+def _add_fields(out: list[bytes], headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes | None]:
+    """Add an application's fields to *out*, but for framing and connection, which are the server's own.
+
+    Returns what was seen of special fields (``_CONNECTION`` only if it says close), and the declared length.
+    """
+    seen = 0
+    declared: bytes | None = None
+    for field in headers:
+        try:
+            meaning = _names[field[0]]
+        except KeyError:
+            meaning = _learn_name(field[0])
+        if meaning:
+            if meaning == _LENGTH:
+                if declared is not None or not field[1].isdigit() or len(field[1]) > 18:
+                    raise AnswerError("Content-Length of an answer must be one number")
+                declared = field[1]
+                continue
+            if meaning == _CODING:
+                continue
+            if meaning == _CONNECTION:
+                if b"close" in parse_tokens(field[1]):
+                    seen |= _CONNECTION
+                continue
+            seen |= meaning
+        out.append(_join_field(field))
+    return seen, declared
 
 
 def _join_head(out: list[bytes], seen: int, server_name: bytes | None) -> bytes:

@@ -443,7 +443,7 @@ def test_serve_needs_prepare() -> None:
         server.serve()
     server.prepare()
     address = server.bind_addr
-    with pytest.raises(OSError, match="cannot listen on 127.0.0.1:"):
+    with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1:"):
         Server(address, hello).prepare()
     server.stop()
 

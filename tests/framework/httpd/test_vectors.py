@@ -1,4 +1,4 @@
-"""Every protocol vector in tests/vectors/httpd three ways: whole, octet by octet, and with another request behind it."""
+"""Every vector in tests/vectors/httpd three ways: whole, octet by octet, and with another request behind it."""
 
 from __future__ import annotations
 
