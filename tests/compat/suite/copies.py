@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 import socket
@@ -55,7 +56,8 @@ def free_ports(count: int) -> list[int]:
     """Distinct ports that nobody listens on."""
     with ExitStack() as held:
         ports: list[int] = []
-        for port in PORT_RANGE:
+        # By chance: several files look for ports at the same time.
+        for port in random.sample(PORT_RANGE, len(PORT_RANGE)):
             probe = held.enter_context(socket.socket())
             try:
                 probe.bind(("127.0.0.1", port))

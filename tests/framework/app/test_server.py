@@ -441,14 +441,14 @@ def test_statistics_count(server: Server) -> None:
 
 ACTIVATED = """
     import os, socket, sys
-    from cherrypy.app.server import Server
+    from cherrypy.app.server import CPHTTPServer, Server
     from cherrypy.process.wspbus import Bus
     bus = Bus()
     Server.current_responder = staticmethod(lambda: lambda m: (b"200 OK", [], [b"activated"], None))
     Server.current_app = staticmethod(lambda: None)
     os.dup2(int(sys.argv[2]), 3)
     os.environ["LISTEN_PID"] = str(os.getpid())
-    server = Server()
+    server = CPHTTPServer.default_adapter = Server()
     server.bus = bus
     server.subscribe()
     bus.start()

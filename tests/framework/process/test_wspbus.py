@@ -269,9 +269,12 @@ def test_restart_runs_the_same_command_anew(tmp_path, how: str) -> None:
     assert done.stdout == f"again ['x y', 'z'] {tmp_path}\n"
 
 
+BUS = "from cherrypy.process.wspbus import Bus; b = Bus()"
+
+
 def test_leaving_without_exit_warns_and_exits() -> None:
     """The interpreter is going: what can still be stopped is stopped."""
-    program = "from cherrypy.process.wspbus import Bus; b = Bus(); b.subscribe('exit', lambda: print('left')); b.start()"
+    program = f"{BUS}; b.subscribe('exit', lambda: print('left')); b.start()"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
 
@@ -282,7 +285,7 @@ def test_leaving_without_exit_warns_and_exits() -> None:
 
 def test_an_exit_that_fails_ends_the_process() -> None:
     """Nobody above could do more."""
-    program = "from cherrypy.process.wspbus import Bus; b = Bus(); b.subscribe('exit', lambda: 1/0); b.start(); b.exit()"
+    program = f"{BUS}; b.subscribe('exit', lambda: 1/0); b.start(); b.exit()"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
 
