@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from kirsch.errors import NginxError
 from kirsch.nginx.site import GENERATION_FILE, GENERATION_FILES
 from kirsch.spec import HostPaths
 
@@ -63,11 +64,17 @@ class Generations:
     def write(self, files: Mapping[str, str], group: int = -1) -> str:
         """Put *files* on disk under the name that they carry, readable to *group*; returns the name.
 
-        Half a generation never bears a name: the folder is filled, synced, then renamed.
+        Half a generation never bears a name: the folder is filled, synced, then renamed. A name is never written twice:
+        the first may be what nginx reads.
+
+        Raises:
+            NginxError: the number was free when it was asked for, and is not any more.
         """
         name = files[GENERATION_FILE].strip()
         if not _NAME.match(name):
             raise ValueError(f"{name!r} is not a generation: six digits, from Generations.next()")
+        if self.folder(name).exists():
+            raise NginxError(f"generation {name} was written by somebody else meanwhile: render again", generation=name)
         part = self._folder / f".{name}.part"
         shutil.rmtree(part, ignore_errors=True)
         for file, text in files.items():
@@ -81,8 +88,6 @@ class Generations:
             if group != -1:
                 os.chown(path, -1, group)
             path.chmod(0o750 if path.is_dir() else 0o640)
-        # the same number can only be there already when somebody renders twice without applying
-        shutil.rmtree(self.folder(name), ignore_errors=True)
         os.rename(part, self.folder(name))
         _sync(self._folder)
         return name

@@ -31,7 +31,7 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
     for vhost in stack.vhosts.values():
         for place, name in enumerate(vhost.apps):
             _check_reference(shaper, f"vhost.{vhost.name}.apps[{place}]", name, apps)
-        _check_tls(shaper, vhost)
+        _check_vhost(shaper, vhost)
     for pool in stack.pools.values():
         _check_pool(shaper, pool)
         if whole and not stack.apps_of(pool.name):
@@ -116,7 +116,7 @@ def _siblings(path: Path, kind: str) -> list[str]:
     return sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir() == (kind == "folder"))
 
 
-def _check_tls(shaper: Shaper, vhost: Vhost) -> None:
+def _check_vhost(shaper: Shaper, vhost: Vhost) -> None:
     wanted = any(listen.tls for listen in vhost.listen)
     if wanted and vhost.tls is None:
         shaper.report(
@@ -129,6 +129,9 @@ def _check_tls(shaper: Shaper, vhost: Vhost) -> None:
             message="no address of this vhost says tls",
             allowed='" tls" behind an address in listen',
         )
+    if not vhost.max_body:
+        # nginx reads 0 as "no limit", which nobody means who writes 0
+        shaper.report(f"vhost.{vhost.name}.max_body", given="0", allowed="a size of at least one octet")
     if not vhost.listen:
         shaper.report(f"vhost.{vhost.name}.listen", given="[]", allowed=f"at least one of {LISTEN_RULE}")
 

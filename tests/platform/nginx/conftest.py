@@ -112,7 +112,7 @@ def render(control: NginxControl) -> Callable[[Stack], dict[str, str]]:
 
 
 class Echo(socketserver.ThreadingUnixStreamServer):
-    """A worker behind a slot: answers with what it got, as JSON; ``plan`` may drop connections instead."""
+    """A worker behind a slot: answers with what it got, as JSON; or goes without a word when ``drops_after_head``."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -123,6 +123,9 @@ class Echo(socketserver.ThreadingUnixStreamServer):
         self.requests = 0
         super().__init__(path, EchoHandler)
         os.chmod(path, 0o666)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked may have gone: nginx when it is stopped."""
 
 
 class EchoHandler(socketserver.StreamRequestHandler):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kirsch.errors import NginxError
 from kirsch.nginx.generations import KEEP, KEEP_REFUSED, Generations
 from kirsch.spec import HostPaths
 
@@ -69,6 +70,15 @@ def test_files_can_be_read_by_owner_and_group_only(generations: Generations) -> 
 
     assert modes.pop("000001") == modes.pop("vhosts") == 0o750
     assert set(modes.values()) == {0o640}
+
+
+def test_a_number_is_never_written_twice(generations: Generations) -> None:
+    """Two who rendered at once: the second must not overwrite what nginx reads by now."""
+    generations.write(files("000001"))
+
+    with pytest.raises(NginxError, match="render again"):
+        generations.write(files("000001", "daemon off;\n"))
+    assert generations.holds("000001", files("000001"))
 
 
 @pytest.mark.parametrize("name", ["", "1", "../../x", "000001x"])

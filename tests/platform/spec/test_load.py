@@ -171,6 +171,7 @@ WRONG = {
         "vhost.main.tls",
         "no address of this vhost says tls",
     ),
+    "no body at all": ("[vhost.main]\nmax_body = 0\n", "vhost.main.max_body", "at least one octet"),
     "no address": ("[vhost.main]\nlisten = []\n", "vhost.main.listen", "at least one"),
     "two vhosts for every name": ("[vhost.a]\n[vhost.b]\n", "vhost.b.listen[0]", "every name at 0.0.0.0:8080"),
     "two vhosts of one name": (
