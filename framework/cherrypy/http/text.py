@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 
-def to_bytes(text: str, encoding: str = "ISO-8859-1") -> bytes:
-    """Encode *text* (``ntob`` of CherryPy).
+def to_bytes(n: str, encoding: str = "ISO-8859-1") -> bytes:
+    """Encode *n* (``ntob`` of CherryPy).
 
     Raises:
-        TypeError: *text* is not str.
+        TypeError: *n* is not str.
     """
-    assert_text(text)
-    return text.encode(encoding)
+    assert_text(n)
+    return n.encode(encoding)
 
 
-def to_text(text: str, encoding: str = "ISO-8859-1") -> str:
-    r"""Return *text* unchanged (``ntou`` of CherryPy); ``encoding='escape'`` turns ``\uXXXX`` in it into characters.
+def to_text(n: str, encoding: str = "ISO-8859-1") -> str:
+    r"""Return *n* unchanged (``ntou`` of CherryPy); ``encoding='escape'`` turns ``\uXXXX`` in it into characters.
 
     Raises:
-        TypeError: *text* is not str.
+        TypeError: *n* is not str.
     """
-    assert_text(text)
+    assert_text(n)
     if encoding == "escape":
-        return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
-    return text
+        return n.encode("latin-1", "backslashreplace").decode("unicode_escape")
+    return n
 
 
-def to_native(value: str | bytes, encoding: str = "ISO-8859-1") -> str:
-    """Return *value* as str, decoding bytes (``tonative`` of CherryPy)."""
-    return value.decode(encoding) if isinstance(value, bytes) else value
+def to_native(n: str | bytes, encoding: str = "ISO-8859-1") -> str:
+    """Return *n* as str, decoding bytes (``tonative`` of CherryPy)."""
+    return n.decode(encoding) if isinstance(n, bytes) else n
 
 
-def assert_text(value: object) -> None:
+def assert_text(n: object) -> None:
     """Refuse everything but str (``assert_native`` of CherryPy).
 
     Raises:
-        TypeError: *value* is not str.
+        TypeError: *n* is not str.
     """
-    if not isinstance(value, str):
-        raise TypeError(f"n must be a native str (got {type(value).__name__})")
+    if not isinstance(n, str):
+        raise TypeError(f"n must be a native str (got {type(n).__name__})")

@@ -10,7 +10,7 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
-from cherrypy.lib import file_generator, is_closable_iterator
+from cherrypy.lib import file_generator, is_closable_iterator, set_vary_header
 from cherrypy.lib.compression import compress, decompress, gzip
 
 __all__ = [
@@ -23,7 +23,11 @@ __all__ = [
     "gzip",
     "is_closable_iterator",
     "prepare_iter",
+    "set_vary_header",
+    "text_or_bytes",
 ]
+
+text_or_bytes = (str, bytes)
 
 # Codecs that encode text but are no charsets of documents.
 # SECURITY: idna and punycode are quadratic (CVE-2022-45061), utf-7 smuggles markup past filters; clients name charsets.
