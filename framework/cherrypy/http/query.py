@@ -18,7 +18,7 @@ def parse_query_string(
     keep_blank_values: bool = True,
     encoding: str = "utf-8",
     *,
-    separators: str = "&;",
+    separators: str = "&",
     errors: str = "strict",
 ) -> dict[str, object]:
     """Turn a query string into {name: value}; a repeated name gets a list of its values.
