@@ -48,7 +48,8 @@ def find_nginx(environ: Mapping[str, str] | None = None) -> Nginx:
     environ = os.environ if environ is None else environ
     tried: list[str] = []
     for candidate in _candidates(environ):
-        found = inspect_nginx(candidate)
+        # absolute: it is started from "/"
+        found = inspect_nginx(os.path.abspath(candidate))
         if isinstance(found, Nginx):
             return found
         tried.append(found)

@@ -32,6 +32,14 @@ def test_the_named_binary_comes_first(tmp_path: Path) -> None:
     assert "http_v2" in found.modules
 
 
+def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nginx is started from the root folder."""
+    path = program(tmp_path, "nginx version: nginx/1.26.0")
+    monkeypatch.chdir(tmp_path)
+
+    assert find_nginx({"KIRSCH_NGINX": "./nginx"}).path == path
+
+
 def test_a_named_binary_that_is_none_is_an_error(tmp_path: Path) -> None:
     """No other is taken silently in its place."""
     program(tmp_path / "b", "nginx version: nginx/1.30.0")

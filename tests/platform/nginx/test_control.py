@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import pwd
 import shutil
@@ -124,6 +125,43 @@ def test_requests_go_on_while_it_reloads(
     thread.join()
 
     assert actions == ["reloaded"] * 4
+    assert set(statuses) == {200}
+
+
+def test_a_kept_connection_lives_through_reloads(
+    control: NginxControl, render: Render, spec: Callable[..., Stack], port: int, worker: Callable[..., Any]
+) -> None:
+    """A client that POSTs on one connection loses nothing: nginx says close with an answer, never between two."""
+    if control.nginx.version < (1, 27, 4):
+        pytest.skip("before 1.27.4 nginx cuts idle client connections at a reload, whatever it is told")
+    worker("web", 1)
+    worker("web", 2)
+    control.apply(render(spec()))
+    statuses: list[int | str] = []
+    done = threading.Event()
+
+    def load() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while not done.is_set():
+            try:
+                connection.request("POST", "/", body=b"x")
+                answer = connection.getresponse()
+                answer.read()
+                statuses.append(answer.status)
+            except (OSError, http.client.HTTPException) as error:
+                statuses.append(repr(error))
+                connection.close()
+        connection.close()
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for size in (10, 20, 30, 40):
+        control.apply(render(spec(f"max_body = {size}")))
+    done.set()
+    for thread in threads:
+        thread.join()
+
     assert set(statuses) == {200}
 
 
