@@ -120,6 +120,7 @@ class Fleet:
         """
         worker = self._spawn(number, state, generation)
         self.booting.add(worker)
+        self.site.on_change()
         self.site.events.say("booting", worker=worker.name, pid=worker.pid, release=state.release, state="booting")
         try:
             await self._wait_until_ready(worker, state)

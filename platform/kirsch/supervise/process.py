@@ -70,6 +70,23 @@ def send_signal(pid: int, number: signal.Signals) -> bool:
     return True
 
 
+def find_processes(fragment: str) -> dict[int, int]:
+    """Return {pid: start ticks} of our own user's processes that have *fragment* in one of their arguments."""
+    wanted, found = os.fsencode(fragment), {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # gone meanwhile
+        if any(wanted in argument for argument in arguments):
+            ticks = start_ticks(int(folder.name))
+            if ticks is not None:
+                found[int(folder.name)] = ticks
+    return found
+
+
 def _read_stat(pid: int) -> list[str] | None:
     """Return the fields of /proc/PID/stat after the command's name, state first."""
     try:

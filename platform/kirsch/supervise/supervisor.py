@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +30,7 @@ from kirsch.supervise.holding import HoldingServer
 from kirsch.supervise.launch import launch_for
 from kirsch.supervise.lock import SupervisorLock
 from kirsch.supervise.portrait import find_faults, portray_pool
-from kirsch.supervise.process import is_same
+from kirsch.supervise.process import find_processes, is_same, send_signal
 from kirsch.supervise.roll import Roll
 from kirsch.supervise.roster import Entry, Roster, load_roster, remove_roster, write_roster
 from kirsch.supervise.rundir import RunDir
@@ -108,6 +109,7 @@ class Supervisor:
             await self._hold(name)
         for entry in living:
             self._adopt(entry)
+        self._end_orphans()
         for fleet in self.fleets.values():
             fleet.relink()
             fleet.keep_filled()
@@ -205,8 +207,7 @@ class Supervisor:
         except (OSError, ValueError):
             board = None
         if fleet is None or board is None:
-            self.events.say("orphan", worker=order.name, pid=entry.pid, level=logging.WARNING)
-            return
+            return  # nothing to adopt it into: it counts as an orphan
         if (board.records, board.rows) == (fleet.ledger.board.records, fleet.ledger.board.rows):
             board = fleet.ledger.board
         worker = Worker.adopt(order, entry.pid, entry.ticks, board, entry.log_path, order.socket_path(entry.pid))
@@ -215,6 +216,13 @@ class Supervisor:
         if not is_seated:
             # it boots for a parent that is gone, or drains: in either case its way leads out
             self._keep(fleet.retire(worker, fleet.spec.drain_s))
+
+    def _end_orphans(self) -> None:
+        """End workers that no roster knows: their supervisor was killed in the moment after it had started them."""
+        known = {worker.pid for fleet in self.fleets.values() for worker in fleet.everybody()}
+        for pid in find_processes(f"{self.paths.workers}/").keys() - known - {os.getpid()}:
+            self.events.say("orphan", pid=pid, level=logging.WARNING, message="told to go")
+            send_signal(pid, signal.SIGTERM)
 
     def _on_change(self) -> None:
         if not self._roster_is_due:
@@ -323,6 +331,8 @@ class Supervisor:
                     self._tasks.add(task)
                     task.add_done_callback(self._on_task_done)
             self.state = state
+            for pool in [pool for pool in self._holdings if pool not in self.fleets]:
+                await self._holdings.pop(pool).stop()
             self.generation += 1
             self.rolls["done"] += 1
             self._on_change()
