@@ -1,13 +1,14 @@
 """The old module names that the manual uses and applications import: one table.
 
-``cherrypy._cptools`` and the like are modules that look up each name where it lives now. Assigning to one of them (as tests
-do, to replace something) assigns there, too.
+``cherrypy._cptools`` and the like are modules with the names that live elsewhere now. Assigning to one of them (as
+tests do, to replace something) assigns there, too.
 """
 
 from __future__ import annotations
 
 import http.client
 import importlib.machinery
+import logging
 import sys
 from types import ModuleType
 from typing import Any
@@ -66,7 +67,7 @@ _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
     "_cpconfig": ((site,), {"text_or_bytes": _BYTES_OR_TEXT}),
     "_cpdispatch": ((dispatch, objects, handlers, signatures), {}),
     "_cperror": ((errors, errorpage), {"classproperty": classproperty, **_COMPAT}),
-    "_cplogging": ((logs,), {"NullHandler": logs.logging.NullHandler}),
+    "_cplogging": ((logs,), {"NullHandler": logging.NullHandler}),
     "_cpnative_server": ((wsgi_server,), {}),
     "_cpreqbody": ((entity, formdata, sizedreader, query), _COMPAT),
     "_cprequest": (
@@ -92,36 +93,25 @@ class Alias(ModuleType):
     def __init__(self, name: str, owners: tuple[ModuleType, ...], extra: dict[str, Any]) -> None:
         super().__init__(name, "Old name; see cherrypy._aliases.")
         state = self.__dict__
-        # fixed at once: mock.patch deletes a name before it sets it again
-        state["_owners"] = {
-            key: owner for owner in reversed(owners) for key in vars(owner) if not key.startswith("__")
-        }
+        owned = {key: owner for owner in reversed(owners) for key in vars(owner) if not key.startswith("__")}
+        state["_owners"] = owned
+        # Copies, since tools that replace names for a while look into ``__dict__`` for what to put back.
+        state.update({key: getattr(owner, key) for key, owner in owned.items()})
         state["__spec__"] = importlib.machinery.ModuleSpec(name, None)
         state["__package__"] = "cherrypy"
         state.update(extra)
 
-    def __getattr__(self, name: str) -> Any:
-        owner = self.__dict__["_owners"].get(name)
-        if owner is None:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        return getattr(owner, name)
-
     def __setattr__(self, name: str, value: Any) -> None:
         owner = self.__dict__["_owners"].get(name)
-        if owner is None:
-            super().__setattr__(name, value)
-        else:
+        if owner is not None:
             setattr(owner, name, value)
+        super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
         owner = self.__dict__["_owners"].get(name)
-        if owner is None:
-            super().__delattr__(name)
-        else:
+        if owner is not None:
             delattr(owner, name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *self.__dict__["_owners"]})
+        super().__delattr__(name)
 
 
 def install(package: str) -> None:

@@ -118,9 +118,7 @@ def _wire_requests() -> None:
 
 
 def _wire_server() -> None:
-    responder = NativeResponder(
-        lambda: _public("tree", tree), lambda: _public("server", server).trusted_proxies
-    )
+    responder = NativeResponder(sys.modules[ROOT])
     Server.current_responder = staticmethod(lambda: responder)
     Server.current_app = staticmethod(lambda: _public("tree", tree))
     CPHTTPServer.default_adapter = server

@@ -106,9 +106,10 @@ class Application:
 
     def get_serving(self, local: Any, remote: Any, scheme: str, sproto: str) -> tuple[Any, Any]:
         """Make a request and a response the current ones of this thread, and return them."""
-        publish = bus.publish
-        publish("acquire_thread")
-        publish("before_request")
+        listeners = bus.listeners
+        bus.publish("acquire_thread")
+        if listeners.get("before_request"):
+            bus.publish("before_request")
         request = self.request_class(local, remote, scheme, sproto)
         request.app = self
         if self._script_name:
@@ -120,7 +121,8 @@ class Application:
     def release_serving(self) -> None:
         """Close the current request and forget it."""
         request = serving.request
-        bus.publish("after_request")
+        if bus.listeners.get("after_request"):
+            bus.publish("after_request")
         try:
             request.close()
         except Exception:

@@ -61,7 +61,7 @@ class Checker:
         if not self.on:
             return
         before = warnings.formatwarning
-        warnings.formatwarning = self.formatwarning  # type: ignore[assignment]
+        warnings.formatwarning = self.formatwarning
         try:
             for name in sorted(dir(self)):
                 if name.startswith("check_"):

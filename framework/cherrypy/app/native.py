@@ -5,10 +5,9 @@ Foreign WSGI callables, and applications with a pipeline of their own, are serve
 
 from __future__ import annotations
 
-import functools
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cherrypy.app.application import Application
@@ -24,7 +23,7 @@ from cherrypy.httpd.gateway import WSGIGateway, decode_path
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.writer import FileSlice
 from cherrypy.lib.filebody import FileBody
-from cherrypy.wsgi.app import CPWSGIApp, text_head
+from cherrypy.wsgi.app import AppResponse, CPWSGIApp, text_head
 from cherrypy.wsgi.environ import recode
 from cherrypy.wsgi.middleware import log_and_bare_error, note_redirect, with_query
 
@@ -36,20 +35,19 @@ class NativeResponder:
     """Answers messages of the native server from what is mounted on a tree.
 
     Args:
-        current_tree: returns the site's tree; asked for each request, since tests and applications replace it.
-        trusted_proxies: returns the addresses whose forwarding headers are believed.
+        site: has the site's ``tree`` and ``server`` as attributes (the package itself); they are asked for at each
+            request, since tests and applications replace them.
     """
 
-    def __init__(self, current_tree: Callable[[], Any], trusted_proxies: Callable[[], Iterable[str] | None]) -> None:
-        self.current_tree = current_tree
-        self.trusted_proxies = trusted_proxies
+    def __init__(self, site: Any) -> None:
+        self.site = site
         self._trust: tuple[Any, Trust | None] = (None, None)
         self._locals: dict[Any, Host] = {}
         self._gateway: tuple[Any, WSGIGateway | None] = (None, None)
 
     def __call__(self, message: Message) -> Answer:
         """Answer one message."""
-        tree = self.current_tree()
+        tree = self.site.tree
         if tree.__class__ is not Tree:
             # the site's tree stands behind middleware
             return self._by_wsgi(tree, message)
@@ -77,9 +75,10 @@ class NativeResponder:
             self._gateway = (tree, gateway)
         return gateway
 
-    def _environ(self, message: Message, script_name: str) -> dict[str, Any]:
-        """Return the environ that the application at *script_name* would have got through WSGI."""
-        environ = self._gateway_to(self.current_tree()).environ(message)
+    def _environ(self, request: Any) -> dict[str, Any]:
+        """Return the environ that *request* would have come with through WSGI."""
+        environ = self._gateway_to(self.site.tree).environ(request._message)
+        script_name = request.script_name
         environ["PATH_INFO"] = environ["PATH_INFO"][len(script_name) :]
         environ["SCRIPT_NAME"] = script_name
         return environ
@@ -103,8 +102,9 @@ class NativeResponder:
                 app.release_serving()
                 previous = redirect.request
                 there_path = app.script_name + redirect.path
+                there = with_query(there_path, redirect.query_string)
                 try:
-                    note_redirect(visited, with_query(path, query), with_query(there_path, redirect.query_string), False)
+                    note_redirect(visited, with_query(path, query), there, False)
                 except RuntimeError:
                     return _unrecoverable()
                 method, path, query, rfile = "GET", there_path, redirect.query_string, io.BytesIO()  # type: ignore[assignment]
@@ -123,7 +123,7 @@ class NativeResponder:
         scheme = connection.scheme
         headers = None
         origin: Origin | None = None
-        trusted = self.trusted_proxies()
+        trusted = self.site.server.trusted_proxies
         if trusted:
             headers = RawHeaders(message.headers, address).parse()
             origin = self._trust_in(trusted).resolve(address or "unix:", headers)
@@ -133,8 +133,8 @@ class NativeResponder:
         remote = Host(address, peer[1])
         request, response = app.get_serving(self._local_host(connection), remote, scheme, "HTTP/1.1")
         request._source = RawHeaders(message.headers, address)
-        request._make_environ = functools.partial(self._environ, message, app.script_name)
-        request._entering = message.entering
+        request._message = message
+        request._make_environ = self._environ
         if headers is not None:
             headers["Remote-Addr"] = address
             request.headers = headers
@@ -163,10 +163,18 @@ class NativeResponder:
 
 def _is_plain(app: Any) -> bool:
     """True for an application that nothing stands around."""
-    if not isinstance(app, Application) or type(app).__call__ is not Application.__call__:
+    if app.__class__ is not Application and (
+        not isinstance(app, Application) or type(app).__call__ is not Application.__call__
+    ):
         return False
     wsgiapp = app.wsgiapp
-    return app._script_name is not None and wsgiapp.__class__ is CPWSGIApp and wsgiapp.is_plain()
+    return (
+        wsgiapp.__class__ is CPWSGIApp
+        and wsgiapp.pipeline == CPWSGIApp.pipeline
+        and wsgiapp.response_class is AppResponse
+        and not wsgiapp.config
+        and app._script_name is not None
+    )
 
 
 def _answer(app: Application, request: Any, response: Any) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class lazy:
-    """An attribute whose value *make(owner)* computes on first touch and which is a plain instance attribute afterwards.
+    """An attribute whose value *make(owner)* computes on first touch; a plain instance attribute afterwards.
 
     On the class itself it reads as *default*. Assignment before the first touch replaces the computation.
 

@@ -253,10 +253,10 @@ class LogManager:
 
 
 def _escaped(value: Any) -> str:
-    """Return *value* as a harmless piece of a log line: controls and quotes escaped, other text as octets of UTF-8.
+    r"""Return *value* as a harmless piece of a log line: controls and quotes escaped, other text as octets of UTF-8.
 
-    >>> _escaped('caf\\xe9 "x"')
-    'caf\\\\xc3\\\\xa9 \\\\"x\\\\"'
+    >>> _escaped('caf\xe9')
+    'caf\\xc3\\xa9'
     """
     text = value if isinstance(value, str) else value.decode("latin-1") if isinstance(value, bytes) else str(value)
     if text.isascii() and text.isprintable():

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from cherrypy.conf.expression import attributes
+from cherrypy.conf.ini import NamespaceSet
 from cherrypy.context import serving
 from cherrypy.core.hooks import Hook, HookMap
-from cherrypy.core.plan import Plan, compilers
+from cherrypy.core.plan import Plan, compilers, epoch
 
 
 def hooks_namespace(k: str, v: Any) -> None:
@@ -73,6 +74,43 @@ def _compile_response(plan: Plan, key: str, value: Any) -> None:
 def _compile_error_page(plan: Plan, key: str, value: Any) -> None:
     plan.error_page[_page_key(key)] = value
 
+
+class _Counted(NamespaceSet):
+    """Namespaces that drop all plans when a handler is added or taken away."""
+
+    def __setitem__(self, name: str, handler: Any) -> None:
+        super().__setitem__(name, handler)
+        epoch.bump()
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        epoch.bump()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Take in further handlers."""
+        super().update(*args, **kwargs)
+        epoch.bump()
+
+    def pop(self, *args: Any) -> Any:
+        """Take a handler away and return it."""
+        epoch.bump()
+        return super().pop(*args)
+
+    def copy(self) -> NamespaceSet:
+        """Return a set of its own, that does not count."""
+        return NamespaceSet(self)
+
+    __copy__ = copy
+
+
+namespaces: NamespaceSet = _Counted(
+    {
+        "hooks": hooks_namespace,
+        "request": request_namespace,
+        "response": response_namespace,
+        "error_page": error_page_namespace,
+    }
+)
 
 compilers.update(
     {

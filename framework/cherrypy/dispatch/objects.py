@@ -1,8 +1,8 @@
 """From a path to a page by walking through objects: ``/blog/entry/7`` is ``root.blog.entry('7')``.
 
 For each segment the attribute of that name is taken, punctuation read as underscores. The deepest object of the walk
-that is exposed, or has an exposed ``default``, is the page; the segments below it are its positional arguments. An object
-with a ``_cp_dispatch`` may choose, or make, the object that goes on.
+that is exposed, or has an exposed ``default``, is the page; the segments below it are its positional arguments. An
+object with a ``_cp_dispatch`` may choose, or make, the object that goes on.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _use_config(request: Any, trail: list[Step], names: list[str]) -> None:
             key.extend(paths)
     plans = app.plans
     found = tuple(key)
-    plan = plans.get(found, request, app)
+    plan = plans.get(found)
     if plan is None:
         plan = _merge(request, trail, names)
         plans.put(found, plan)
@@ -174,6 +174,4 @@ def _merge(request: Any, trail: list[Step], names: list[str]) -> Plan:
             merged["tools.staticdir.section"] = "/" + "/".join(names[: total - left])
         if conf:
             snapshots.append((conf, dict(conf)))
-    plan = Plan(merged, snapshots)
-    plan.remember_sources(request, app)
-    return plan
+    return Plan(merged, snapshots)

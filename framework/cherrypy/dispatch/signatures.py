@@ -31,28 +31,23 @@ def test_callable_spec(callable: Any, callable_args: Any, callable_kwargs: Any) 
     spec = _spec_of(callable)
     if spec is None:
         return
-    spec_args, callable_args = _without_bound(callable, spec, callable_args)
-    request = serving.request
-    usage = _usage(spec, spec_args, callable_args, callable_kwargs)
+    names = spec.args[1:] if _is_bound(callable) else spec.args
+    usage = _usage(spec, names, callable_args, callable_kwargs)
     missing = sorted(name for name, count in usage.items() if not count)
     if missing:
-        # In a body or not: the URL is not one of this page's.
         raise _mismatch(404, "Missing parameters", missing)
-    too_many_positional = not spec.varargs and len(callable_args) > len(spec_args)
-    if too_many_positional:
+    if len(callable_args) > len(names) and not spec.varargs:
         raise HTTPError(404)
-    repeated = [name for name, count in usage.items() if count > 1]
+    in_body = _body_names(serving.request)
+    repeated = {name for name, count in usage.items() if count > 1}
     if repeated:
-        # a value in the path and one elsewhere
-        status = 400 if set(repeated) <= _body_names(request) else 404
-        raise _mismatch(status, "Multiple values for parameters", repeated)
+        # one value is in the path, the other here or there
+        raise _mismatch(400 if repeated <= in_body else 404, "Multiple values for parameters", sorted(repeated))
     unknown = set(callable_kwargs) - set(usage) - set(spec.kwonlyargs)
     if unknown and not spec.varkw:
-        in_body = unknown & _body_names(request)
-        in_url = unknown - in_body
-        if in_url:
-            raise _mismatch(404, "Unexpected query string parameters", sorted(in_url))
-        raise _mismatch(400, "Unexpected body parameters", sorted(in_body))
+        if unknown - in_body:
+            raise _mismatch(404, "Unexpected query string parameters", sorted(unknown - in_body))
+        raise _mismatch(400, "Unexpected body parameters", sorted(unknown))
 
 
 def _mismatch(status: int, what: str, names: Iterable[str]) -> HTTPError:
@@ -67,25 +62,17 @@ def _body_names(request: Any) -> set[str]:
 
 def _spec_of(callable: Any) -> inspect.FullArgSpec | None:
     """Return the signature of *callable* or, for an object, of its ``__call__``; None if it cannot be known."""
-    try:
-        return getargspec(callable)
-    except TypeError:
-        pass
-    try:
-        return getargspec(callable.__call__)
-    except (TypeError, AttributeError):
-        return None
+    for candidate in (callable, getattr(callable, "__call__", None)):  # noqa: B004
+        try:
+            return getargspec(candidate)
+        except TypeError:
+            continue
+    return None
 
 
-def _without_bound(callable: Any, spec: inspect.FullArgSpec, given: Any) -> tuple[list[str], Any]:
-    """Return the names of positional parameters without ``self``."""
-    names = spec.args
-    function = callable if inspect.ismethod(callable) else None
-    if function is None and not inspect.isroutine(callable):
-        function = callable.__init__ if inspect.isclass(callable) else getattr(callable, "__call__", None)  # noqa: B004
-    if names and (inspect.ismethod(function) or inspect.isclass(callable)):
-        names = names[1:]
-    return names, given
+def _is_bound(callable: Any) -> bool:
+    """True if the first parameter of the signature is filled already: methods, objects with ``__call__``, classes."""
+    return inspect.ismethod(callable) or not inspect.isroutine(callable)
 
 
 def _usage(spec: inspect.FullArgSpec, names: list[str], args: Any, kwargs: Any) -> dict[str, int]:

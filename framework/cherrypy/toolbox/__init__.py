@@ -1,0 +1,1 @@
+"""Tools, documented as ``cherrypy.tools`` and ``cherrypy._cptools``."""

@@ -79,7 +79,7 @@ class XMLRPCController:
             page = None if name.startswith("_") else getattr(page, name, None)
         if page is None or not getattr(page, "exposed", False):
             # the xmlrpc tool turns it into a fault
-            raise Exception(f'method "{rpcmethod}" is not supported')  # noqa: TRY002
+            raise Exception(f'method "{rpcmethod}" is not supported')
         body = page(*(vpath + tuple(rpcparams)), **params)
         conf = serving.request.toolmaps["tools"].get("xmlrpc", {})
         xmlrpcutil.respond(body, conf.get("encoding", "utf-8"), conf.get("allow_none", 0))

@@ -1,7 +1,7 @@
 """Tools: callbacks that configuration attaches to the hook points of a request.
 
-Law: ``_setup`` of the classes here only attaches hooks, so it is compiled into the plan (``_attach``). A subclass with a
-``_setup`` of its own runs for every request.
+Law: ``_setup`` of the classes here only attaches hooks, so it is compiled into the plan (``_attach``). A subclass with
+a ``_setup`` of its own runs for every request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cherrypy.context import serving
 from cherrypy.core.errors import NotFound
 from cherrypy.core.plan import Plan, epoch
 
-_attr_error = "A tool cannot be turned on directly. Turn it on in the configuration, or use it as a decorator of a page."
+_attr_error = "A tool cannot be turned on directly: turn it on in the configuration, or decorate a page with it."
 
 # Changing one of these changes what a plan was made from.
 _COMPILED = frozenset(("callable", "namespace", "_point", "_name", "_priority", "_setup", "_merged_args", "_attach"))
@@ -195,6 +195,9 @@ class Toolbox:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"The toolbox {self.namespace!r} has no tool {name!r}.")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tool):

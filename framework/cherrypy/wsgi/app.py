@@ -51,7 +51,8 @@ class AppResponse:
         return self
 
     def __next__(self) -> bytes:
-        return next(self.iter_response)
+        piece: bytes = next(self.iter_response)
+        return piece
 
     def close(self) -> None:
         """Close the body if it can be closed, run on_end_request, let the application forget the request."""
@@ -165,15 +166,6 @@ class CPWSGIApp:
                 head = middleware(head, **self.config.get(name, {}))
             self.head = head
         return head(environ, start_response)
-
-    def is_plain(self) -> bool:
-        """True while nothing but the two built-in pieces stands around the application."""
-        return (
-            self.response_class is AppResponse
-            and not self.config
-            and self.pipeline == CPWSGIApp.pipeline
-            and type(self) is CPWSGIApp
-        )
 
     def namespace_handler(self, k: str, v: Any) -> None:
         """Take a key of the ``wsgi`` namespace."""

@@ -6,11 +6,11 @@ from typing import Any
 
 
 def recode(path: str, qs: str, encoded_as: str, encoding: str) -> tuple[str, str] | None:
-    """Return *path* and *qs* decoded by *encoding*, where they stand as text decoded by *encoded_as*.
+    r"""Return *path* and *qs* decoded by *encoding*, where they stand as text decoded by *encoded_as*.
 
     None if there is nothing to do, or if they are not in *encoding*: what the client sent stays as it is.
 
-    >>> recode('/caf\\xc3\\xa9', '', 'ISO-8859-1', 'utf-8')
+    >>> recode('/caf\xc3\xa9', '', 'ISO-8859-1', 'utf-8')
     ('/café', '')
     """
     if (path.isascii() and qs.isascii()) or encoded_as.lower() == encoding.lower():

@@ -1,0 +1,107 @@
+"""How the lazy attributes of a request are made, each from the request itself."""
+
+from __future__ import annotations
+
+import http.cookies
+from typing import Any
+
+from cherrypy.conf.ini import NamespaceSet
+from cherrypy.core import formdata, rawheaders
+from cherrypy.core.errors import HTTPError
+from cherrypy.core.hooks import HookMap
+from cherrypy.core.plan import NO_PLAN
+from cherrypy.http.headers import HeaderMap
+
+
+def make_base(request: Any) -> str:
+    """Return scheme://host, from the Host header or the address that the server listens at."""
+    host = request.headers.get("Host") or request.local.name or request.local.ip
+    return f"{request.scheme}://{host}"
+
+
+def make_request_line(request: Any) -> str:
+    """Return 'GET /path?query HTTP/1.1'; '' before the request runs."""
+    state = request.__dict__
+    if "_path" not in state:
+        return ""
+    query = f"?{request.query_string}" if request.query_string else ""
+    return f"{request.method} {request._path}{query} {request._req_protocol}"
+
+
+def list_headers(request: Any) -> list[tuple[str, str]]:
+    """Return the headers as they came, as pairs of text."""
+    return list(request._source)
+
+
+def parse_headers(request: Any) -> HeaderMap:
+    """Return the headers as a map."""
+    source = request._source
+    if source.__class__ is rawheaders.RawHeaders:
+        headers: HeaderMap = source.parse()
+        return headers
+    return rawheaders.parse_headers(request.header_list)
+
+
+def parse_cookie(request: Any) -> Any:
+    """Return the cookies.
+
+    Raises:
+        HTTPError: 400 if they are malformed.
+    """
+    cookie: Any = http.cookies.SimpleCookie()
+    value = request.headers.get("Cookie")
+    if value:
+        try:
+            cookie.load(value)
+        except http.cookies.CookieError as error:
+            raise HTTPError(400, str(error)) from error
+    return cookie
+
+
+def make_body(request: Any) -> Any:
+    """Return the RequestBody, with the attributes that the configuration gives it."""
+    if request.rfile is None:
+        return None
+    body = formdata.RequestBody(request.rfile, request.headers, request_params=request.params)
+    for name, value in request._plan.body_attributes.items():
+        setattr(body, name, value)
+    return body
+
+
+def copy_config(request: Any) -> dict[str, Any] | None:
+    """Return the merged configuration for this request to change."""
+    plan = request._plan
+    return None if plan is NO_PLAN else plan.config.copy()
+
+
+def copy_hooks(request: Any) -> HookMap:
+    """Return the hooks for this request to change."""
+    hooks: HookMap = request._plan.hooks.copy()
+    return hooks
+
+
+def copy_error_page(request: Any) -> dict[int | str, Any]:
+    """Return the error pages for this request to change."""
+    return dict(request._plan.error_page)
+
+
+def copy_toolmaps(request: Any) -> dict[str, Any]:
+    """Return {toolbox: {tool: {argument: value}}} for this request to change."""
+    return {
+        box: {tool: dict(arguments) for tool, arguments in tools.items()}
+        for box, tools in request._plan.toolmaps.items()
+    }
+
+
+def make_namespaces(request: Any) -> NamespaceSet:
+    """Return the class's namespaces and the application's toolboxes."""
+    namespaces = NamespaceSet(type(request).namespaces)
+    if request.app is not None:
+        namespaces.update(request.app.toolboxes)
+    return namespaces
+
+
+def make_environ(request: Any) -> dict[str, Any]:
+    """Return the WSGI environ that this request would have come with; {} outside of one."""
+    environ: dict[str, Any] = request._make_environ(request) if request._make_environ is not None else {}
+    return environ
