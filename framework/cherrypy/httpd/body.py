@@ -162,6 +162,16 @@ class StreamBody(Body):
                 return b"".join(parts)
             self._receive()
 
+    def welcome(self) -> None:
+        """Tell a client that waits for it to go on, whether or not anybody will read.
+
+        Raises:
+            OSError: the client has gone.
+        """
+        if self.expects_continue:
+            self.expects_continue = False
+            self._connection.send_continue()
+
     def throw_away(self, data: bytes) -> bool:
         """Take *data* as a piece of the body that nobody will read; False when it breaks the coding."""
         try:
@@ -177,9 +187,7 @@ class StreamBody(Body):
         if self._error is not None:
             raise self._error
         try:
-            if self.expects_continue:
-                self.expects_continue = False
-                self._connection.send_continue()
+            self.welcome()
             while True:
                 try:
                     data = self._connection.receive()

@@ -15,7 +15,7 @@ from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import ClientGone, Connection
 from cherrypy.httpd.flush import PendingFile, send_pending
 from cherrypy.httpd.message import Message
-from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, FileSlice, Framing, frame_answer
+from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, AnswerTooLong, FileSlice, Framing, frame_answer
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Seat
@@ -42,6 +42,8 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
     close: Callable[[], object] | None = None
     try:
         try:
+            if message.expects_continue and connection.limits.early_continue:
+                _welcome(message)
             status, headers, body, close = server.respond(message)
             kind = body.__class__
             if kind is list or kind is tuple:
@@ -69,6 +71,12 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
     finally:
         if close is not None:
             finish(close)
+
+
+def _welcome(message: Message) -> None:
+    body = message.body
+    if isinstance(body, StreamBody):
+        body.welcome()
 
 
 def finish(close: Callable[[], object]) -> None:
@@ -107,15 +115,16 @@ def _send_whole(
     """Send head and body in one piece."""
     data = body[0] if len(body) == 1 else b"".join(body)
     size = len(data)
-    head, keep, has_body, length, _ = frame_answer(
-        status,
-        headers,
-        size,
-        message.method == "HEAD",
-        message.version == (1, 1),
-        keeps(server, connection, message),
-        server.server_name,
-    )
+    try:
+        head, keep, has_body, length, _ = _frame(server, connection, message, status, headers, size)
+    except AnswerTooLong as error:
+        if len(body) < 2 or len(body[0]) > error.declared:
+            raise
+        # COMPAT: pieces that start well go out cut to what was declared, as they would if they were streamed.
+        log.error("answer too long, cut at its declared length=%d", error.declared)
+        size = error.declared
+        data = data[:size]
+        head, keep, has_body, length, _ = _frame(server, connection, message, status, headers, size)
     short = False
     if has_body:
         data = head + data
@@ -205,7 +214,7 @@ def _send_stream(
         seat.bytes_out += len(head)
         return KEEP if keep else END
     if first is not None and length is not None and len(first) > length:
-        raise AnswerError("The requested resource returned more bytes than the declared Content-Length.")
+        raise AnswerTooLong(length)
     try:
         sent = _pump(connection, seat, framing, first, pieces)
     except (ClientGone, KeyboardInterrupt, SystemExit):

@@ -64,5 +64,7 @@ class Limits:
     """What a 503 of the server's own tells the client to wait."""
     backlog: int = 1024
     """Queue of the listening socket; the kernel caps it at net.core.somaxconn."""
+    early_continue: bool = False
+    """Send ``100 Continue`` before the application runs (as CherryPy did) rather than when it starts to read."""
     accept_connect: bool = False
     """Hand CONNECT requests to the application (path ``/host:port``) rather than answer 405."""

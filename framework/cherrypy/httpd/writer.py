@@ -42,6 +42,14 @@ class AnswerError(ValueError):
     """An application's answer that must not go out as it is; the client gets a 500."""
 
 
+class AnswerTooLong(AnswerError):
+    """A body with more octets than its Content-Length declares."""
+
+    def __init__(self, declared: int) -> None:
+        super().__init__("The requested resource returned more bytes than the declared Content-Length.")
+        self.declared = declared
+
+
 class FileSlice:
     """A piece of an open file as an answer's body; goes out by ``sendfile`` where the connection allows.
 
@@ -108,7 +116,7 @@ def frame_answer(
 
     Raises:
         AnswerError: CR, LF or NUL in a field, a name that is no token, a malformed status or length, or a body longer
-            than its declared length.
+            than its declared length (AnswerTooLong).
 
     Source: RFC 9110 sections 6.4.1, 8.6; RFC 9112 sections 6, 9.
     """
@@ -129,7 +137,7 @@ def frame_answer(
         if has_body:
             length = int(declared)
             if size is not None and size > length:
-                raise AnswerError("The requested resource returned more bytes than the declared Content-Length.")
+                raise AnswerTooLong(length)
     elif has_body:
         length = size
         if size is not None:

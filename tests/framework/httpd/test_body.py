@@ -297,3 +297,15 @@ def test_the_decoder_counts_against_the_limit() -> None:
 
     with pytest.raises(BodyTooLarge):
         decoder.feed(b"5\r\n")
+
+
+def test_continue_can_come_early(serve: Serve) -> None:
+    """As CherryPy sent it: before the application runs, and whether it reads or not."""
+    running = serve(early_continue=True)
+    with running.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        interim, final = client.reply(), client.reply()
+        client.send(b"hello")
+        kept = client.get().status
+
+    assert (interim.status, final.status, kept) == (100, 200, 200)

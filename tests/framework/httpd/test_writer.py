@@ -298,3 +298,11 @@ def test_a_file_that_shrank_ends_the_connection(serve: Serve, tmp_path: Path) ->
     answer = running.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 
     assert answer.endswith(b"\r\n\r\nabc")
+
+
+def test_pieces_that_start_well_are_cut(serve: Serve) -> None:
+    """As they would be if they were streamed."""
+    running = serve(lambda message: (b"200 OK", [(b"Content-Length", b"3")], [b"ab", b"cd"], None))
+    with running.connect() as client:
+        assert client.get().body == b"abc"
+        assert client.get().body == b"abc"
