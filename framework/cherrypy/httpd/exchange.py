@@ -50,6 +50,7 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
                 return _send_whole(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
             if kind is FileSlice and not connection.listener.tls:
                 return _send_file(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
+            seat.learn()  # what follows is the client's pace, not the handler's
             seat.baton.give(seat)
             return _send_stream(server, connection, message, seat, status, headers, body)
         except ClientGone as error:
@@ -70,7 +71,7 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
             )
     finally:
         if close is not None:
-            finish(close)
+            _finish(server, close)
 
 
 def _welcome(message: Message) -> None:
@@ -79,10 +80,12 @@ def _welcome(message: Message) -> None:
         body.welcome()
 
 
-def finish(close: Callable[[], object]) -> None:
+def _finish(server: Server, close: Callable[[], object]) -> None:
     """Call an answer's ``close``; whatever it raises is logged, since the answer is out already."""
     try:
         close()
+    except (KeyboardInterrupt, SystemExit) as error:
+        server.interrupt = error
     except Exception:
         log.exception("close of an answer failed")
 

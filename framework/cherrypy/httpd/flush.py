@@ -48,7 +48,7 @@ def send_pending(connection: Connection) -> int | None:
                 return sent
         file = connection.file
         while file is not None and file.left:
-            count = os.sendfile(connection.fd, file.fd, file.offset, min(file.left, _SENDFILE_BYTES))
+            count = os.sendfile(connection.sock.fileno(), file.fd, file.offset, min(file.left, _SENDFILE_BYTES))
             if count == 0:
                 return None
             file.offset += count

@@ -112,7 +112,8 @@ class Loop:
         slot = seat.slot
         baton = self.baton
         message.entering = seat.entering
-        seat.key = seat.average = None
+        seat.key = None
+        seat.timed = 0
         seat.serial += 1
         slot.append(connection)
         if baton.asleep:
@@ -126,8 +127,8 @@ class Loop:
         except IndexError:
             self._settle_without_baton(connection, message, seat, outcome)
             return True
-        if seat.average is not None:
-            seat.learn(held=True)  # type: ignore[unreachable]  # entering() has set it meanwhile
+        if seat.timed:
+            seat.learn()
         if outcome is KEEP:
             connection.deadline = self.now + self.limits.idle_s
             connection.state = HEAD
@@ -142,7 +143,7 @@ class Loop:
         """Hand the connection back to whoever holds the baton now."""
         with self.baton.mutex:
             seat.inside = False
-            seat.learn(held=False)
+            seat.learn()
             self.now = monotonic()
             body = message.body
             if body.__class__ is StreamBody:
@@ -154,6 +155,9 @@ class Loop:
 
     def _apply(self, connection: Connection, outcome: str) -> None:
         """Bring a connection into the state that follows an exchange, and tell the poll set."""
+        if self.poll_set.closed:  # the server ended without waiting for this request
+            connection.close()
+            return
         limits = self.limits
         if outcome is KEEP:
             if connection.message is not None:
