@@ -70,20 +70,23 @@ def send_signal(pid: int, number: signal.Signals) -> bool:
     return True
 
 
-def find_processes(fragment: str) -> dict[int, int]:
-    """Return {pid: start ticks} of our own user's processes that have *fragment* in one of their arguments."""
-    wanted, found = os.fsencode(fragment), {}
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
+def find_workers(folder: str) -> dict[int, int]:
+    """Return {pid: start ticks} of the workers whose orders lie in *folder*.
+
+    SECURITY: the whole command line has to fit; an editor that has such a file open is no worker.
+    """
+    found = {}
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
             continue
         try:
-            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            arguments = (process / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         except OSError:
             continue  # gone meanwhile
-        if any(wanted in argument for argument in arguments):
-            ticks = start_ticks(int(folder.name))
+        if arguments[-3:-1] == [b"-m", b"kirsch.worker"] and os.path.dirname(arguments[-1]) == os.fsencode(folder):
+            ticks = start_ticks(int(process.name))
             if ticks is not None:
-                found[int(folder.name)] = ticks
+                found[int(process.name)] = ticks
     return found
 
 

@@ -30,7 +30,7 @@ from kirsch.supervise.holding import HoldingServer
 from kirsch.supervise.launch import launch_for
 from kirsch.supervise.lock import SupervisorLock
 from kirsch.supervise.portrait import find_faults, portray_pool
-from kirsch.supervise.process import find_processes, is_same, send_signal
+from kirsch.supervise.process import find_workers, is_same, send_signal
 from kirsch.supervise.roll import Roll
 from kirsch.supervise.roster import Entry, Roster, load_roster, remove_roster, write_roster
 from kirsch.supervise.rundir import RunDir
@@ -220,7 +220,7 @@ class Supervisor:
     def _end_orphans(self) -> None:
         """End workers that no roster knows: their supervisor was killed in the moment after it had started them."""
         known = {worker.pid for fleet in self.fleets.values() for worker in fleet.everybody()}
-        for pid in find_processes(f"{self.paths.workers}/").keys() - known - {os.getpid()}:
+        for pid in find_workers(self.paths.workers).keys() - known:
             self.events.say("orphan", pid=pid, level=logging.WARNING, message="told to go")
             send_signal(pid, signal.SIGTERM)
 
