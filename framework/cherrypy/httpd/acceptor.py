@@ -11,9 +11,10 @@ from contextlib import suppress
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from cherrypy.httpd.connection import HANDSHAKE, HEAD, LINGER, Connection
+from cherrypy.http.proxyproto import HEADER_BYTES, ProxyHeaderError, parse_proxy_header
+from cherrypy.httpd.connection import GREETING, HANDSHAKE, HEAD, LINGER, Connection
 from cherrypy.httpd.exchange import render_error
-from cherrypy.httpd.tls import PLAIN_ON_TLS, TLSSocket
+from cherrypy.httpd.tls import PLAIN_ON_TLS, TLS, TLSSocket
 
 if TYPE_CHECKING:
     from cherrypy.httpd.listener import Listener
@@ -96,14 +97,48 @@ class Acceptor:
             self._turn_away(client)
             return
         address = (peer[0], peer[1]) if isinstance(peer, tuple) else _NO_PEER
-        sock = listener.tls.wrap(client) if listener.tls else client
-        connection = Connection(sock, address, listener, limits)
+        connection = Connection(client, address, listener, limits)
         connection.deadline = loop.now + limits.head_s
-        if listener.tls:
-            connection.state = HANDSHAKE
-            connection.deadline = loop.now + limits.handshake_s
+        if listener.proxy_protocol:
+            connection.state = GREETING
+        elif listener.tls:
+            self._begin_tls(connection, listener.tls)
         loop.connections[connection.fd] = connection
         loop.poll_set.register(connection.fd, select.EPOLLIN)
+
+    def _begin_tls(self, connection: Connection, tls: TLS) -> None:
+        assert isinstance(connection.sock, socket.socket)
+        connection.use(tls.wrap(connection.sock))
+        connection.state = HANDSHAKE
+        connection.deadline = self._loop.now + self._loop.limits.handshake_s
+
+    def greet(self, connection: Connection) -> bool:
+        """Read the PROXY header; False when the connection must go.
+
+        Not an octet behind the header is taken, since it may belong to a TLS handshake.
+        """
+        sock = connection.sock
+        assert isinstance(sock, socket.socket)
+        try:
+            fresh = sock.recv(HEADER_BYTES, socket.MSG_PEEK)
+            held = connection.buffer
+            found = parse_proxy_header(held + fresh) if fresh else None
+            if found is None:
+                connection.buffer = held + sock.recv(len(fresh)) if fresh else b""
+                return bool(fresh)
+            sock.recv(found.size - len(held))
+        except BlockingIOError:
+            return True
+        except (OSError, ProxyHeaderError) as error:
+            log.warning("no PROXY header from peer=%s reason=%s", connection.peer, error)
+            return False
+        connection.buffer = b""
+        if found.peer is not None:
+            connection.peer = found.peer
+        connection.state = HEAD
+        if connection.listener.tls:
+            self._begin_tls(connection, connection.listener.tls)
+        return True
 
     def shake_hands(self, connection: Connection) -> str:
         """Go on with a TLS handshake: ``"done"``, ``"read"``, ``"write"``, or ``"gone"`` when it failed."""

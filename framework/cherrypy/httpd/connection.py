@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cherrypy.httpd.tls import TLSSocket
 
 # Where a connection stands. HEAD is also the state of an idle one (with an empty buffer).
-HEAD, BODY, BUSY, WRITE, DISCARD, LINGER, HANDSHAKE, CLOSED = range(8)
+HEAD, BODY, BUSY, WRITE, DISCARD, LINGER, HANDSHAKE, GREETING, CLOSED = range(9)
 
 _RECEIVE_BYTES = 65536
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -74,10 +74,8 @@ class Connection:
         self, sock: socket.socket | TLSSocket, peer: tuple[str, int], listener: Listener, limits: Limits
     ) -> None:
         # what it is
-        self.sock = sock
         self.fd = sock.fileno()
-        self.recv = sock.recv
-        self.send = sock.send
+        self.use(sock)
         self.peer = peer
         self.listener = listener
         self.scheme = listener.scheme
@@ -102,6 +100,12 @@ class Connection:
         self.out: memoryview | None = None
         self.file: PendingFile | None = None
         self.keep = True
+
+    def use(self, sock: socket.socket | TLSSocket) -> None:
+        """Speak over *sock* from now on."""
+        self.sock = sock
+        self.recv = sock.recv
+        self.send = sock.send
 
     @property
     def local(self) -> tuple[str, int] | str:

@@ -30,12 +30,14 @@ class Listener:
         tls: makes TLS connections of what is accepted; None for plain ones.
         mode: permissions of a Unix socket's file; None leaves them to the umask.
         nodelay: switch Nagle's algorithm off (TCP).
+        proxy_protocol: every connection must start with a PROXY header, which names the client; others are closed.
     """
 
     address: BindAddress
     tls: TLS | None = None
     mode: int | None = None
     nodelay: bool = True
+    proxy_protocol: bool = False
     sock: socket.socket | None = None
     _inode: tuple[int, int] | None = None
 

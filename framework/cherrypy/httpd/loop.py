@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cherrypy.httpd import exchange
 from cherrypy.httpd.acceptor import Acceptor
 from cherrypy.httpd.body import StreamBody
-from cherrypy.httpd.connection import BODY, BUSY, CLOSED, DISCARD, HANDSHAKE, HEAD, LINGER, WRITE, Connection
+from cherrypy.httpd.connection import BODY, BUSY, CLOSED, DISCARD, GREETING, HANDSHAKE, HEAD, LINGER, WRITE, Connection
 from cherrypy.httpd.errors import Refusal
 from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP
 from cherrypy.httpd.flush import send_pending
@@ -66,6 +66,7 @@ class Loop:
             DISCARD: self._discard,
             LINGER: self._linger,
             HANDSHAKE: self._handshake,
+            GREETING: self._greet,
             CLOSED: lambda connection, seat: False,
         }
 
@@ -284,6 +285,11 @@ class Loop:
             self._want(connection, _WRITE if waits_for == "write" else _READ)
         return False
 
+    def _greet(self, connection: Connection, seat: Seat) -> bool:
+        if not self.acceptor.greet(connection):
+            self.drop(connection)
+        return False
+
     def _timeout_s(self) -> float | None:
         if self.ready:
             return 0
@@ -330,7 +336,7 @@ class Loop:
         """Leave: listen no longer, close what is idle; the last connection to go ends the server."""
         self.acceptor.close()
         for connection in list(self.connections.values()):
-            if connection.state in (HEAD, HANDSHAKE, LINGER) and not connection.buffer:
+            if connection.state in (HEAD, GREETING, HANDSHAKE, LINGER) and not connection.buffer:
                 self.drop(connection)
         if not self.connections:
             self.server.end()

@@ -1,0 +1,120 @@
+"""Ways into the server: TLS and the PROXY protocol."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cherrypy.httpd.listener import Listener
+from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.tls import TLS, make_context
+
+from .conftest import Client, Running, Serve
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate with its key in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing")
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_bytes((folder / "key").read_bytes() + (folder / "cert").read_bytes())
+    return both
+
+
+def open_tls(running: Running, before: bytes = b"") -> Client:
+    """A TLS client; *before* goes out in plain first."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    plain = socket.create_connection(running.server.bind_addr, timeout=10)  # type: ignore[arg-type]
+    plain.sendall(before)
+    return Client(context.wrap_socket(plain))
+
+
+def describe(message: Message) -> Answer:
+    """Say how the request came in."""
+    connection = message.connection
+    text = f"{connection.scheme} {connection.peer[0]} {connection.tls_environ().get('SSL_PROTOCOL')}"
+    return b"200 OK", [], [text.encode(), message.body.read()], None
+
+
+@pytest.fixture
+def secure(serve: Serve, certificate: Path) -> Running:
+    """A TLS server."""
+    return serve(describe, bind=[Listener(("127.0.0.1", 0), tls=TLS(make_context(str(certificate))))])
+
+
+def test_tls(secure: Running) -> None:
+    """Requests and a large body over one TLS connection, then a good end."""
+    with open_tls(secure) as client:
+        first = client.get()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        second = client.reply()
+        last = client.get(extra="Connection: close\r\n")
+
+        assert client.read_all() == b""
+    assert first.body.startswith(b"https 127.0.0.1 TLSv1.")
+    assert second.body.endswith(b"x" * 300_000)
+    assert last.status == 200
+
+
+def test_a_silent_client_does_not_hold_up_handshakes(secure: Running) -> None:
+    """Handshakes run in the poll set."""
+    silent = [socket.create_connection(secure.server.bind_addr) for _ in range(20)]  # type: ignore[arg-type]
+    with open_tls(secure) as client:
+        assert client.get().status == 200
+    for sock in silent:
+        sock.close()
+
+
+def test_plain_http_on_the_tls_port(secure: Running) -> None:
+    """Is told so, in plain."""
+    answer = secure.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"only speaks HTTPS" in answer
+
+
+def test_the_proxy_protocol_names_the_client(serve: Serve) -> None:
+    """At once, octet by octet, and with UNKNOWN the real peer stands."""
+    running = serve(describe, bind=[Listener(("127.0.0.1", 0), proxy_protocol=True)])
+    header = b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n"
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    whole = running.exchange(header + request)
+    unknown = running.exchange(b"PROXY UNKNOWN\r\n" + request)
+    with running.connect() as client:
+        for octet in header + request:
+            client.send(bytes([octet]))
+        cut = client.read_all()
+
+    assert b"http 192.0.2.1 " in whole
+    assert b"http 192.0.2.1 " in cut
+    assert b"http 127.0.0.1 " in unknown
+
+
+def test_the_proxy_protocol_in_front_of_tls(serve: Serve, certificate: Path) -> None:
+    """The header is in plain, the handshake follows."""
+    listener = Listener(("127.0.0.1", 0), tls=TLS(make_context(str(certificate))), proxy_protocol=True)
+    running = serve(describe, bind=[listener])
+    with open_tls(running, b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n") as client:
+        assert client.get().body.startswith(b"https 192.0.2.1 TLS")
+
+
+def test_a_proxy_port_refuses_others_and_a_plain_port_refuses_it(serve: Serve) -> None:
+    """Nobody may name another client where that was not configured."""
+    proxied = serve(describe, bind=[Listener(("127.0.0.1", 0), proxy_protocol=True)])
+    plain = serve(describe)
+
+    assert proxied.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == b""
+    assert plain.exchange(b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(
+        b"HTTP/1.1 400 "
+    )
