@@ -98,8 +98,7 @@ def serve_file(
 
 def _open_regular(path: str, debug: bool) -> tuple[Any, os.stat_result]:
     try:
-        # O_NONBLOCK: opening a FIFO would wait for its writer
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fileobj = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - the response closes it
     except PermissionError as error:
         raise HTTPError(403) from error
     except (OSError, ValueError, TypeError) as error:
@@ -107,16 +106,18 @@ def _open_regular(path: str, debug: bool) -> tuple[Any, os.stat_result]:
         if debug:
             log(f"cannot open {path!r}: {error}", "TOOLS.STATIC")
         raise NotFound() from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            if debug:
-                log(f"{path!r} is not a regular file", "TOOLS.STATIC")
-            raise NotFound()
-        return open(descriptor, "rb", closefd=True), status
-    except BaseException:
-        os.close(descriptor)
-        raise
+    status = os.fstat(fileobj.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        fileobj.close()
+        if debug:
+            log(f"{path!r} is not a regular file", "TOOLS.STATIC")
+        raise NotFound()
+    return fileobj, status
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # SECURITY: opening a FIFO would wait for its writer
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _set_validators(response: Any, status: os.stat_result) -> None:
@@ -252,7 +253,8 @@ def staticdir(
         raise HTTPError(403)
     handled = _attempt(index_file, content_types, debug)
     if handled:
-        request.is_index = filename[-1] in r"\/"
+        # the trailing_slash tool then sees to it that relative links in it work
+        request.is_index = True
     return handled
 
 
