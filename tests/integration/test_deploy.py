@@ -25,6 +25,7 @@ import pytest
 
 from kirsch.errors import NginxError
 from kirsch.nginx.binary import find_nginx
+from kirsch.release.shell import LocalShell
 
 DEMO = Path(__file__).resolve().parents[2] / "deploy" / "demo"
 LOAD_S = float(os.environ.get("KIRSCH_LOAD_S", "20"))
@@ -190,6 +191,7 @@ class Load:
     port: int
     good: int = 0
     failures: list[str] = field(default_factory=list)
+    failed_at: list[float] = field(default_factory=list)
     releases: Counter[str] = field(default_factory=Counter)
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -221,18 +223,23 @@ class Load:
                 self.judge(note, answer, body)
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                with self.lock:
-                    self.failures.append(f"{note}: {error!r}")
+                self.fail(f"{note}: {error!r}")
 
     def judge(self, note: str, answer: http.client.HTTPResponse, body: bytes) -> None:
         """Count an answer as good only if it is the one to this question."""
         is_good = answer.status == 200 and json.loads(body) == {"cents": 1600, "note": note}
+        if not is_good:
+            self.fail(f"{note}: {answer.status} {body[:200]!r}")
+            return
         with self.lock:
-            if is_good:
-                self.good += 1
-                self.releases[answer.headers["X-Kirsch-Release"]] += 1
-            else:
-                self.failures.append(f"{note}: {answer.status} {body[:200]!r}")
+            self.good += 1
+            self.releases[answer.headers["X-Kirsch-Release"]] += 1
+
+    def fail(self, text: str) -> None:
+        """Note a request that was lost, and when."""
+        with self.lock:
+            self.failures.append(text)
+            self.failed_at.append(time.monotonic())
 
 
 def question(note: str) -> tuple[bytes, dict[str, str]]:
@@ -250,15 +257,31 @@ def test_rolls_and_a_kill_under_load_lose_nothing(demo: Demo) -> None:
             ran = demo.kirsch("deploy")
             assert ran.returncode == 0, ran.stdout + ran.stderr
         rolled = list(load.failures)
-        os.kill(demo.workers()[0]["pid"], signal.SIGKILL)
-        while time.monotonic() - began < LOAD_S:
+        victim = next(worker["pid"] for worker in demo.workers() if worker["state"] == "ready")
+        killed = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        while time.monotonic() < max(began + LOAD_S, killed + 5):
             time.sleep(0.1)
 
     assert rolled == []
-    assert len(load.failures) <= CLIENTS, load.failures
+    # Each client has one request under way. While the kernel takes a killed process apart, its connections die one
+    # after
+    # the other: a client whose first request was lost may be quick enough to lose another on one that still stood.
+    assert len(load.failures) <= 2 * CLIENTS, load.failures
+    assert all(at - killed < 1.0 for at in load.failed_at), load.failures
     assert {"first roll", "second roll"} <= set(load.releases)
     assert load.good > 100
-    assert [worker["state"] for worker in demo.workers()] == ["ready", "ready"]
+
+
+def test_killed_worker_is_replaced(demo: Demo) -> None:
+    """Two are ready again soon, and the count of restarts tells of it."""
+    deadline = time.monotonic() + 30
+    while [worker["state"] for worker in demo.workers()] != ["ready", "ready"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = demo.workers()
+
+    assert [worker["state"] for worker in workers] == ["ready", "ready"]
+    assert sum(worker["restarts"] for worker in workers) == 1
 
 
 def test_broken_code_leaves_the_old_serving(demo: Demo) -> None:
@@ -319,7 +342,7 @@ def test_down_leaves_nothing_behind(demo: Demo) -> None:
     ran = demo.kirsch("down", "--purge", "--yes")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists()] == []
+    assert [pid for pid in pids if LocalShell().is_alive(pid)] == []
     assert not Path(run_dir).exists()
     assert not (demo.folder / "root").exists()
     socket.create_server(("127.0.0.1", demo.port)).close()

@@ -12,10 +12,11 @@ from pathlib import Path
 import click
 
 from kirsch.cli.place import Place, with_place
-from kirsch.cli.screen import count, open_console
+from kirsch.cli.screen import open_console
 from kirsch.errors import NginxError
 from kirsch.nginx.binary import Nginx, find_nginx, worker_user
 from kirsch.nginx.site import render_site
+from kirsch.release.plan import count
 from kirsch.release.ports import override_listen
 from kirsch.spec import HostPaths, Stack
 

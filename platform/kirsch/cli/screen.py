@@ -8,9 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.status import Status as Spinner
-from rich.table import Table
 from rich.text import Text
 
 from kirsch.errors import DeployError, KirschError, SpecError
@@ -106,19 +104,17 @@ def show_error(error: KirschError, console: Console | None = None) -> None:
 
 
 def show_table(console: Console, title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under heads, without a frame."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for head in heads:
-        table.add_column(head, no_wrap=True)
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    """Print rows under heads (all empty: none), in columns as wide as their widest cell, nothing behind the last."""
+    lines = [[Text(head, style="dim") for head in heads]] if any(heads) else []
+    lines += [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(heads))] if lines else []
     console.print(f"[bold]{escape(title)}[/]")
-    console.print(Padding(table, (0, 0, 1, 2)))
-
-
-def count(number: int, word: str) -> str:
-    """Say a number of things: "1 host", "3 hosts"."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    for line in lines:
+        text = Text("  ")
+        for cell, width in zip(line[:-1], widths, strict=False):
+            text.append_text(cell).append(" " * (width - len(cell) + 2))
+        console.print(text.append_text(line[-1]))
+    console.print()
 
 
 def is_terminal() -> bool:
@@ -134,6 +130,8 @@ def _show_block(console: Console, title: str, text: str) -> None:
 
 def _facts(report: Mapping[str, Any]) -> str:
     """Say the plain facts of a report in one line: "worker web.1, step import shop.web, exit status 1, 0.41 s"."""
+    if report.get("traceback"):  # it said why itself: how it was ended then is nobody's question
+        report = {name: value for name, value in report.items() if name != "signal"}
     words = {
         "worker": "worker {}",
         "step": "step {}",

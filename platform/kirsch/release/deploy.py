@@ -35,6 +35,7 @@ from kirsch.release.plan import (
     StartSupervisor,
     Step,
     SwitchCurrent,
+    count,
 )
 from kirsch.release.prepare import PORTS_FILE, Prepared
 from kirsch.release.progress import Progress
@@ -239,17 +240,14 @@ class Deploy:
             raise GateFailed(
                 f"not every worker serves {self.prepared.plan.release}: {seen}", host=self.target.host.name
             )
-        return f"{asked} address{'' if asked == 1 else 'es'} answered: {', '.join(step.urls)}"
+        return f"{count(asked, 'question')} answered: {', '.join(step.urls)}"
 
     def prune(self, step: Prune) -> str:
         """Remove what nobody needs any more."""
         keep = {self.prepared.plan.release, self.prepared.plan.previous or ""}
         releases, environments = prune(self.shell, self.paths, keep=keep, count=step.keep)
-        return (
-            f"{len(releases)} releases and {len(environments)} environments removed"
-            if releases or environments
-            else "nothing to remove"
-        )
+        removed = f"{count(len(releases), 'release')} and {count(len(environments), 'environment')} removed"
+        return removed if releases or environments else "nothing to remove"
 
     def revert(self) -> None:
         """Have the release of before serve again; says what it did, and what it could not do."""
@@ -312,4 +310,4 @@ def _now() -> str:
 
 
 def _pids(status: Status) -> str:
-    return ", ".join(f"{worker.name} {worker.pid}" for worker in status.workers)
+    return ", ".join(f"{worker.name} {worker.pid}" for worker in status.workers if worker.state == "ready")

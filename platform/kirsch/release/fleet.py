@@ -26,8 +26,8 @@ EVENT_WORDS = {
     "booting": "{worker}: starts as process {pid}",
     "ready": "{worker}: ready after {duration_s:.2f} s (process {pid})",
     "linked": "{pool}: slots {slots} lead to {to}",
-    "draining": "{worker}: the old one finishes (process {pid})",
-    "stopped": "{worker}: the old one is gone (process {pid})",
+    "draining": "{worker}: process {pid} finishes what it has",
+    "stopped": "{worker}: process {pid} has ended",
     "failed": "{worker}: failed at {step}",
     "nginx": "nginx: {message}",
 }

@@ -22,7 +22,7 @@ class BuildRelease:
     name = "build"
 
     def __str__(self) -> str:
-        return f"{self.files} files, {_size(self.size_bytes)}, content {self.digest[:12]}"
+        return f"{count(self.files, 'file')}, {_size(self.size_bytes)}, content {self.digest[:12]}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class StartSupervisor:
     name = "start"
 
     def __str__(self) -> str:
-        return f"supervisor, nginx and {self.workers} worker{'' if self.workers == 1 else 's'}"
+        return f"supervisor, nginx and {count(self.workers, 'worker')}"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class RollWorkers:
 
     def __str__(self) -> str:
         also = ", nginx reloaded if its configuration changed" if self.verb == "apply" else ""
-        return f"{self.workers} worker{'' if self.workers == 1 else 's'} to the new release, one by one{also}"
+        return f"{count(self.workers, 'worker')} to the new release, one by one{also}"
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Prune:
     name = "prune"
 
     def __str__(self) -> str:
-        return f"keep {self.keep} releases"
+        return f"keep {count(self.keep, 'release')}"
 
 
 Step = (
@@ -168,6 +168,11 @@ class Plan:
     previous: str | None
     notes: tuple[str, ...]
     steps: tuple[Step, ...]
+
+
+def count(number: int, word: str) -> str:
+    """Say a number of things: "1 host", "3 hosts"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _size(size_bytes: int) -> str:
