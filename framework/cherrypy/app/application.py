@@ -107,7 +107,13 @@ class Application:
     def get_serving(self, local: Any, remote: Any, scheme: str, sproto: str) -> tuple[Any, Any]:
         """Make a request and a response the current ones of this thread, and return them."""
         listeners = bus.listeners
-        bus.publish("acquire_thread")
+        at_thread = listeners.get("acquire_thread")
+        if at_thread and len(at_thread) == 1:
+            # PERF: the ThreadManager alone, nearly always; without the machinery for failures of several listeners
+            for listener in at_thread:
+                listener()
+        else:
+            bus.publish("acquire_thread")
         if listeners.get("before_request"):
             bus.publish("before_request")
         request = self.request_class(local, remote, scheme, sproto)

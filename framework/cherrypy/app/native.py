@@ -18,7 +18,7 @@ from cherrypy.core.host import Host
 from cherrypy.core.logs import log
 from cherrypy.core.rawheaders import RawHeaders
 from cherrypy.core.streams import file_generator, is_closable_iterator
-from cherrypy.http.forwarded import Origin, Trust
+from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.gateway import WSGIGateway, decode_path
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.writer import FileSlice
@@ -42,7 +42,6 @@ class NativeResponder:
     def __init__(self, site: Any) -> None:
         self.site = site
         self._trust: tuple[Any, Trust | None] = (None, None)
-        self._locals: dict[Any, Host] = {}
         self._gateway: tuple[Any, WSGIGateway | None] = (None, None)
 
     def __call__(self, message: Message) -> Answer:
@@ -51,7 +50,9 @@ class NativeResponder:
         if tree.__class__ is not Tree:
             # the site's tree stands behind middleware
             return self._by_wsgi(tree, message)
-        path = decode_path(message.path)
+        path = message.path
+        if "%" in path:
+            path = decode_path(path)
         apps = tree.apps
         if len(apps) == 1 and "" in apps:
             script_name = ""
@@ -118,29 +119,28 @@ class NativeResponder:
 
     def _get_serving(self, app: Application, message: Message) -> tuple[Any, Any]:
         connection = message.connection
-        peer = connection.peer
-        address = peer[0]
-        scheme = connection.scheme
-        headers = None
-        origin: Origin | None = None
-        trusted = self.site.server.trusted_proxies
-        if trusted:
-            headers = RawHeaders(message.headers, address).parse()
-            origin = self._trust_in(trusted).resolve(address or "unix:", headers)
-            if origin is not None:
-                address = origin.remote or address
-                scheme = origin.scheme or scheme
-        remote = Host(address, peer[1])
-        request, response = app.get_serving(self._local_host(connection), remote, scheme, "HTTP/1.1")
-        request._source = RawHeaders(message.headers, address)
+        request, response = app.get_serving(None, None, connection.scheme, "HTTP/1.1")
+        request._source = RawHeaders(message.headers, connection.peer[0])
         request._message = message
         request._make_environ = self._environ
-        if headers is not None:
-            headers["Remote-Addr"] = address
-            request.headers = headers
-        if origin is not None and origin.host:
-            request.base = f"{scheme}://{origin.host}"
+        trusted = self.site.server.trusted_proxies
+        if trusted:
+            self._believe(trusted, request, connection.peer)
         return request, response
+
+    def _believe(self, trusted: Iterable[str], request: Any, peer: tuple[str, int]) -> None:
+        """Take scheme, host and address of the client from what trusted proxies say, before dispatch."""
+        headers = request.headers
+        origin = self._trust_in(trusted).resolve(peer[0] or "unix:", headers)
+        if origin is None:
+            return
+        if origin.remote:
+            request.remote = Host(origin.remote, peer[1])
+            headers["Remote-Addr"] = origin.remote
+        if origin.scheme:
+            request.scheme = origin.scheme
+        if origin.host:
+            request.base = f"{request.scheme}://{origin.host}"
 
     def _trust_in(self, networks: Iterable[str]) -> Trust:
         key = tuple(networks)
@@ -149,16 +149,6 @@ class NativeResponder:
             trust = Trust(key)
             self._trust = (key, trust)
         return trust
-
-    def _local_host(self, connection: Any) -> Host:
-        local = connection.local
-        host = self._locals.get(local)
-        if host is None:
-            if len(self._locals) > 256:
-                self._locals.clear()
-            name, port = local if isinstance(local, tuple) else (local, 0)
-            host = self._locals[local] = Host("", port, name)
-        return host
 
 
 def _is_plain(app: Any) -> bool:

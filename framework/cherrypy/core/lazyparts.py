@@ -9,6 +9,7 @@ from cherrypy.conf.ini import NamespaceSet
 from cherrypy.core import formdata, rawheaders
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.hooks import HookMap
+from cherrypy.core.host import Host
 from cherrypy.core.plan import NO_PLAN
 from cherrypy.http.headers import HeaderMap
 
@@ -17,6 +18,22 @@ def make_base(request: Any) -> str:
     """Return scheme://host, from the Host header or the address that the server listens at."""
     host = request.headers.get("Host") or request.local.name or request.local.ip
     return f"{request.scheme}://{host}"
+
+
+def make_local(request: Any) -> Host:
+    """Return where the server took the request."""
+    if request._message is None:
+        return Host("127.0.0.1", 80)
+    local = request._message.connection.local
+    return Host("", local[1], local[0]) if isinstance(local, tuple) else Host("", 0, local)
+
+
+def make_remote(request: Any) -> Host:
+    """Return where the request came from."""
+    if request._message is None:
+        return Host("127.0.0.1", 1111)
+    address, port = request._message.connection.peer[:2]
+    return Host(address, port)
 
 
 def make_request_line(request: Any) -> str:

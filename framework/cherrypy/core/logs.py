@@ -17,6 +17,7 @@ from cherrypy.context import serving
 
 logfmt = logging.Formatter("%(message)s")
 
+_NULL = logging.NullHandler
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -55,17 +56,16 @@ def _wsgi_errors() -> Any:
 
 def has_reader(logger: logging.Logger, level: int) -> bool:
     """True when a record of *level* would reach a handler that does something with it."""
-    if not logger.isEnabledFor(level):
-        return False
     here: logging.Logger | None = logger
     while here is not None:
         for handler in here.handlers:
-            if handler.__class__ is not logging.NullHandler:
-                return True
-        if logger.filters or not here.propagate:
-            return bool(logger.filters)
+            if handler.__class__ is not _NULL:
+                return logger.isEnabledFor(level)
+        if not here.propagate:
+            break
         here = here.parent
-    return False
+    # a filter of the application's own may be there to see every line
+    return bool(logger.filters) and logger.isEnabledFor(level)
 
 
 # Every manager that is alive: the files of all of them are reopened together.

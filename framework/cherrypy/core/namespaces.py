@@ -11,7 +11,7 @@ from cherrypy.conf.expression import attributes
 from cherrypy.conf.ini import NamespaceSet
 from cherrypy.context import serving
 from cherrypy.core.hooks import Hook, HookMap
-from cherrypy.core.plan import Plan, compilers, epoch
+from cherrypy.core.plan import KeyCompiler, Plan, compilers, epoch
 
 
 def hooks_namespace(k: str, v: Any) -> None:
@@ -112,11 +112,10 @@ namespaces: NamespaceSet = _Counted(
     }
 )
 
-compilers.update(
-    {
-        hooks_namespace: _compile_hook,
-        request_namespace: _compile_request,
-        response_namespace: _compile_response,
-        error_page_namespace: _compile_error_page,
-    }
-)
+_TWINS: list[tuple[Any, KeyCompiler]] = [
+    (hooks_namespace, _compile_hook),
+    (request_namespace, _compile_request),
+    (response_namespace, _compile_response),
+    (error_page_namespace, _compile_error_page),
+]
+compilers.update(_TWINS)

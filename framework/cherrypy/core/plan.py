@@ -20,6 +20,7 @@ from cherrypy.core.hooks import Hook, HookMap, hookpoints
 
 Snapshot = tuple[Mapping[str, Any], dict[str, Any]]
 Keys = list[tuple[str, Any]]
+KeyCompiler = Callable[["Plan", str, Any], None]
 
 
 class Epoch:
@@ -39,7 +40,7 @@ epoch = Epoch()
 
 # How a namespace's keys are compiled: {handler function: function(plan, key, value)}. Handlers that are not here and
 # have no ``compile_keys`` method are called for every request.
-compilers: dict[Any, Callable[[Plan, str, Any], None]] = {}
+compilers: dict[FunctionType, KeyCompiler] = {}
 
 
 class Plan:
@@ -51,6 +52,7 @@ class Plan:
         toolmaps: {toolbox: {tool: {argument: value}}}.
         request_attributes, response_attributes: what the namespaces set.
         body_attributes, response_headers, error_page: likewise.
+        is_simple: compiled, and nothing to do for a request but ``request_attributes`` and hooks.
         setups: callables to run for each request (tools with their own ``_setup``).
         deferred: namespaces to apply for each request, with their keys.
     """
@@ -63,6 +65,7 @@ class Plan:
         "has_settings",
         "hooks",
         "is_dynamic",
+        "is_simple",
         "namespaces",
         "parent",
         "points",
@@ -98,7 +101,7 @@ class Plan:
         self.setups: list[Callable[[], Any]] = []
         self.deferred: list[tuple[NamespaceSet, dict[str, Any]]] = []
         self.namespaces: Mapping[str, Any] | None = None
-        self.is_dynamic = self.has_settings = False
+        self.is_dynamic = self.has_settings = self.is_simple = False
 
     def is_current(self) -> bool:
         """True while the ``_cp_config`` dicts that this plan was made from are as they were."""
@@ -123,9 +126,10 @@ class Plan:
         self.has_settings = bool(
             self.request_settings or self.response_settings or self.response_headers or self.body_attributes
         )
+        self.is_simple = not (self.is_dynamic or self.has_settings or self.response_attributes)
 
     def _compile_namespace(self, namespace: str, handler: Any, keys: Keys) -> None:
-        compile_key = compilers.get(handler) if isinstance(handler, FunctionType) else None
+        compile_key: KeyCompiler | None = compilers.get(handler) if isinstance(handler, FunctionType) else None
         if compile_key is not None:
             for name, value in keys:
                 compile_key(self, name, value)
@@ -174,6 +178,7 @@ class PlanCache:
     changes; a single one when a ``_cp_config`` does.
 
     Attributes:
+        plans: {chain: plan}; a plan with snapshots is good while it ``is_current``.
         sections: the application's sections that are paths, '/' apart; ``has_root`` tells of that one.
         has_dispatch: some section chooses a dispatcher.
     """
@@ -181,7 +186,7 @@ class PlanCache:
     limit = 1024
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self.plans: dict[tuple[Any, ...], Plan] = {}
         self._loose: list[Plan] = []
         self._config: Any = None
         self._version = self._site_version = self._epoch = -1
@@ -205,7 +210,7 @@ class PlanCache:
             and self._namespaces[0] == self._namespaces[1]
         ):
             return
-        self._plans = {}
+        self.plans = {}
         self._loose = []
         self._config, self._version = config, config.version
         self._site_version, self._epoch = site.config.version, epoch.value
@@ -220,17 +225,17 @@ class PlanCache:
 
     def get(self, key: tuple[Any, ...]) -> Plan | None:
         """Return the plan for *key* if it is still good."""
-        plan = self._plans.get(key)
+        plan = self.plans.get(key)
         if plan is not None and plan.snapshots and not plan.is_current():
             return None
         return plan
 
     def put(self, key: tuple[Any, ...], plan: Plan) -> None:
         """Keep *plan*. Its snapshots keep the dicts alive whose identities are in *key*."""
-        if len(self._plans) >= self.limit:
+        if len(self.plans) >= self.limit:
             # objects with a new _cp_config for every request would fill it for ever
-            self._plans.clear()
-        self._plans[key] = plan
+            self.plans.clear()
+        self.plans[key] = plan
 
     def extend(self, request: Any, conf: dict[str, Any]) -> None:
         """Let *request* have its present plan with the ``_cp_config`` *conf* on top."""

@@ -46,9 +46,9 @@ class Request:
 
     prev: Request | None = None
     """The request that an InternalRedirect replaced by this one; it is closed."""
-    local: Host = Host("127.0.0.1", 80)
+    local: Host = lazy(lazyparts.make_local, Host("127.0.0.1", 80))  # type: ignore[assignment]
     """Where the server listens."""
-    remote: Host = Host("127.0.0.1", 1111)
+    remote: Host = lazy(lazyparts.make_remote, Host("127.0.0.1", 1111))  # type: ignore[assignment]
     """Where the client is."""
     scheme: str = "http"
     server_protocol: str = "HTTP/1.1"
@@ -111,10 +111,12 @@ class Request:
     _message: Any = None
 
     def __init__(
-        self, local_host: Host, remote_host: Host, scheme: str = "http", server_protocol: str = "HTTP/1.1"
+        self, local_host: Host | None, remote_host: Host | None, scheme: str = "http", server_protocol: str = "HTTP/1.1"
     ) -> None:
-        self.local = local_host
-        self.remote = remote_host
+        # the native path leaves both to be made if someone looks
+        if local_host is not None and remote_host is not None:
+            self.local = local_host
+            self.remote = remote_host
         self.scheme = scheme
         self.server_protocol = server_protocol
 
@@ -154,7 +156,10 @@ class Request:
             response = self._recover(response)
         if self.method == "HEAD":
             response.body = []
-        self._log_access()
+        try:
+            self.app.log.access()
+        except Exception:
+            log.error(traceback=True)
         return response
 
     def _lower(self, req_protocol: str) -> tuple[int, int]:
@@ -174,12 +179,6 @@ class Request:
             body = format_exc() if self.show_tracebacks else ""
             response.output_status, response.header_list, response.body = bare_error(body)
         return response
-
-    def _log_access(self) -> None:
-        try:
-            self.app.log.access()
-        except Exception:
-            log.error(traceback=True)
 
     def respond(self, path_info: str) -> None:
         """Produce the response: the stages from the headers to on_end_resource."""
@@ -208,7 +207,12 @@ class Request:
         self.process_headers()
         self.stage = "get_resource"
         self.get_resource(path_info)
-        points = self._apply_plan(response)
+        plan = state.get("_plan")
+        if plan is None or not plan.is_simple or "config" in state:
+            plan = self._apply_plan(response)
+        elif plan.request_attributes:
+            state.update(plan.request_attributes)
+        points = plan.points
         if self._message is not None:
             self._announce_handler()
         self.stage = "on_start_resource"
@@ -250,13 +254,13 @@ class Request:
         else:
             own.run(point)
 
-    def _apply_plan(self, response: Any) -> Any:
-        """Give this request what its configuration says: hooks, tools, attributes; return the hooks by point."""
+    def _apply_plan(self, response: Any) -> Plan:
+        """Give this request what its configuration says: hooks, tools, attributes; return the plan."""
         state = self.__dict__
-        plan = state.get("_plan")
+        plan: Plan | None = state.get("_plan")
         if plan is None or "config" in state:
             # a dispatcher that is not ours made a configuration of its own, or changed ours
-            plan = self._plan = self.app.plans.for_config(state.get("config") or {})
+            plan = self._plan = self._loose_plan()
         if plan.namespaces is None:
             plan.compile(self, response)
         if plan.request_attributes:
@@ -270,7 +274,11 @@ class Request:
                 handlers(settings)
             for setup in plan.setups:
                 setup()
-        return plan.points
+        return plan
+
+    def _loose_plan(self) -> Plan:
+        plan: Plan = self.app.plans.for_config(self.__dict__.get("config") or {})
+        return plan
 
     def _apply_settings(self, plan: Plan, response: Any) -> None:
         for name, value in plan.request_settings.items():

@@ -153,8 +153,8 @@ class Response:
             headers.pop("Content-Length", None)
             self._flush_body()
             self._body = []
-        elif headers.get("Content-Length") is None:
-            headers["Content-Length"] = str(len(self.collapse_body()))
+        elif dict.get(headers, "Content-Length") is None:
+            dict.__setitem__(headers, "Content-Length", str(len(self.collapse_body())))
         try:
             header_list = [_encoded.get(item) or _encode(item) for item in headers.items()]
         except TypeError:

