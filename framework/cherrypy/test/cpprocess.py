@@ -18,6 +18,7 @@ from cherrypy.process.ports import wait_for_free_port, wait_for_occupied_port
 # Made when it is needed; a package's own folder may not be writable, and two runs may go on side by side.
 thisdir = os.path.join(tempfile.gettempdir(), f"cherrypy-test-{os.getpid()}")
 PID_S = 20
+STARTED_S = 2
 
 
 class CPProcess:
@@ -89,6 +90,7 @@ log.access_file: r'%(access_log)s'
         command += [word for module in modules for word in ("-i", module)]
         if self.daemonize:
             command.append("-d")
+        starts = self._count_starts()
         environ = dict(os.environ)
         # The process finds the same modules as this one.
         environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
@@ -99,6 +101,14 @@ log.access_file: r'%(access_log)s'
         if self.daemonize:
             self.exit_code = self._proc.wait()
         wait_for_occupied_port(self.host, self.port, timeout=PID_S)
+        # The server is not the last to start: what listens behind it is waited for by the log, if there is one.
+        deadline = time.monotonic() + STARTED_S
+        while self._count_starts() == starts and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _count_starts(self) -> int:
+        log = Path(self.error_log)
+        return log.read_text(errors="replace").count("ENGINE Bus STARTED") if log.exists() else 0
 
     def get_pid(self) -> int:
         """The process's number; a daemon's stands in its file."""
