@@ -20,7 +20,7 @@ def log_request_headers(debug: bool = False) -> None:
     request = serving.request
     # header_list stays empty until someone fills it; the map is always there
     pairs = request.header_list or request.headers.items()
-    log("\nRequest Headers:\n" + "\n".join(f"  {name}: {value}" for name, value in pairs), "HTTP")
+    log("\nRequest Headers:\n" + "\n".join(f"  {name.title()}: {value}" for name, value in pairs), "HTTP")
 
 
 def log_hooks(debug: bool = False) -> None:

@@ -47,6 +47,7 @@ def trailing_slash(missing: bool = True, extra: bool = False, status: int | None
         path = path[:-1]
     else:
         return
-    # SECURITY: '//host/..' as a relative Location would leave this site
+    # SECURITY: '//host/..' as a relative Location would leave this site; such a path is sent with our own host
+    relative = False if path[1:2] in ("/", "\\") else None
     path = "/" + path.lstrip("/\\")
-    raise HTTPRedirect(url_of(path, request.query_string), status=status or 301)
+    raise HTTPRedirect(url_of(path, request.query_string, relative=relative), status=status or 301)

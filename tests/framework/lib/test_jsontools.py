@@ -1,0 +1,101 @@
+"""Pages that read and write JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import cherrypy
+
+
+class Root:
+    """Pages in JSON."""
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out()
+    def out(self) -> Any:
+        """A value."""
+        return {"a": ["\u20ac", None]}
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out(content_type="application/vnd.x+json")
+    def typed(self) -> Any:
+        """A value of a type of its own."""
+        return 1
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out()
+    def broken(self) -> Any:
+        """No JSON value."""
+        return object()
+
+    @cherrypy.expose
+    @cherrypy.tools.json_in()
+    def read(self) -> str:
+        """The value that was sent."""
+        return json.dumps(cherrypy.request.json)
+
+    @cherrypy.expose
+    @cherrypy.tools.json_in(force=False)
+    def either(self, **params: str) -> str:
+        """JSON or a form."""
+        return json.dumps(getattr(cherrypy.request, "json", params))
+
+    @cherrypy.expose
+    @cherrypy.tools.json_in(content_type="x/y", processor=lambda entity: setattr(cherrypy.request, "json", "mine"))
+    def own(self) -> str:
+        """A reader of one's own."""
+        return str(cherrypy.request.json)
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def browser(serve: Callable[..., Any]) -> Any:
+    """The site."""
+    return serve(Root())
+
+
+def test_values_are_written(browser: Any) -> None:
+    """With their type."""
+    answer = browser("/out")
+
+    assert json.loads(answer.body) == {"a": ["\u20ac", None]}
+    assert answer.headers["Content-Type"] == "application/json"
+    assert browser("/typed").headers["Content-Type"] == "application/vnd.x+json"
+    assert browser("/broken").status == 500
+
+
+def test_values_are_read(browser: Any) -> None:
+    """Also text/javascript, of old."""
+    assert browser("/read", "POST", JSON, b'{"a": "\xc3\xbc"}').body == b'{"a": "\\u00fc"}'
+    assert browser("/read", "POST", {"Content-Type": "text/javascript"}, b"1").body == b"1"
+
+
+def test_a_chunked_body_needs_no_length(browser: Any) -> None:
+    """Proxies send them so; it used to be 411."""
+    chunked = {**JSON, "Content-Length": "", "Transfer-Encoding": "chunked"}
+
+    assert browser("/read", "POST", chunked, b"[1]").body == b"[1]"
+    assert browser("/read", "POST", {**JSON, "Content-Length": ""}, b"[1]").status == 411
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"nan"])
+def test_what_is_not_json_is_a_bad_request(browser: Any, body: bytes) -> None:
+    """SECURITY: nor does a deep nest of brackets end in an internal error."""
+    assert browser("/read", "POST", JSON, body).status == 400
+
+
+def test_other_types_are_refused_if_forced(browser: Any) -> None:
+    """415 says what is wanted."""
+    answer = browser("/read", "POST", body=b"a=1")
+
+    assert answer.status == 415
+    assert b"application/json, text/javascript" in answer.body
+    assert browser("/either", "POST", body=b"a=1").body == b'{"a": "1"}'
+    assert browser("/either", "POST", JSON, b"2").body == b"2"
+    assert browser("/own", "POST", {"Content-Type": "x/y"}, b"?").body == b"mine"
