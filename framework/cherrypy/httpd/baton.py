@@ -9,7 +9,8 @@ thread switch. It loses the baton in three ways, always under ``mutex``:
 2. *Given away by memory.* ``Seat.entering(key)`` knows how long handlers have blocked before, on average, and lets go
    before such a handler starts. So blocking handlers scale to all threads at once. Blocked is wall time less processor
    time; a handler is measured when it was revoked, on one request in ``SAMPLE`` (to find those that block for less than
-   a tick, a query of 0.5 ms for example), and on every request once it has been seen to block.
+   a tick, a query of 0.5 ms for example), and on every request once it has been seen to block. Time that the machine
+   gave to other processes does not count: only who gave up the processor of its own accord has blocked.
 3. *Given away by need*, before a body is read off the network or an answer is streamed.
 
 The proof that a thread still holds the baton is the one item in its seat's ``slot``: ``list.pop`` is atomic, so of the
@@ -22,6 +23,7 @@ Law: code below ``mutex`` never blocks and never calls user code.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from resource import RUSAGE_THREAD, getrusage
 from threading import Event, Lock
 from time import monotonic, sleep, thread_time
 
@@ -66,6 +68,7 @@ class Seat:
         "serial",
         "since",
         "slot",
+        "switches",
         "timed",
     )
 
@@ -83,6 +86,7 @@ class Seat:
         self.timed = UNTIMED
         self.since = 0.0
         self.processor_s = 0.0
+        self.switches = 0
 
     def entering(self, key: Hashable) -> None:
         """Note which handler is about to run; let the baton go first when that handler is known to block."""
@@ -99,6 +103,7 @@ class Seat:
         self.timed = MEASURED
         self.since = monotonic()
         self.processor_s = thread_time()
+        self.switches = getrusage(RUSAGE_THREAD).ru_nvcsw
 
     def learn(self) -> None:
         """Add the run that has just ended to the memory of its handler; nothing if it was not timed."""
@@ -109,6 +114,8 @@ class Seat:
         blocked_s = monotonic() - self.since
         if timed == MEASURED:
             blocked_s -= thread_time() - self.processor_s
+            if getrusage(RUSAGE_THREAD).ru_nvcsw == self.switches:
+                blocked_s = 0.0
         average = self.average or 0.0
         average += NEWEST * (blocked_s - average)
         if average < FORGET_S:

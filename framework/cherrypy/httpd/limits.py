@@ -23,7 +23,7 @@ class Limits:
     head_bytes: int = 65536
     """Request line and all fields together; ``head_status`` beyond."""
     fields: int = 128
-    """Most field lines in one head, and in one trailer section; 431 beyond."""
+    """Most field lines in one head (431 beyond), and in one trailer section (400 beyond)."""
     head_status: int = 431
     """Answer to a head that is too large (CherryPy's documents say 413)."""
     empty_lines: int = 4
@@ -33,7 +33,7 @@ class Limits:
     chunk_line_bytes: int = 1024
     """Longest chunk-size line, extensions included; 400 beyond."""
     trailer_bytes: int = 16384
-    """The trailer section of a chunked body; 431 beyond."""
+    """The trailer section of a chunked body; 400 beyond."""
     drain_bytes: int = 262144
     """Most octets of an unread body thrown away to keep a connection; with more to come it is closed."""
 

@@ -128,8 +128,6 @@ class Loop:
         except IndexError:
             self._settle_without_baton(connection, message, seat, outcome)
             return True
-        if seat.timed:
-            seat.learn()
         if outcome is KEEP:
             connection.deadline = self.now + self.limits.idle_s
             connection.state = HEAD

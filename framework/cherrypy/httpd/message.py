@@ -25,6 +25,10 @@ Answer: TypeAlias = "tuple[bytes, list[tuple[bytes, bytes]], Iterable[bytes], Ca
 Responder: TypeAlias = "Callable[[Message], Answer]"
 
 
+#: The two versions a message can have. PERF: compared by identity.
+HTTP_10, HTTP_11 = (1, 0), (1, 1)
+
+
 class Message:
     """One request, parsed and validated; see docs/behaviour.md for what has been refused before.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from cherrypy.http import grammar
 from cherrypy.httpd.errors import Refusal, bad_request
 from cherrypy.httpd.limits import Limits
-from cherrypy.httpd.message import Message
+from cherrypy.httpd.message import HTTP_10, HTTP_11, Message
 
 HEAD_END = b"\r\n\r\n"
 
@@ -35,11 +35,14 @@ _NEVER_KEPT = frozenset(
 )
 _request_lines: dict[bytes, _RequestLine] = {}
 _field_lines: dict[bytes, _Field] = {}
+# Spellings met of names whose lines are never kept; they are ordinary fields to the server.
+_fresh_names: set[bytes] = set()
 
 _URI_TOO_LONG = b"The Request-URI sent with the request exceeds the maximum allowed bytes."
 _HEAD_REASONS = {431: b"Request Header Fields Too Large", 413: b"Request Entity Too Large"}
 
 _new_message = Message.__new__
+_match_field_line = grammar.FIELD_LINE.fullmatch
 
 
 def parse_head(block: bytes, limits: Limits) -> Message:
@@ -81,7 +84,7 @@ def parse_head(block: bytes, limits: Limits) -> Message:
                 special[kind] = field[1]
         append(field)
 
-    if not seen & HOST and version == (1, 1):
+    if not seen & HOST and version is HTTP_11:
         raise bad_request(b"HTTP/1.1 requests need a Host header field.")
     message = _new_message(Message)
     message.method = method
@@ -90,7 +93,7 @@ def parse_head(block: bytes, limits: Limits) -> Message:
     message.query = query
     message.version = version
     message.headers = headers if authority is None else _replace_host(headers, authority)
-    if version == (1, 1):
+    if version is HTTP_11:
         message.keep_alive = not seen & CLOSE
         message.expects_continue = bool(seen & EXPECT)
     else:
@@ -146,7 +149,7 @@ def _frame(message: Message, special: dict[int, bytes], limits: Limits) -> None:
     # SECURITY: request smuggling; a proxy in front may have believed the other field.
     if length is not None:
         raise bad_request(b"Content-Length and Transfer-Encoding in one request.")
-    if message.version != (1, 1):
+    if message.version is not HTTP_11:
         raise bad_request(b"Transfer-Encoding in an HTTP/1.0 request.")
     if coding.lower() != b"chunked":
         members = grammar.parse_tokens(coding)
@@ -198,7 +201,7 @@ def parse_request_line(line: bytes, limits: Limits) -> _RequestLine:
         target_octets.decode("latin-1"),
         path,
         query,
-        (1, 0) if minor == b"0" else (1, 1),
+        HTTP_10 if minor == b"0" else HTTP_11,
         authority,
     )
     if len(line) <= _KEPT_LINE_BYTES:
@@ -249,14 +252,21 @@ def _learn_field(line: bytes, limits: Limits) -> _Field:
     """Validate a field line that was not seen before, and remember it when it is worth it."""
     if len(line) > limits.field_bytes:
         raise Refusal(b"431 Request Header Fields Too Large", b"A header field is too long.")
-    field = grammar.parse_field_line(line)
-    if field is None:
+    found = _match_field_line(line)
+    if found is None:
         if b"\n" in line or b"\r" in line:
             raise bad_request(b"HTTP requires CRLF terminators")
         raise bad_request(b"Illegal header line.")
-    name = field[0].lower()
+    sent_name, value = found.groups()
+    field = (sent_name, value.rstrip(b" \t"))
+    if sent_name in _fresh_names:
+        return field, 0
+    name = sent_name.lower()
     learned = (field, _kind(name, field[1]))
-    if len(line) <= _KEPT_LINE_BYTES and name not in _NEVER_KEPT:
+    if name in _NEVER_KEPT:
+        if len(_fresh_names) < _TABLE_SIZE:
+            _fresh_names.add(sent_name)
+    elif len(line) <= _KEPT_LINE_BYTES:
         if len(_field_lines) >= _TABLE_SIZE:
             _field_lines.clear()
         _field_lines[line] = learned
