@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from kirsch.worker.account import Account
 from kirsch.worker.voice import Voice
 
 #: The supervisor opens the socket to nginx's group when the worker is ready; until then it is ours alone.
-SOCKET_MASK = 0o177
+SOCKET_MODE = 0o600
 #: How long no connection may be seen before draining is over: one that nginx made just before its link moved may still
 #: lie in the listening queue.
 SETTLE_S = 0.1
@@ -68,6 +67,7 @@ class NativeEngine:
                 "engine.autoreload.on": False,
                 "checker.on": False,
                 "server.socket_file": path,
+                "server.socket_mode": SOCKET_MODE,
                 "server.thread_pool": self.order.threads,
                 "server.socket_timeout": limits.idle_s,
                 "server.max_request_body_size": limits.body_bytes,
@@ -76,14 +76,10 @@ class NativeEngine:
         )
         cherrypy.server.httpserver = WorkerServer(cherrypy.server, self.voice)
         cherrypy.server.subscribe()
-        mask = os.umask(SOCKET_MASK)
-        try:
-            if cherrypy.engine.state is cherrypy.engine.states.STARTED:
-                cherrypy.server.start()
-            else:
-                cherrypy.engine.start()
-        finally:
-            os.umask(mask)
+        if cherrypy.engine.state is cherrypy.engine.states.STARTED:
+            cherrypy.server.start()
+        else:
+            cherrypy.engine.start()
 
     def is_well(self) -> bool:
         """True as long as the bus is started and the server accepts."""

@@ -1,0 +1,126 @@
+"""The holding server: requests wait for a worker, for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kirsch.supervise import holding
+from kirsch.supervise.holding import HoldingServer
+
+
+async def ask(path: str, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answer
+
+
+class FakeWorker:
+    """Answers every request with what it read, and closes."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.heads: list[bytes] = []
+
+    async def start(self) -> asyncio.Server:
+        return await asyncio.start_unix_server(self.serve, self.path)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        body = await reader.readexactly(5) if b"Content-Length: 5" in head else b""
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
+        writer.close()
+
+
+def test_a_request_waits_for_the_first_worker(tmp_path: Path) -> None:
+    """It is held, then passed on with its body, and the connection is told to close."""
+
+    async def scene() -> tuple[bytes, list[bytes]]:
+        found: list[str] = []
+        server = HoldingServer(str(tmp_path / "h"), lambda: found[0] if found else None)
+        worker = FakeWorker(str(tmp_path / "w"))
+        await server.start()
+        listening = await worker.start()
+        asked = asyncio.create_task(ask(server.path, b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"))
+        while not server.held:
+            await asyncio.sleep(0)
+        found.append(worker.path)
+        answer = await asked
+        listening.close()
+        await server.stop()
+        return answer, worker.heads
+
+    answer, heads = asyncio.run(scene())
+
+    assert answer.endswith(b"\r\n\r\nhello")
+    assert heads == [b"POST /x HTTP/1.1\r\nConnection: close\r\nHost: h\r\nContent-Length: 5\r\n\r\n"]
+    assert not (tmp_path / "h").exists()
+
+
+def test_patience_ends_in_503(tmp_path: Path) -> None:
+    """With Retry-After and a page for people."""
+
+    async def scene() -> tuple[bytes, int]:
+        server = HoldingServer(str(tmp_path / "h"), lambda: None, hold_s=0.05)
+        await server.start()
+        answer = await ask(server.path, b"GET / HTTP/1.1\r\n\r\n")
+        await server.stop()
+        return answer, server.refused
+
+    answer, refused = asyncio.run(scene())
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 5\r\n" in answer
+    assert refused == 1
+
+
+def test_too_many_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue is bounded; who comes beyond it does not wait at all."""
+    monkeypatch.setattr(holding, "HELD_LIMIT", 0)
+
+    async def scene() -> bytes:
+        server = HoldingServer(str(tmp_path / "h"), lambda: None, hold_s=60)
+        await server.start()
+        answer = await ask(server.path, b"GET / HTTP/1.1\r\n\r\n")
+        await server.stop()
+        return answer
+
+    assert asyncio.run(scene()).startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_switch_of_protocols_keeps_its_connection_field(tmp_path: Path) -> None:
+    """A WebSocket's handshake is passed on as it is."""
+
+    async def scene() -> list[bytes]:
+        worker = FakeWorker(str(tmp_path / "w"))
+        server = HoldingServer(str(tmp_path / "h"), lambda: worker.path)
+        await server.start()
+        listening = await worker.start()
+        await ask(server.path, b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        listening.close()
+        await server.stop()
+        return worker.heads
+
+    assert asyncio.run(scene()) == [b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"]
+
+
+def test_a_client_that_says_nothing_harms_nobody(tmp_path: Path) -> None:
+    """A connection without a whole head is dropped."""
+
+    async def scene() -> bytes:
+        server = HoldingServer(str(tmp_path / "h"), lambda: None, hold_s=0.05)
+        await server.start()
+        reader, writer = await asyncio.open_unix_connection(server.path)
+        writer.write(b"GET / HT")
+        writer.write_eof()
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        await server.stop()
+        return answer
+
+    assert asyncio.run(scene()) == b""

@@ -1,0 +1,143 @@
+"""Entries: what they name, and of which kind that is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cherrypy
+from kirsch.errors import SuperviseError
+from kirsch.spec import App
+from kirsch.worker.load import Loaded, load_app
+
+SOURCE = """
+import cherrypy
+
+class Root:
+    @cherrypy.expose
+    def index(self): return "x"
+
+class Resource:
+    exposed = True
+    def GET(self): return "x"
+
+class Inherited(Root): pass
+
+class Dispatching:
+    def _cp_dispatch(self, vpath): return None
+
+class Dynamic:
+    def __init__(self): self.page = lambda: "x"; self.page.exposed = True
+
+class Dangerous:
+    @property
+    def exposed(self): raise RuntimeError("touched")
+    def __call__(self, environ, start_response): return []
+
+class ClassicalWSGI:
+    def __init__(self, environ, start_response): pass
+    def __iter__(self): return iter(())
+
+root = Root()
+dynamic = Dynamic()
+dangerous = Dangerous()
+application = cherrypy.Application(Root(), "/elsewhere")
+def wsgi(environ, start_response): return []
+def wsgi_star(*args): return []
+def make(): return wsgi
+def make_root(): return Root()
+def make_nothing(): return 42
+number = 42
+class space:
+    inner = wsgi
+tree = cherrypy.tree
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A release with one module, and the path and the folder as they were afterwards."""
+    import os
+
+    before, here = list(sys.path), os.getcwd()
+    (tmp_path / "entries_under_test.py").write_text(SOURCE)
+    yield tmp_path
+    sys.path[:] = before
+    os.chdir(here)
+    sys.modules.pop("entries_under_test", None)
+
+
+def load(folder: Path, name: str) -> Loaded:
+    return load_app(App(name="a", entry=f"entries_under_test:{name}"), str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Root", "root"),
+        ("root", "root"),
+        ("Resource", "root"),
+        ("Inherited", "root"),
+        ("Dispatching", "root"),
+        ("dynamic", "root"),
+        ("make_root", "root"),
+        ("make_root()", "root"),
+        ("application", "application"),
+        ("wsgi", "wsgi"),
+        ("wsgi_star", "wsgi"),
+        ("ClassicalWSGI", "wsgi"),
+        ("dangerous", "wsgi"),
+        ("make", "wsgi"),
+        ("make()", "wsgi"),
+        ("space.inner", "wsgi"),
+        ("tree", "mounted"),
+    ],
+)
+def test_kinds(folder: Path, name: str, kind: str) -> None:
+    """Every row of the table, and attributes that raise when touched."""
+    assert load(folder, name).kind == kind
+
+
+def test_a_root_class_is_made(folder: Path) -> None:
+    """What is mounted is an object."""
+    assert not isinstance(load(folder, "Root").target, type)
+
+
+def test_the_folder_comes_first_and_is_the_working_one(folder: Path) -> None:
+    """An app's own folder, relative to the release."""
+    import os
+
+    (folder / "deep").mkdir()
+    (folder / "deep/entries_under_test.py").write_text("def app(environ, start_response): return ['deep']")
+    loaded = load_app(App(name="a", entry="entries_under_test:app", directory="deep"), str(folder))
+
+    assert loaded.target(None, None) == ["deep"]
+    assert os.getcwd() == str(folder / "deep")
+    assert sys.path[0] == str(folder / "deep")
+
+
+@pytest.mark.parametrize("name", ["number", "make_nothing", "make_nothing()"])
+def test_what_cannot_be_mounted_is_refused(folder: Path, name: str) -> None:
+    """With what is allowed."""
+    with pytest.raises(SuperviseError, match="allowed: a class or object with exposed handlers"):
+        load(folder, name)
+
+
+def test_a_name_that_is_not_there_is_refused(folder: Path) -> None:
+    """With the names that are."""
+    with pytest.raises(SuperviseError, match=r"it has: .*Root"):
+        load(folder, "Rot")
+
+
+def test_the_applications_own_error_comes_through(folder: Path) -> None:
+    """Its traceback is worth more than any wrapping of ours."""
+    with pytest.raises(ModuleNotFoundError):
+        load_app(App(name="a", entry="no_such_module_here:x"), str(folder))
+
+
+def test_cherrypy_is_the_same_for_all() -> None:
+    """The tree that applications see is the one that is served."""
+    assert cherrypy.tree is not None
