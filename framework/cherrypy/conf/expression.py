@@ -32,15 +32,15 @@ def unrepr(s: Any) -> Any:
     return _evaluate(ast.parse(s.strip(), mode="eval").body)
 
 
-def modules(module_path: str) -> ModuleType:
-    """The module with the dotted name *module_path*, imported if need be.
+def modules(modulePath: str) -> ModuleType:
+    """The module with the dotted name *modulePath*, imported if need be.
 
     Raises:
         ImportError: there is none.
     """
-    found = sys.modules.get(module_path)
+    found = sys.modules.get(modulePath)
     if found is None:
-        found = importlib.import_module(module_path)
+        found = importlib.import_module(modulePath)
     return found
 
 

@@ -26,7 +26,7 @@ from cherrypy.app.tree import Tree
 from cherrypy.core.errorpage import get_error_page
 from cherrypy.lib import gctools, httputil
 from cherrypy.test import webtest
-from cherrypy.test.cpprocess import CPProcess
+from cherrypy.test.cpprocess import CPProcess, thisdir
 from cherrypy.test.supervisors import (
     LocalSupervisor,
     LocalWSGISupervisor,
@@ -44,6 +44,7 @@ __all__ = [
     "Supervisor",
     "log_to_stderr",
     "setup_client",
+    "thisdir",
 ]
 
 # The documented port; it lies in the range that clients' sockets are taken from, so now and then it is taken.
