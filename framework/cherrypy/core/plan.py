@@ -23,6 +23,9 @@ Keys = list[tuple[str, Any]]
 KeyCompiler = Callable[["Plan", str, Any], None]
 
 
+_SETATTR: Any = object.__setattr__
+
+
 class Epoch:
     """A number that rises when a tool or a toolbox is changed: older plans are then dropped."""
 
@@ -148,7 +151,7 @@ class Plan:
             (response, self.response_attributes, self.response_settings),
         ):
             kind = type(owner)
-            plain = kind.__setattr__ is object.__setattr__
+            plain = kind.__setattr__ is _SETATTR
             for name in list(attributes):
                 if not plain or hasattr(_getattr_static(kind, name), "__set__"):
                     settings[name] = attributes.pop(name)
