@@ -42,6 +42,7 @@ class Loop:
     Attributes:
         connections: by descriptor.
         ready: connections in whose buffer a whole request may lie.
+        current: the connection being looked at, to be blamed for an error in the loop.
         now: the clock (``time.monotonic``) as of the last poll.
     """
 
@@ -52,6 +53,7 @@ class Loop:
         self.poll_set = select.epoll()
         self.connections: dict[int, Connection] = {}
         self.ready: deque[Connection] = deque()
+        self.current: Connection | None = None
         self.now = monotonic()
         self._sweep_at = 0.0
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -77,7 +79,7 @@ class Loop:
         events = self.poll_set.poll(self._timeout_s(), _EVENTS)
         self.now = monotonic()
         for fd, _ in events:
-            connection = connections.get(fd)
+            self.current = connection = connections.get(fd)
             if connection is None:
                 self._react_to_other(fd)
             elif connection.state == HEAD:
@@ -87,7 +89,7 @@ class Loop:
                 return True
         ready = self.ready
         for _ in range(len(ready)):
-            connection = ready.popleft()
+            self.current = connection = ready.popleft()
             connection.queued = False
             if connection.state == HEAD and self.receiver.go_on(connection, seat):
                 return True

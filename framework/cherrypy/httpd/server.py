@@ -74,6 +74,7 @@ class Server:
         self.stopping = False
         self.leaving = False  # draining or stopping: asked once a request
         self._interrupt: BaseException | None = None
+        self._serving = False
         self._over = threading.Event()
         self._wanted = threading.Event()  # something for serve() to look at
         self._baton = Baton()
@@ -98,6 +99,7 @@ class Server:
         self._baton = Baton()
         self._seats = []
         self._pool = []
+        self._serving = False
         opened: list[Listener] = []
         try:
             for listener in self.listeners:
@@ -120,6 +122,7 @@ class Server:
         loop = self._loop
         if loop is None:
             raise ServerStateError("prepare the server before it serves")
+        self._serving = True
         self._seats = [Seat(self._baton) for _ in range(max(self.threads, 1))]
         self._pool = [
             threading.Thread(target=self._work, args=(seat, loop), name=f"CP Server Thread-{number}", daemon=True)
@@ -128,7 +131,7 @@ class Server:
         watcher = threading.Thread(target=self._baton.watch, name="CP Server Watcher", daemon=True)
         for thread in (*self._pool, watcher):
             thread.start()
-        self.ready = True
+        self.ready = not self.stopping
         try:
             self._wanted.wait()
         finally:
@@ -156,7 +159,7 @@ class Server:
             return True
         self.ready = False
         self.leaving = self.stopping = True
-        if not self._pool:  # prepared, but never served
+        if not self._serving:  # prepared, but never served
             self._loop = None
             loop.close()
             self.end()
@@ -256,14 +259,17 @@ class Server:
                     baton.release()
             except Exception:
                 log.exception("the server's loop failed; it goes on")
-                self._recover(baton, seat)
+                self._recover(loop, seat)
 
-    def _recover(self, baton: Baton, seat: Seat) -> None:
-        """After an error in the server itself: leave the baton in exactly one hand."""
+    def _recover(self, loop: Loop, seat: Seat) -> None:
+        """After an error in the server itself: leave the baton in exactly one hand, and the culprit out."""
+        baton = self._baton
         with baton.mutex:
             seat.slot.clear()
             seat.inside = False
             if baton.holder is seat:
+                if loop.current is not None and loop.current.state != BUSY:
+                    loop.drop(loop.current, abruptly=True)
                 baton.release()
 
     def _cut_off(self, loop: Loop) -> None:
