@@ -42,13 +42,15 @@ class Screen:
         )
         for step in plan.steps:
             self.console.print(f"  [dim]·[/] {step.name:<{NAME_WIDTH}} [dim]{escape(str(step))}[/]")
-        self.show_notes(plan.notes)
         self.console.print()
+        self.show_notes(plan.notes)
 
-    def show_notes(self, notes: Iterable[str]) -> None:
+    def show_notes(self, notes: Sequence[str]) -> None:
         """Print what has to be told."""
         for note in notes:
             self.console.print(f"  [yellow]![/] {escape(note)}")
+        if notes:
+            self.console.print()
 
     def began(self, step: Step) -> None:
         """Move, where there is a terminal."""
@@ -93,7 +95,7 @@ def show_error(error: KirschError, console: Console | None = None) -> None:
     if traceback and traceback in output:
         traceback = output
     elif output and output not in traceback:
-        _show_block(console, "last lines of the log" if report else "output", output)
+        _show_block(console, "last lines", output)
     if traceback:
         _show_block(console, f"traceback of {report.get('worker') or 'the worker'}", traceback)
     where = f" ({error.host}, {error.step})" if isinstance(error, DeployError) and error.host and error.step else ""

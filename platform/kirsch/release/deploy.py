@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from kirsch.errors import ControlError, DeployError, GateFailed, KirschError
 from kirsch.link.state import state_to_json
 from kirsch.release import fleet, wheel
 from kirsch.release.environment import clean_environ, installer_environ, make_environment
-from kirsch.release.gate import pass_gate
+from kirsch.release.gate import Question, Refused, pass_gate, public_questions, worker_questions
 from kirsch.release.history import Line, append_line
 from kirsch.release.lock import hold_lock, who_am_i
 from kirsch.release.plan import (
@@ -42,7 +42,7 @@ from kirsch.release.progress import Progress
 from kirsch.release.prune import prune
 from kirsch.release.status import Connect, Status, describe_error, is_serving
 
-Gate = Callable[..., int]
+Gate = Callable[[Iterable[Question]], int]
 
 
 class Deploy:
@@ -225,22 +225,22 @@ class Deploy:
         return f"workers {_pids(fleet.require_status(self.control))}"
 
     def check_health(self, step: CheckHealth) -> str:
-        """Ask through nginx, and the supervisor for the release of every worker."""
-        try:
-            asked = self.gate(self.prepared.plan.stack)
-        except GateFailed as error:
-            reasons = fleet.require_status(self.control).degraded
-            if reasons:
-                raise GateFailed(f"{error}: {'; '.join(reasons)}", output=error.output) from error
-            raise
+        """Ask every worker on its own socket, then through nginx; each must be of the new release."""
+        stack = self.prepared.plan.stack
         status = fleet.require_status(self.control)
-        least = {name: pool.workers.min for name, pool in self.prepared.plan.stack.pools.items()}
+        least = {name: pool.workers.min for name, pool in stack.pools.items()}
         if not is_serving(status, self.prepared.plan.release, least):
             seen = ", ".join(f"{worker.name} {worker.state} {worker.release}" for worker in status.workers)
-            raise GateFailed(
-                f"not every worker serves {self.prepared.plan.release}: {seen}", host=self.target.host.name
-            )
-        return f"{count(asked, 'question')} answered: {', '.join(step.urls)}"
+            raise GateFailed(f"not every worker serves {self.prepared.plan.release}: {seen}")
+        try:
+            asked = self.gate(worker_questions(stack, status, self.paths))
+            asked += self.gate(public_questions(stack))
+        except Refused as error:
+            worker = error.question.worker
+            reasons = [] if worker else fleet.require_status(self.control).degraded
+            output = fleet.log_tail(self.shell, self.paths, worker) if worker else error.output
+            raise GateFailed("; ".join([str(error), *reasons]), step=step.name, output=output) from error
+        return f"{count(asked, 'question')} answered by workers and through nginx: {', '.join(step.urls)}"
 
     def prune(self, step: Prune) -> str:
         """Remove what nobody needs any more."""

@@ -76,7 +76,7 @@ def make_environment(
     argv = [
         *installer,
         "install",
-        "--quiet",
+        "-qq",  # errors only: a warning of pip's is nothing that a deploy could act on
         "--no-input",
         "--disable-pip-version-check",
         "--no-warn-script-location",

@@ -17,7 +17,7 @@ from kirsch.errors import ControlError, DeployError
 from kirsch.link.state import State, state_from_json
 from kirsch.release import fleet, wheel
 from kirsch.release.environment import Environment, hash_environment, is_ready, python_version
-from kirsch.release.gate import questions
+from kirsch.release.gate import public_questions
 from kirsch.release.plan import (
     BuildRelease,
     CheckHealth,
@@ -145,7 +145,7 @@ def _steps(
         if before.supervisor_environment != environment.digest:
             steps.append(RenewSupervisor(before.status.pid, environment.digest))
         steps.append(RollWorkers(after.release, "roll" if _same_stack(before.state, after) else "apply", workers))
-    urls = dict.fromkeys(question.url for question in questions(after.stack))
+    urls = dict.fromkeys(question.url for question in public_questions(after.stack))
     return (*steps, CheckHealth(tuple(urls)), Prune(target.inventory.deploy.keep_releases))
 
 

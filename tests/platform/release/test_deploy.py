@@ -9,6 +9,7 @@ import pytest
 
 from kirsch.errors import DeployError, GateFailed
 from kirsch.release.deploy import Deploy
+from kirsch.release.gate import Question, Refused, Reply
 from kirsch.release.history import read_lines
 from kirsch.release.prepare import Prepared, prepare
 from kirsch.release.shell import Ran
@@ -26,7 +27,7 @@ class Field:
         """Plan a deploy; every port is free."""
         return prepare(self.stack, self.target, self.supervisor.connect, **{"free": lambda listen: True, **given})
 
-    def deploy(self, gate: Any = lambda stack: 1) -> Prepared:
+    def deploy(self, gate: Any = lambda questions: 1) -> Prepared:
         """Plan and do it."""
         prepared = self.prepare()
         Deploy(prepared, self.supervisor.connect, self.watcher, gate=gate, start=self.supervisor.start).run()
@@ -133,11 +134,15 @@ def test_release_that_does_not_answer_is_rolled_back(field: Field) -> None:
     """The workers came up but the gate is shut: they are rolled back to the release of before."""
     first = field.deploy()
 
-    def gate(stack: Stack) -> int:
-        raise GateFailed("http://127.0.0.1:8080/ answers 500")
+    def gate(questions: tuple[Question, ...]) -> int:
+        raise Refused(questions[0], Reply(500, "page"))
 
-    with pytest.raises(GateFailed):
+    log = Path(field.target.paths.log_dir) / "web.1.log"
+    log.write_text("RuntimeError: database gone\n")
+    with pytest.raises(GateFailed, match=r"web\.1: GET / answers 500") as caught:
         field.deploy(gate=gate)
+
+    assert caught.value.output == "RuntimeError: database gone"
 
     assert field.supervisor.asked[-1] == ("roll", {"release": first.plan.release})
     assert field.supervisor.release == first.plan.release
