@@ -189,7 +189,7 @@ class Writer:
         self._head[_SEAT] = seat
         self._head[_GENERATION] = generation
         self._head[_STARTED] = self._head[_SINCE] = time_ns()
-        # monotonic, which all processes of a machine share: the wall clock may jump, and that must not look like a death
+        # monotonic, as all processes of a machine share it: a jump of the wall clock must not look like a death
         self._head[_HEARTBEAT] = monotonic_ns()
         self._head[_STATE] = STATES.index("booting")
         self._head[_SEQUENCE] += 1

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,8 +131,6 @@ class AdminServer:
                 "server.max_request_body_size": 4096,
             }
         )
-        if not cherrypy.log.error_log.handlers[1:]:
-            cherrypy.log.error_log.addHandler(logging.StreamHandler(sys.stderr))
         cherrypy.tree.mount(
             Admin(self._look),
             "",

@@ -70,8 +70,7 @@ class Fleet:
         self.lost_requests = 0
         self._closing = False
         self.adopt_state(state, generation)
-        shared = any(spec.user for spec in state.stack.pools.values())
-        self.ledger = Ledger(site.paths.scoreboard(pool), self.spec, is_shared=shared)
+        self.ledger = Ledger(site.paths.scoreboard(pool), self.spec)
 
     def adopt_state(self, state: State, generation: int) -> None:
         """Take the pool's description from another state; the seats follow it."""
@@ -161,8 +160,10 @@ class Fleet:
             worker = Worker.spawn(order, self.site.launch(state, self.pool), self.ledger.board, self._order_path(order))
         except (OSError, KeyError) as error:
             self.ledger.release(record)
-            report = {"worker": order.name, "step": "spawn", "message": str(error), "output": "", "traceback": None}
-            raise BootFailed(f"{order.name} cannot be started: {error}", worker=order.name, report=report) from error
+            message = f"cannot be started{f' as user {spec.user}' if spec.user else ''}: {error}"
+            report = {"worker": order.name, "step": "spawn", "message": message, "output": "", "traceback": None}
+            self.site.events.say("failed", worker=order.name, level=logging.ERROR, state="failed", message=message)
+            raise BootFailed(f"{order.name} {message}", worker=order.name, report=report) from error
         worker.watch(self._on_change)
         return worker
 

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from kirsch.errors import SuperviseError
 from kirsch.scoreboard import SPARE_ROWS, Counters, Record, Scoreboard
 from kirsch.spec import Pool
+from kirsch.supervise.process import give_to
 from kirsch.supervise.worker import Worker
 
 
 class Ledger:
-    """Records of one pool. *is_shared* lets workers of other users write to the file."""
+    """Records of one pool. The file belongs to the user that its workers run as."""
 
-    def __init__(self, path: str, pool: Pool, *, is_shared: bool) -> None:
+    def __init__(self, path: str, pool: Pool) -> None:
         self.path = path
-        self.is_shared = is_shared
         self._taken: set[int] = set()
         found = _open_if_there(path)
         self.board = found if found is not None and _fits(found, pool) else self._make(pool, found)
@@ -63,8 +63,8 @@ class Ledger:
         return total
 
     def _make(self, pool: Pool, before: Scoreboard | None) -> Scoreboard:
-        mode = 0o666 if self.is_shared else 0o600
-        made = Scoreboard.create(self.path, _records(pool), _rows(pool), mode)
+        made = Scoreboard.create(self.path, _records(pool), _rows(pool))
+        give_to(self.path, pool.user)
         if before is not None:
             made.absorb(before.counters(0))
         self._taken = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,12 @@ def send_signal(pid: int, number: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def give_to(path: str, user: str | None) -> None:
+    """Make a file the property of *user*, if we are root and it is anybody else."""
+    if user is not None and os.getuid() == 0:
+        os.chown(path, pwd.getpwnam(user).pw_uid, -1)
 
 
 def find_workers(folder: str) -> dict[int, int]:

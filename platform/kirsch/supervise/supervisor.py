@@ -62,6 +62,7 @@ class Supervisor:
         self.rolls = {"done": 0, "failed": 0}
         self.admin_url: str | None = None
         self.admin_problem: str | None = None
+        self._roll_problem: str | None = None
         self._rundir = RunDir(paths, nginx_user)
         self._site = Site(paths, self._rundir, events, launch_for(paths), self._on_change)
         self._lock = SupervisorLock(paths.supervisor_pid)
@@ -100,8 +101,8 @@ class Supervisor:
         self._lock.take()
         roster = load_roster(self.paths.run)
         living = [entry for entry in roster.workers if is_same(entry.pid, entry.ticks)] if roster else []
-        # A state that was written but never rolled to (a deploy that failed) must not replace what runs.
-        self.state = roster.state if roster and living else load_state(self.paths.state_file)
+        wanted = load_state(self.paths.state_file)
+        self.state = roster.state if roster and living else wanted
         self.generation = roster.generation if roster and living else (roster.generation if roster else 0) + 1
         self._rundir.prepare(has_pool_users=any(pool.user for pool in self.state.stack.pools.values()))
         for name in self.state.stack.pools:
@@ -116,6 +117,8 @@ class Supervisor:
         await self._control.start()
         self._keep(self._keep_nginx())
         self._keep(Watch(lambda: self.fleets.values()).run())
+        if wanted != self.state:
+            self._keep(self._catch_up(wanted))
         self.events.say(
             "started", pid=os.getpid(), release=self.state.release, message=f"{len(living)} workers adopted"
         )
@@ -217,6 +220,13 @@ class Supervisor:
             # it boots for a parent that is gone, or drains: in either case its way leads out
             self._keep(fleet.retire(worker, fleet.spec.drain_s))
 
+    async def _catch_up(self, wanted: State) -> None:
+        """Roll to what the state file asks for: it was written while no supervisor ran. What was adopted serves on."""
+        try:
+            await self._roll_to(wanted)
+        except KirschError as error:
+            log.error("the release that the state file asks for did not come up: %s", error)
+
     def _end_orphans(self) -> None:
         """End workers that no roster knows: their supervisor was killed in the moment after it had started them."""
         known = {worker.pid for fleet in self.fleets.values() for worker in fleet.everybody()}
@@ -272,6 +282,8 @@ class Supervisor:
         faults = list(find_faults(view))
         if self.front is not None and self.front.problem is not None:
             faults.append(f"nginx: {self.front.problem}")
+        if self._roll_problem is not None:
+            faults.append(self._roll_problem)
         if self.admin_problem is not None:
             faults.append(f"admin endpoint: {self.admin_problem}")
         return replace(view, degraded=tuple(faults))
@@ -323,8 +335,9 @@ class Supervisor:
             roll = Roll(self._site, self.fleets, state, self.generation + 1, configure)
             try:
                 await roll.run()
-            except BaseException:
+            except BaseException as error:
                 self.rolls["failed"] += 1
+                self._roll_problem = f"release {state.release} did not come up: {error}".partition("\n")[0]
                 raise
             finally:
                 for task in roll.draining:
@@ -335,6 +348,7 @@ class Supervisor:
                 await self._holdings.pop(pool).stop()
             self.generation += 1
             self.rolls["done"] += 1
+            self._roll_problem = None
             self._on_change()
         return {"release": state.release, "generation": self.generation}
 

@@ -23,7 +23,7 @@ from kirsch.link.order import Order, Report, report_from
 from kirsch.link.state import write_whole
 from kirsch.scoreboard import Scoreboard
 from kirsch.spec.stack import dump_json
-from kirsch.supervise.process import Ending, is_same, open_pidfd, send_signal, start_ticks
+from kirsch.supervise.process import Ending, give_to, is_same, open_pidfd, send_signal, start_ticks
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,8 @@ class Worker:
         try:
             os.set_blocking(say, True)
             order = msgspec.structs.replace(order, report_fd=say)
-            write_whole(order_path, dump_json(order), 0o600 if launch.user is None else 0o644)
+            write_whole(order_path, dump_json(order))  # 0600: there are secrets in an app's environment
+            give_to(order_path, launch.user)
             log_path = f"{launch.log_dir}/{order.name}.log"
             with open(log_path, "ab") as output:
                 offset = output.tell()
