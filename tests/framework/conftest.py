@@ -84,7 +84,7 @@ class Site:
         return self(target, "POST", {"Content-Type": "application/x-www-form-urlencoded", **headers}, body)
 
 
-@pytest.fixture()
+@pytest.fixture
 def site() -> Iterator[Site]:
     """Give an empty site; the configuration of the process is put back afterwards."""
     before = dict(cherrypy.config)
@@ -98,7 +98,7 @@ def site() -> Iterator[Site]:
     cherrypy.serving.clear()
 
 
-@pytest.fixture()
+@pytest.fixture
 def page() -> Callable[..., Any]:
     """Give a function that makes a root with one exposed index."""
 

@@ -12,7 +12,7 @@ POINTS = ["on_start_resource", "before_request_body", "before_handler", "before_
 EVERY_POINT = [*POINTS, "on_end_request", "before_error_response", "after_error_response"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def seen() -> list[str]:
     """Give a list that the recording hooks write to."""
     return []
