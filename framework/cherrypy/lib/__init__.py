@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from cherrypy.core.streams import file_generator, file_generator_limited, is_closable_iterator, is_iterator
+from cherrypy.lib import headers, reprconf
 
-__all__ = ["file_generator", "file_generator_limited", "is_closable_iterator", "is_iterator", "set_vary_header"]
+__all__ = [
+    "file_generator",
+    "file_generator_limited",
+    "headers",
+    "is_closable_iterator",
+    "is_iterator",
+    "reprconf",
+    "set_vary_header",
+]
 
 
 def set_vary_header(response: Any, header_name: str) -> None:
