@@ -116,6 +116,8 @@ class Deploy:
             detail = self.acts[type(step)](step)
         except BaseException as error:
             self.progress.failed(step, time.monotonic() - began)
+            if isinstance(error, OSError):
+                raise DeployError(str(error), host=self.target.host.name, step=step.name) from error
             if isinstance(error, DeployError):
                 error.step = error.step or step.name
                 error.host = error.host or self.target.host.name
@@ -213,15 +215,18 @@ class Deploy:
     def roll_workers(self, step: RollWorkers) -> str:
         """Have the supervisor replace its workers; its events are passed on as they come."""
         args = {"release": step.release} if step.verb == "roll" else {}
+        # From now on until the supervisor says that it failed: a roll goes on when the one who asked for it is
+        # interrupted.
+        self.rolled = True
         try:
             for message in self.control.stream(step.verb, **args):
                 if "event" in message:
                     self.progress.said(fleet.describe_event(message["event"]))
         except ControlError as error:
+            self.rolled = error.kind == "unreachable"
             report = describe_error(error)
             output = str(report.get("output") or "") or fleet.log_tail(self.shell, self.paths, report.get("worker"))
             raise GateFailed(f"the new release did not come up: {error}", output=output, report=report) from error
-        self.rolled = True
         return f"workers {_pids(fleet.require_status(self.control))}"
 
     def check_health(self, step: CheckHealth) -> str:
@@ -244,8 +249,12 @@ class Deploy:
 
     def prune(self, step: Prune) -> str:
         """Remove what nobody needs any more."""
-        keep = {self.prepared.plan.release, self.prepared.plan.previous or ""}
-        releases, environments = prune(self.shell, self.paths, keep=keep, count=step.keep)
+        running = {worker.release or "" for worker in fleet.require_status(self.control).workers}
+        keep = {self.prepared.plan.release, self.prepared.plan.previous or "", *running}
+        try:
+            releases, environments = prune(self.shell, self.paths, keep=keep, count=step.keep)
+        except OSError as error:  # the new release serves: what could not be removed is the next deploy's matter
+            return f"not everything could be removed: {error}"
         removed = f"{count(len(releases), 'release')} and {count(len(environments), 'environment')} removed"
         return removed if releases or environments else "nothing to remove"
 

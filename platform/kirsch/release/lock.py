@@ -109,7 +109,7 @@ def _refusal(shell: Shell, path: str, now: float) -> LockHeld:
     if holder is None:
         return LockHeld(f"{path} was taken a moment ago: try again", host=shell.name)
     return LockHeld(
-        f"{holder.who} is deploying here: `{holder.verb}`, process {holder.pid} on {holder.machine}, "
+        f"{holder.who} is deploying here: `{holder.verb}`, process {holder.pid} on {holder.machine.partition('/')[0]}, "
         f"for {now - holder.since:.0f} s. Wait for it; "
         f"a lock whose holder died is taken over by itself after {LEASE_S:.0f} s",
         host=shell.name,
@@ -162,4 +162,6 @@ def _process_start(pid: int) -> str:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    # a zombie has ended, whether or not somebody has waited for it
+    return "" if fields[0] == "Z" else fields[19]

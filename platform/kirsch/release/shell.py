@@ -253,7 +253,11 @@ class LocalShell:
     def remove(self, path: str) -> None:
         """Remove whatever bears the name."""
         if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
+            # Moved away first: whoever still runs in it (a worker that drains, and caches what it imports) adds nothing
+            # under our hands, and a removal cut short leaves no half of it under its name.
+            doomed = _beside(path)
+            os.rename(path, doomed)
+            shutil.rmtree(doomed, onerror=_try_again)
             return
         Path(path).unlink(missing_ok=True)
 
@@ -268,6 +272,14 @@ class LocalShell:
             place(beside, path)
         finally:
             Path(beside).unlink(missing_ok=True)
+
+
+def _try_again(remove: Callable[..., object], path: str, failure: object) -> None:
+    """Remove once more what `rmtree` could not: a file may have come between its look and its act."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink(missing_ok=True)
 
 
 def _beside(path: str) -> str:

@@ -232,3 +232,53 @@ def test_taken_port_is_said(field: Field) -> None:
 
     assert prepared.plan.stack.vhosts["main"].listen[0].port == 8082
     assert "port 8080 was taken" in prepared.plan.notes[0]
+
+
+def test_interrupted_roll_is_rolled_back(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends the one who asked, not the roll: it has to be undone by another."""
+    first = field.deploy()
+    stream = field.supervisor.stream
+
+    def interrupt(verb: str, **args: Any) -> Any:
+        monkeypatch.undo()
+        for _ in stream(verb, **args):
+            yield {"event": {"kind": "rolled"}}
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(field.supervisor, "stream", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        field.deploy()
+
+    assert field.supervisor.asked[-1] == ("roll", {"release": first.plan.release})
+    assert field.current == first.plan.release
+    assert field.supervisor.release == first.plan.release
+
+
+def test_full_disk_is_an_error_in_words(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the system has the step and the host with it, and no traceback of ours."""
+    first = field.deploy()
+
+    def put(source: Path, path: str) -> None:
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr(field.target.shell, "put", put)
+    with pytest.raises(DeployError, match="No space left") as caught:
+        field.deploy()
+
+    assert (caught.value.step, caught.value.host) == ("copy", "testhost")
+    assert field.current == first.plan.release
+
+
+def test_what_cannot_be_pruned_does_not_fail_a_deploy(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new release serves already."""
+    for _ in range(6):
+        field.deploy()
+    monkeypatch.setattr("kirsch.release.deploy.prune", _refuse)
+    last = field.deploy()
+
+    assert field.current == last.plan.release
+    assert field.watcher.done[-1] == "prune"
+
+
+def _refuse(*args: object, **given: object) -> None:
+    raise OSError(39, "Directory not empty")
