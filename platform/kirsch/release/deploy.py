@@ -267,7 +267,9 @@ class Deploy:
         try:
             if self.started_pid is not None:
                 fleet.stop_supervisor(self.shell, self.control, self.paths, drain_s=1.0)
-                if before.current and before.state is not None:
+                if before.current is None:
+                    self.shell.remove(self.paths.run)
+                elif before.state is not None:
                     self.start(self.shell, self.paths, before.state, clean_environ(self.environ))
                 self.progress.reverted(
                     f"{before.current} is current again"
