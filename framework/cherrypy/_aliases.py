@@ -9,13 +9,14 @@ from __future__ import annotations
 import http.client
 import importlib.machinery
 import logging
+import math
 import sys
 from types import ModuleType
 from typing import Any
 
 from cherrypy import dispatch, wsgi
 from cherrypy._wiring import tools
-from cherrypy.app import application, checker, server, tree, wsgi_server
+from cherrypy.app import application, checker, native, server, tree, wsgi_server
 from cherrypy.conf import site
 from cherrypy.core import (
     entity,
@@ -60,6 +61,13 @@ class classproperty(property):
         return self.fget(objtype if objtype is not None else type(obj))
 
 
+def _no_mod_python(*args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError(
+        "mod_python is dead since 2010, and Apache versions that load it are not maintained. Use the native server "
+        "behind a proxy, or mount cherrypy.tree as a WSGI application."
+    )
+
+
 # {old name: (modules to look in, names that are elsewhere or were called otherwise)}
 _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
     "_cpchecker": ((checker,), {}),
@@ -68,8 +76,9 @@ _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
     "_cpdispatch": ((dispatch, objects, handlers, signatures), {}),
     "_cperror": ((errors, errorpage), {"classproperty": classproperty, **_COMPAT}),
     "_cplogging": ((logs,), {"NullHandler": logging.NullHandler}),
-    "_cpnative_server": ((wsgi_server,), {}),
-    "_cpreqbody": ((entity, formdata, sizedreader, query), _COMPAT),
+    "_cpmodpy": ((), dict.fromkeys(("ModPythonServer", "handler", "setup"), _no_mod_python)),
+    "_cpnative_server": ((wsgi_server, native, errorpage), {"httputil": httputil, **_COMPAT}),
+    "_cpreqbody": ((entity, formdata, sizedreader, query), {"httputil": httputil, "inf": math.inf, **_COMPAT}),
     "_cprequest": (
         (request, response, hooks, namespaces, uniqueid, host, errorpage),
         {"httputil": httputil, "encoding": encoding, **_COMPAT},
@@ -80,7 +89,7 @@ _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
         {"expose": expose.expose, "auth_basic": auth_basic, "auth_digest": auth_digest, "jsontools": jsontools},
     ),
     "_cptree": ((tree, application), {"tools": tools, "httputil": httputil}),
-    "_cpwsgi": ((wsgi, wsgi_app, middleware), {"httputil": httputil}),
+    "_cpwsgi": ((wsgi, wsgi_app, middleware), {"httputil": httputil, **_COMPAT}),
     "_cpwsgi_server": ((wsgi_server,), {}),
     "_helper": ((expose, urls), {"classproperty": classproperty, "text_or_bytes": _BYTES_OR_TEXT}),
     "_json": ((jsoncodec,), {}),
@@ -118,6 +127,6 @@ def install(package: str) -> None:
     """Make the old names importable below *package*, and attributes of it."""
     root = sys.modules[package]
     for name, (owners, extra) in _TABLE.items():
-        module = Alias(f"{package}.{name}", owners, extra)
+        module = Alias(f"{package}.{name}", owners, {"cherrypy": root, **extra})
         sys.modules[module.__name__] = module
         setattr(root, name, module)

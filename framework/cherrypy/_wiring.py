@@ -141,23 +141,26 @@ def quickstart(root: Any = None, script_name: str = "", config: Any = None) -> N
     engine.block()
 
 
-tree = Tree()
-server = Server()
-checker = Checker(
-    lambda: _public("tree", tree),
-    {
+def _wire_checker() -> None:
+    Checker.current_tree = staticmethod(lambda: _public("tree", tree))
+    Checker.settings = {
         "server": lambda: _public("server", server),
         "engine": lambda: engine,
         "log": lambda: log,
         "request": lambda: context.serving.request,
         "response": lambda: context.serving.response,
-    },
-)
+    }
+    engine.subscribe("start", checker)
+
+
+tree = Tree()
+server = Server()
+checker = Checker()
 _wire_engine()
 _wire_log()
 _wire_config()
 _wire_requests()
 _wire_server()
-engine.subscribe("start", checker)
+_wire_checker()
 
 __all__ = ["checker", "engine", "log", "quickstart", "server", "tools", "tree"]

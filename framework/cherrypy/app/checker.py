@@ -6,7 +6,7 @@ import builtins
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from cherrypy.app.application import Application
 from cherrypy.conf import site
@@ -42,15 +42,12 @@ class Checker:
     extra_config_namespaces: list[str] = []
     known_config_types: dict[str, type] = {}
 
-    def __init__(self, current_tree: Callable[[], Any], settings: Mapping[str, Callable[[], Any]]) -> None:
-        """Take what to look at.
+    current_tree: ClassVar[Callable[[], Any]] = staticmethod(lambda: None)
+    """Returns the site's tree (set once, by the wiring)."""
+    settings: ClassVar[Mapping[str, Callable[[], Any]]] = {}
+    """{namespace: function that returns the object which its keys set} (set once, by the wiring)."""
 
-        Args:
-            current_tree: returns the site's tree.
-            settings: {namespace: function that returns the object which its keys set}.
-        """
-        self._current_tree = current_tree
-        self._settings = settings
+    def __init__(self) -> None:
         self.obsolete = dict(self.obsolete)
         self.deprecated = dict(self.deprecated)
         self.extra_config_namespaces = list(self.extra_config_namespaces)
@@ -78,7 +75,8 @@ class Checker:
         return f"CherryPy Checker:\n{message}\n\n"
 
     def _apps(self) -> list[tuple[str, Application]]:
-        return [(name, app) for name, app in self._current_tree().apps.items() if isinstance(app, Application)]
+        mounted = getattr(type(self).current_tree(), "apps", {})
+        return [(name, app) for name, app in mounted.items() if isinstance(app, Application)]
 
     def _sections(self) -> list[tuple[Application, str, Mapping[str, Any]]]:
         return [
@@ -201,7 +199,7 @@ class Checker:
 
     def _populate_known_types(self) -> None:
         plain = {kind for kind in vars(builtins).values() if isinstance(kind, type)}
-        for namespace, current in self._settings.items():
+        for namespace, current in self.settings.items():
             target = current()
             for name in dir(type(target)):
                 if name.startswith("_") or isinstance(getattr(type(target), name), property):

@@ -79,7 +79,7 @@ class HTTPRedirect(CherryPyException):
     >>> raise HTTPRedirect(['/a', '/b'], 300)
     """
 
-    urls: list[str]
+    urls: list[str] = []
     encoding = "utf-8"
 
     def __init__(self, urls: str | list[str] | tuple[str, ...], status: int | None = None, encoding: str | None = None):

@@ -27,7 +27,7 @@ _BODILESS = frozenset((204, 205, 304))
 
 def _encode(item: tuple[str, Any]) -> tuple[bytes, bytes]:
     """Return a header in bytes, without control characters; remember it if it is likely to come again."""
-    pair: tuple[bytes, bytes] = next(HeaderMap.encode_header_items((item,)))
+    (pair,) = HeaderMap.encode_header_items((item,))
     value = item[1]
     if value.__class__ is str and len(value) < 64:
         if len(_encoded) >= _ENCODED_LIMIT:

@@ -33,6 +33,8 @@ class file_generator:
         self.close()
         raise StopIteration
 
+    next = __next__
+
     def close(self) -> None:
         """Close the file, also when it was not read to its end."""
         if hasattr(self.input, "close"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 from cherrypy.lib import auth_basic, auth_digest, caching, cptools, encoding, jsontools, sessions, static, xmlrpcutil
 from cherrypy.toolbox.special import CachingTool, SessionAuthTool, SessionTool, XMLRPCController
 from cherrypy.toolbox.tool import ErrorTool, HandlerTool, HandlerWrapperTool, Tool, Toolbox
@@ -22,9 +25,26 @@ __all__ = [
 ]
 
 
+# {tool: (module, class)}: tools that exist once their module has been imported, by whoever wants them.
+_LATE = {"cpstats": ("cherrypy.lib.cpstats", "StatsTool")}
+
+
+class DefaultToolbox(Toolbox):
+    """The toolbox of the built-in tools."""
+
+    def __getattr__(self, name: str) -> Any:
+        module_name, class_name = _LATE.get(name, ("", ""))
+        module = sys.modules.get(module_name)
+        if module is None:
+            return super().__getattr__(name)
+        tool = getattr(module, class_name)()
+        setattr(self, name, tool)
+        return tool
+
+
 def build_toolbox() -> Toolbox:
     """Return a new toolbox with all built-in tools."""
-    box = Toolbox("tools")
+    box = DefaultToolbox("tools")
     built_in: dict[str, Tool] = {
         "session_auth": SessionAuthTool(cptools.session_auth),
         "allow": Tool("on_start_resource", cptools.allow),

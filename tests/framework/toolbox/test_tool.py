@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -228,3 +230,16 @@ def test_every_documented_tool_is_there() -> None:
     )
 
     assert all(getattr(cherrypy.tools, name)._name == name for name in names.split())
+
+
+def test_the_statistics_tool_comes_with_its_module() -> None:
+    """tools.cpstats is absent until lib.cpstats is imported."""
+    code = """
+import cherrypy
+assert not hasattr(cherrypy.tools, "cpstats")
+import cherrypy.lib.cpstats
+assert cherrypy.tools.cpstats is cherrypy.tools.cpstats
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
