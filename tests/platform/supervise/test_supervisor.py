@@ -58,9 +58,12 @@ def test_a_killed_worker_is_replaced(host: Any) -> None:
     host.wait_until_ready()
     before = pids(host)
     os.kill(before["web.1"], signal.SIGKILL)
-    host.wait_for(lambda status: host.get("/", slot=1)[1].startswith(b"web.2") or pids(host) != before)
+    host.wait_for(lambda status: status["pools"][0]["workers"][0]["restarts"] == 1)
+    links = host.slot_targets()
     status = host.wait_until_ready()
     after = pids(host)
+
+    assert not any(link.endswith(f".{before['web.1']}.sock") for link in links.values())
 
     assert after["web.2"] == before["web.2"]
     assert after["web.1"] != before["web.1"]
@@ -384,3 +387,35 @@ def test_an_admin_port_in_use_degrades_nothing_else(host: Any) -> None:
 
     assert status["admin"] is None
     assert host.wait_until_ready(1)
+
+
+def test_an_ill_worker_gets_no_requests(host: Any) -> None:
+    """While its readiness probe fails its slots are its sibling's; well again, it gets them back."""
+    import msgspec
+
+    from kirsch.spec import Health, Probe
+
+    sick = f"{host.folder}/sick"
+    host.release(
+        "r1",
+        "import os, cherrypy\nclass Root:\n"
+        "    @cherrypy.expose\n    def index(self): return os.environ['KIRSCH_WORKER']\n"
+        "    @cherrypy.expose\n    def ready(self):\n"
+        f"        if os.environ['KIRSCH_WORKER'] == 'web.1' and os.path.exists({sick!r}):\n"
+        "            raise cherrypy.HTTPError(503)\n        return 'well'\n",
+    )
+    state = host.state("r1", slots=4)
+    stack = msgspec.structs.replace(state.stack, health=Health(ready=Probe(path="/ready")))
+    host.start(msgspec.structs.replace(state, stack=stack))
+    host.wait_until_ready()
+    Path(sick).touch()
+    status = host.wait_for(lambda status: status["pools"][0]["workers"][0]["is_ill"])
+
+    assert status["pools"][0]["workers"][0]["slots"] == []
+    assert status["degraded"] == ["web.1: its readiness probe fails"]
+    assert {host.get("/", slot=slot)[1] for slot in (1, 2, 3, 4)} == {b"web.2"}
+
+    os.unlink(sick)
+    status = host.wait_for(lambda status: not status["pools"][0]["workers"][0]["is_ill"])
+
+    assert len(status["pools"][0]["workers"][0]["slots"]) == 2
