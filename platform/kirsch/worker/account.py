@@ -18,7 +18,7 @@ Respond = Callable[[Any], Any]
 class Account:
     """A responder around a responder.
 
-    PERF: two short calls into the scoreboard, 0.8 us a request.
+    PERF: finding the row 0.14 us, begin 0.32 us, finish 0.48 us, each timed alone (one list increment there: 0.04 us).
     """
 
     def __init__(self, respond: Respond, voice: Voice) -> None:
