@@ -49,6 +49,7 @@ class Program:
             found = SERVING.search(line)
             if found:
                 self.url = found.group(1)
+            if "ENGINE Bus STARTED" in line:
                 self._serving.set()
         self._serving.set()
 

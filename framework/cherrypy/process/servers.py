@@ -89,7 +89,7 @@ class ServerAdapter:
         try:
             self.wait()
         except BaseException:
-            thread.join(Timeouts.free)
+            self._abandon(thread)
             raise
         if self.interrupt:  # it was ready, and failed at once
             raise self.interrupt
@@ -97,6 +97,15 @@ class ServerAdapter:
         self.bus.log(f"Serving on {self.description}")
 
     start.priority = 75  # type: ignore[attr-defined]
+
+    def _abandon(self, thread: threading.Thread) -> None:
+        """End a server that is half started (Ctrl-C): its thread would keep the process alive for ever."""
+        deadline = time.monotonic() + Timeouts.occupied
+        while thread.is_alive() and time.monotonic() < deadline:
+            # Asked before it has begun to serve, a server does not hear it: ask again.
+            if getattr(self.httpserver, "ready", False):
+                self.httpserver.stop()
+            thread.join(POLL_S)
 
     @property
     def _checks_ports(self) -> bool:

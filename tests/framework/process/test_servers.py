@@ -122,6 +122,23 @@ def test_a_server_that_fails_later_ends_the_bus() -> None:
     assert adapter.interrupt is error
 
 
+def test_an_interrupted_start_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the server gets ready."""
+    fake = Fake()
+    adapter = ServerAdapter(Bus(), fake, "/run/a.sock")
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapter, "wait", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        adapter.start()
+
+    assert fake.stopped.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("HTTPServer")]
+
+
 def test_no_server_object_is_an_error() -> None:
     """Said before anything is bound."""
     with pytest.raises(ValueError, match="No HTTP server"):

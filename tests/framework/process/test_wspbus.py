@@ -183,6 +183,43 @@ def test_a_failed_start_raises_and_leaves_the_process_alive(bus: Bus, said: list
     assert any(line.startswith("Shutting down due to error in start listener:") for line in said)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_an_interrupted_start_stops_what_has_started(bus: Bus, said: list[str], error: BaseException) -> None:
+    """The servers' threads would keep the process alive for ever."""
+    stopped: list[str] = []
+
+    def interrupted() -> None:
+        raise error
+
+    bus.subscribe("start", interrupted)
+    bus.subscribe("stop", lambda: stopped.append("stop"))
+
+    with pytest.raises(type(error)) as caught:
+        bus.start()
+
+    assert caught.value is error
+    assert stopped == ["stop"]
+    assert bus.state is states.EXITING
+    assert f"{type(error).__name__} while starting: shutting down bus" in said
+
+
+def test_an_interrupt_between_start_and_started(bus: Bus) -> None:
+    """Also the last word of a start may be interrupted."""
+    stopped: list[str] = []
+    bus.subscribe("stop", lambda: stopped.append("stop"))
+
+    def interrupt(msg: str, level: int) -> None:
+        if msg == "Bus STARTED":
+            raise KeyboardInterrupt
+
+    bus.subscribe("log", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        bus.start()
+
+    assert stopped == ["stop"]
+
+
 def test_wait_returns_when_the_state_comes(bus: Bus) -> None:
     """One state or several, and the channel is published meanwhile."""
     ticks = threading.Event()
