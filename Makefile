@@ -49,7 +49,7 @@ render: install ## print the nginx configuration that STACK makes
 
 test: $(VENV)/.test ## everything that proves it works
 	@deploy/debian_packages.sh $(DEBIAN_TEST_PACKAGES)
-	@$(MAKE) $(VENV)/.nginx
+	@$(MAKE) --silent $(VENV)/.nginx
 	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 check: lint types architecture ## lint, types, architecture

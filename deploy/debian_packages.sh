@@ -19,8 +19,8 @@ if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
-{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >/dev/null 2>/tmp/kirsch-apt.$$ || {
-    cat /tmp/kirsch-apt.$$
+# shellcheck disable=SC2086  # one word a package
+said=$({ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } 2>&1) || {
+    echo "$said"
     echo "could not be installed:$missing; the tests that need them will be skipped"
 }
-rm -f /tmp/kirsch-apt.$$
