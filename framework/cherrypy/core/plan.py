@@ -191,6 +191,7 @@ class PlanCache:
     def __init__(self) -> None:
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self._loose: list[Plan] = []
+        self._walks: dict[Any, dict[str, Any]] = {}
         self._config: Any = None
         self._version = self._site_version = self._epoch = -1
         self._request_class: Any = None
@@ -215,6 +216,7 @@ class PlanCache:
             return
         self.plans = {}
         self._loose = []
+        self._walks = {}
         self._config, self._version = config, config.version
         self._site_version, self._epoch = site.config.version, epoch.value
         self._request_class = kind = request.__class__
@@ -225,6 +227,13 @@ class PlanCache:
         self.has_root = "/" in config
         self.sections = frozenset(path for path in config if path.startswith("/") and path != "/")
         self.has_dispatch = any("request.dispatch" in section for section in config.values() if hasattr(section, "get"))
+
+    def walks_of(self, dispatcher: Any) -> dict[str, Any]:
+        """Return the memory of *dispatcher* for this application: {path: whatever it keeps}; lost with the plans."""
+        try:
+            return self._walks[dispatcher]
+        except KeyError:
+            return self._walks.setdefault(dispatcher, {})
 
     def get(self, key: tuple[Any, ...]) -> Plan | None:
         """Return the plan for *key* if it is still good."""

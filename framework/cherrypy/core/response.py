@@ -88,7 +88,7 @@ class Response:
     """
 
     status: Any = ""
-    header_list: list[tuple[bytes, bytes]] = []
+    header_list: list[tuple[bytes, bytes]] = lazy(lambda response: [], [])  # type: ignore[assignment]
     headers: HeaderMap = lazy(lambda response: response._new_headers(), HeaderMap())  # type: ignore[assignment]
     cookie: Any = lazy(lambda response: http.cookies.SimpleCookie(), http.cookies.SimpleCookie())
     body: Body = ResponseBody()
@@ -99,7 +99,6 @@ class Response:
 
     def __init__(self) -> None:
         self.status = None
-        self.header_list = []
         self._body = []
         self.time = moment = time.time()
         # PERF: past the map's own methods, since the names are in their canonical form: 0.9 us -> 0.3 us

@@ -16,6 +16,7 @@ from cherrypy.context import serving
 from cherrypy.core.errors import CherryPyException, NotFound
 from cherrypy.core.plan import Plan, Snapshot
 from cherrypy.dispatch.handlers import LateParamPageHandler
+from cherrypy.dispatch.memory import LIMIT, Walk, worth_keeping
 
 punctuation_to_underscores = dict.fromkeys(map(ord, string.punctuation), ord("_"))
 _SECTION_KEY = "tools.staticdir.dir"
@@ -71,9 +72,20 @@ class Dispatcher:
     def find_handler(self, path: str) -> tuple[Any, list[str]]:
         """Return the page for *path* (None if there is none) and the segments that are its arguments."""
         request = serving.request
+        app = request.app
+        walks = app.plans.walks_of(self)
+        known = walks.get(path)
+        if known is not None:
+            page = known.still_leads_to(app.root)
+            if page is not None:
+                state = request.__dict__
+                state["_plan"] = known.plan
+                state.pop("config", None)
+                request.is_index = known.is_index
+                return page, []
         names = [name for name in path.split("/") if name]
         names.append("index")
-        trail = self._walk(request.app, names)
+        trail = self._walk(app, names)
         deepest = position = len(trail) - 1
         total = len(names)
         while position >= 0:
@@ -90,26 +102,39 @@ class Dispatcher:
                     _use_config(request, trail, names)
                     # "index" itself was found: the slash at the end is part of the address
                     request.is_index = position == deepest
+                    if len(trail) == total + 1 and worth_keeping(trail, position, left):
+                        self._remember(walks, path, trail, names, position, request)
                     return candidate, names[total - left : -1]
             position -= 1
         _use_config(request, trail, names)
         return None, []
 
+    def _remember(
+        self, walks: dict[str, Walk], path: str, trail: list[Step], names: list[str], position: int, request: Any
+    ) -> None:
+        if len(walks) >= LIMIT:
+            walks.clear()
+        steps = tuple(
+            (self._attribute(name), step[0], step[2]) for name, step in zip(names, trail[1:], strict=True)
+        )
+        root, _, root_conf, _ = trail[0]
+        walks[path] = Walk(root, root_conf, steps, trail[position][0], request._plan, request.is_index)
+
+    def _attribute(self, name: str) -> str:
+        """Return the name of the attribute that a segment stands for."""
+        return name if self._skips_identifiers and name.isidentifier() else name.translate(self.translate)
+
     def _walk(self, app: Any, names: list[str]) -> list[Step]:
         """Return the steps from the root; the last is for 'index'."""
         plans = app.plans
         sections = plans.sections
-        skips_identifiers = self._skips_identifiers
         node = app.root
         total = len(names)
         trail: list[Step] = [(node, total, getattr(node, "_cp_config", None), _ROOT if plans.has_root else ())]
         done = 0
         while done < total:
             before = done
-            name = names[done]
-            if not (skips_identifiers and name.isidentifier()):
-                name = name.translate(self.translate)
-            child = getattr(node, name, None)
+            child = getattr(node, self._attribute(names[done]), None)
             if child is None and node is not None:
                 child, done = self._ask(node, names, done)
             if done == before:
