@@ -38,6 +38,8 @@ def upstream(pool: Pool, paths: HostPaths) -> Block:
                 directive("server", f"unix:{paths.slot_socket(pool.name, slot)}", "max_fails=0")
                 for slot in range(1, slots + 1)
             ],
+            # asked only when every slot tried has refused: the milliseconds between a death and the moved link
+            directive("server", f"unix:{paths.holding_socket(pool.name)}", "backup", "max_fails=0"),
             directive("keepalive", min(1024, max(64, 8 * slots))),
             directive("keepalive_timeout", seconds(KEEPALIVE_TIMEOUT_S)),
             directive("keepalive_requests", "10000"),

@@ -116,11 +116,6 @@ class HostPaths:
         return f"{self.run}/admin.sock"
 
     @property
-    def holding_socket(self) -> str:
-        """``RUN/holding.sock``: the supervisor's holding server, for the time without a worker."""
-        return f"{self.run}/holding.sock"
-
-    @property
     def supervisor_pid(self) -> str:
         """``RUN/supervisor.pid``."""
         return f"{self.run}/supervisor.pid"
@@ -137,6 +132,10 @@ class HostPaths:
     def worker_socket(self, pool: str, seat: int, pid: int) -> str:
         """The socket that the worker *pid* in seat *seat* of *pool* binds."""
         return f"{self.workers}/{pool}.{seat}.{pid}.sock"
+
+    def holding_socket(self, pool: str) -> str:
+        """Where the supervisor itself listens for *pool* while no worker does: seat 0, which no worker has."""
+        return self.worker_socket(pool, 0, 0)
 
     def scoreboard(self, pool: str) -> str:
         """The file that the workers of *pool* and the supervisor share."""

@@ -83,8 +83,8 @@ class Fleet:
 
     @property
     def holding_socket(self) -> str:
-        """Where the supervisor itself listens for this pool: seat 0, which no worker has."""
-        return self.site.paths.worker_socket(self.pool, 0, 0)
+        """Where the supervisor itself listens for this pool."""
+        return self.site.paths.holding_socket(self.pool)
 
     @property
     def numbers(self) -> range:
