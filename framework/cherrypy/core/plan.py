@@ -10,6 +10,7 @@ Law: a plan is used only while everything it was made from is unchanged (``Plan.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any
@@ -40,6 +41,7 @@ class Epoch:
 
 
 epoch = Epoch()
+_compiling = threading.RLock()
 
 # How a namespace's keys are compiled: {handler function: function(plan, key, value)}. Handlers that are not here and
 # have no ``compile_keys`` method are called for every request.
@@ -67,9 +69,9 @@ class Plan:
         "error_page",
         "has_settings",
         "hooks",
+        "is_compiled",
         "is_dynamic",
         "is_simple",
-        "namespaces",
         "parent",
         "points",
         "request_attributes",
@@ -103,8 +105,7 @@ class Plan:
         self.error_page: dict[int | str, Any] = {}
         self.setups: list[Callable[[], Any]] = []
         self.deferred: list[tuple[NamespaceSet, dict[str, Any]]] = []
-        self.namespaces: Mapping[str, Any] | None = None
-        self.is_dynamic = self.has_settings = self.is_simple = False
+        self.is_compiled = self.is_dynamic = self.has_settings = self.is_simple = False
 
     def is_current(self) -> bool:
         """True while the ``_cp_config`` dicts that this plan was made from are as they were."""
@@ -114,22 +115,33 @@ class Plan:
         return True
 
     def compile(self, request: Any, response: Any) -> None:
-        """Apply the namespaces of *request* to this plan."""
+        """Apply the namespaces of *request* to this plan, once.
+
+        SECURITY: a plan is used only when it is complete; a second thread waits. Half of the hooks could be those
+        without the authentication. After an error the next request begins anew.
+        """
+        with _compiling:
+            if self.is_compiled:
+                return
+            self.__init__(self.config, self.snapshots, self.parent)  # type: ignore[misc]
+            self._apply_namespaces(request)
+            self.points = {point: tuple(sorted(hooks)) for point, hooks in self.hooks.items() if hooks}
+            self._split_settings(request, response)
+            self.is_dynamic = bool(self.deferred or self.setups)
+            self.has_settings = bool(
+                self.request_settings or self.response_settings or self.response_headers or self.body_attributes
+            )
+            self.is_compiled = True
+            self.is_simple = not (self.is_dynamic or self.has_settings or self.response_attributes)
+
+    def _apply_namespaces(self, request: Any) -> None:
         buckets: dict[str, Keys] = {}
         for key, value in self.config.items():
             namespace, dot, name = key.partition(".")
             if dot:
                 buckets.setdefault(namespace, []).append((name, value))
-        self.namespaces = dict(request.namespaces)
-        for namespace, handler in self.namespaces.items():
+        for namespace, handler in request.namespaces.items():
             self._compile_namespace(namespace, handler, buckets.get(namespace, []))
-        self.points = {point: tuple(sorted(hooks)) for point, hooks in self.hooks.items() if hooks}
-        self._split_settings(request, response)
-        self.is_dynamic = bool(self.deferred or self.setups)
-        self.has_settings = bool(
-            self.request_settings or self.response_settings or self.response_headers or self.body_attributes
-        )
-        self.is_simple = not (self.is_dynamic or self.has_settings or self.response_attributes)
 
     def _compile_namespace(self, namespace: str, handler: Any, keys: Keys) -> None:
         compile_key: KeyCompiler | None = compilers.get(handler) if isinstance(handler, FunctionType) else None
@@ -235,32 +247,30 @@ class PlanCache:
         except KeyError:
             return self._walks.setdefault(dispatcher, {})
 
-    def get(self, key: tuple[Any, ...]) -> Plan | None:
-        """Return the plan for *key* if it is still good."""
-        plan = self.plans.get(key)
-        if plan is not None and plan.snapshots and not plan.is_current():
-            return None
-        return plan
+    def put(self, table: dict[tuple[Any, ...], Plan], key: tuple[Any, ...], plan: Plan) -> None:
+        """Keep *plan* in *table*, which was ``plans`` before the plan's configuration was read.
 
-    def put(self, key: tuple[Any, ...], plan: Plan) -> None:
-        """Keep *plan*. Its snapshots keep the dicts alive whose identities are in *key*."""
-        if len(self.plans) >= self.limit:
+        So a plan of an older configuration lands in a table that is forgotten already. The plan's snapshots keep the
+        dicts alive whose identities are in *key*.
+        """
+        if len(table) >= self.limit:
             # objects with a new _cp_config for every request would fill it for ever
-            self.plans.clear()
-        self.plans[key] = plan
+            table.clear()
+        table[key] = plan
 
     def extend(self, request: Any, conf: dict[str, Any]) -> None:
         """Let *request* have its present plan with the ``_cp_config`` *conf* on top."""
+        table = self.plans
         state = request.__dict__
         parent = state.get("_plan")
         if parent is None or "config" in state:
             request.config = {**config_of(request), **conf}
             return
         key = (id(parent), id(conf))
-        plan = self.get(key)
-        if plan is None:
+        plan = table.get(key)
+        if plan is None or not plan.is_current():
             plan = Plan({**parent.config, **conf}, [*parent.snapshots, (conf, dict(conf))], parent)
-            self.put(key, plan)
+            self.put(table, key, plan)
         state["_plan"] = plan
 
     def for_config(self, config: dict[str, Any]) -> Plan:

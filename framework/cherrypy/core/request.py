@@ -261,7 +261,7 @@ class Request:
         if plan is None or "config" in state:
             # a dispatcher that is not ours made a configuration of its own, or changed ours
             plan = self._plan = self._loose_plan()
-        if plan.namespaces is None:
+        if not plan.is_compiled:
             plan.compile(self, response)
         if plan.request_attributes:
             state.update(plan.request_attributes)

@@ -1,8 +1,9 @@
 """Walks that were made before, to be checked instead of made again.
 
-Law: a remembered walk is used only if every object on it is still where it was, with the ``_cp_config`` it had; so pages
-may be added, replaced and hidden at any time. Only walks are remembered that took all segments: about as many as there
-are pages, whatever clients ask for. What a dispatch method made is found by no ``getattr``: such a walk is made anew.
+Law: a remembered walk is used only if every object on it is still where it was, with the ``_cp_config`` it had; so
+pages may be added, replaced and hidden at any time. Only walks are remembered that took all segments: about as many as
+there are pages, whatever clients ask for. What a dispatch method made is found by no ``getattr``: such a walk is made
+anew.
 
 PERF: stage_cost.py, dispatch of '/': 4.3 us walked, 1.6 us checked.
 """

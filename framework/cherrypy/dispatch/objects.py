@@ -187,10 +187,11 @@ def _use_config(request: Any, trail: list[Step], names: list[str]) -> None:
             key.extend(paths)
     plans = app.plans
     found = tuple(key)
-    plan = plans.plans.get(found)
+    table = plans.plans
+    plan = table.get(found)
     if plan is None or (plan.snapshots and not plan.is_current()):
         plan = _merge(request, trail, names)
-        plans.put(found, plan)
+        plans.put(table, found, plan)
     state = request.__dict__
     state["_plan"] = plan
     state.pop("config", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import cherrypy
@@ -190,3 +191,46 @@ def test_response_headers_and_attributes_come_from_configuration(site: Any) -> N
     reply = site("/")
 
     assert (reply.status, reply.headers["X-Set"]) == (202, "1")
+
+
+def test_no_thread_sees_half_a_plan(site: Any) -> None:
+    """A second request waits until the first has compiled all hooks."""
+    second: list[Any] = []
+    threads: list[threading.Thread] = []
+
+    class Slow(cherrypy.Tool):
+        def _attach(self, target: Any, conf: dict[str, Any]) -> None:
+            if not threads:
+                threads.append(threading.Thread(target=lambda: second.append(site("/").status)))
+                threads[0].start()
+                threads[0].join(0.05)
+            super()._attach(target, conf)
+
+    def refuse() -> None:
+        raise cherrypy.HTTPError(401)
+
+    app = site.mount(rooted(**{"box.it.on": True}))
+    app.toolboxes["box"] = boxed(Slow("before_handler", refuse))
+    first = site("/").status
+    threads[0].join(10)
+
+    assert (first, second) == (401, [401])
+
+
+def test_an_error_while_compiling_does_not_leave_hooks_behind(site: Any) -> None:
+    """The next request starts from nothing."""
+    fails = [True]
+    seen: list[str] = []
+
+    class Failing(cherrypy.Tool):
+        def _attach(self, target: Any, conf: dict[str, Any]) -> None:
+            if fails and fails.pop():
+                raise RuntimeError("once")
+
+    box = boxed(cherrypy.Tool("before_handler", lambda: seen.append("hook")))
+    box.failing = Failing("before_handler", show)
+    app = site.mount(rooted(**{"box.it.on": True, "box.failing.on": True}))
+    app.toolboxes["box"] = box
+
+    assert [site("/").status, site("/").status] == [500, 200]
+    assert seen == ["hook"]
