@@ -59,7 +59,7 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
             return RESET
         except (KeyboardInterrupt, SystemExit) as error:
             server.interrupt = error
-            return RESET
+            return END  # nothing was sent: a plain end of the connection, without an answer
         except BodyError as error:
             return _send_error(connection, seat, _BODY_STATUS[error.status], b"The request body could not be read.")
         except AnswerError as error:
@@ -93,7 +93,7 @@ def _finish(server: Server, close: Callable[[], object]) -> None:
 
 def keeps(server: Server, connection: Connection, message: Message) -> bool:
     """True when client, server and the state of the request body allow another request on this connection."""
-    if not message.keep_alive or server.leaving:
+    if not message.keep_alive or server.leaving or connection.last:
         return False
     body = message.body
     if body.__class__ is not StreamBody:
@@ -121,7 +121,7 @@ def _send_whole(
     size = len(data)
     try:
         # PERF: what `keeps` and `_frame` do, without their calls (0.3 µs): nearly every answer comes this way.
-        keep = message.keep_alive and not server.leaving
+        keep = message.keep_alive and not server.leaving and not connection.last
         if keep and message.body is not EMPTY_BODY:
             keep = keeps(server, connection, message)
         is_head = message.method == "HEAD"
@@ -228,8 +228,11 @@ def _send_stream(
         raise AnswerTooLong(length)
     try:
         sent = _pump(connection, seat, framing, first, pieces)
-    except (ClientGone, KeyboardInterrupt, SystemExit):
+    except ClientGone:
         raise
+    except (KeyboardInterrupt, SystemExit) as error:
+        server.interrupt = error
+        return CUT if chunked or length is not None else RESET
     except Exception:
         log.exception("stream failed path=%s", message.path)
         return CUT if chunked or length is not None else RESET

@@ -7,6 +7,7 @@ import resource
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -324,17 +325,34 @@ def test_stop_from_inside_a_request(serve: Serve) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_in_a_handler_ends_the_server(serve: Serve, error: type[BaseException]) -> None:
-    """No answer; ``serve`` raises it."""
+    """No answer, but a plain end of the connection and no reset; ``serve`` raises it."""
 
     def respond(message: Message) -> Answer:
         raise error
 
     running = serve(respond)
-    answer = running.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    with running.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = client.sock.recv(100)
     running.thread.join(5)
 
     assert answer == b""
     assert isinstance(running.raised[0], error)
+
+
+def test_an_interrupt_in_a_stream_cuts_the_answer(serve: Serve) -> None:
+    """The last chunk is missing; ``serve`` raises it."""
+
+    def stream() -> Iterator[bytes]:
+        yield b"one"
+        raise KeyboardInterrupt
+
+    running = serve(lambda message: (b"200 OK", [], stream(), None))
+    answer = running.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    running.thread.join(5)
+
+    assert answer.endswith(b"3\r\none\r\n")
+    assert isinstance(running.raised[0], KeyboardInterrupt)
 
 
 def test_interrupt_can_be_set_from_outside(serve: Serve) -> None:
@@ -369,6 +387,23 @@ def test_drain_answers_and_waits_for_the_clients_to_leave(serve: Serve) -> None:
     assert reply.headers["connection"] == "close"
     assert closed
     assert done == [True]
+
+
+def test_shed_ends_the_connections_of_this_moment_with_their_next_answer(serve: Serve) -> None:
+    """None is closed before it is answered, and whoever comes later is kept."""
+    running = serve()
+    with running.connect() as early:
+        early.get()
+        count = running.server.shed()
+        with running.connect() as late:
+            kept = [late.get() for _ in range(2)]
+        last = early.get()
+
+        assert count == 1
+        assert last.status == 200
+        assert last.headers["connection"] == "close"
+        assert early.is_closed()
+        assert [reply.headers.get("connection") for reply in kept] == [None, None]
 
 
 def test_drain_gives_up_at_its_deadline(serve: Serve) -> None:
