@@ -50,6 +50,7 @@ class Connection:
         "fd",
         "file",
         "keep",
+        "last",
         "limits",
         "listener",
         "mask",
@@ -85,6 +86,7 @@ class Connection:
         self.state = HEAD
         self.deadline = 0.0
         self.served = 0
+        self.last = False  # its next answer closes it
         self.buffer = b""
         self.mask = select.EPOLLIN  # what the poll set waits for
         self.partial = False  # some octets of a head have come; its deadline runs

@@ -194,6 +194,17 @@ class Server:
             self._over.wait(min(left, 0.02))
         return True
 
+    def shed(self) -> int:
+        """Make the next answer of every connection that is open now its last; returns how many those are.
+
+        Nothing is closed here and newcomers are kept: clients of many servers (proxies) spread themselves anew.
+        """
+        loop = self._loop
+        connections = list(loop.connections.values()) if loop else []
+        for connection in connections:
+            connection.last = True
+        return len(connections)
+
     def end(self) -> None:
         """The last connection has gone after ``stop``; called by the loop."""
         self._over.set()
