@@ -23,7 +23,7 @@ from cherrypy.httpd.server import Server as NativeServer
 
 # socket_timeout is one number in CherryPy and several deadlines here.
 TIMEOUT_LIMITS = ("idle_s", "head_s", "body_grace_s", "write_grace_s")
-HEADER_SIZE_LIMITS = ("head_bytes", "field_bytes", "request_line_bytes")
+HEADER_SIZE_LIMITS = ("head_bytes", "field_bytes")
 # "Unlimited", where CherryPy says 0.
 BOUNDLESS = 1 << 40
 
@@ -101,6 +101,8 @@ class CPHTTPServer:
     def max_request_header_size(self, octets: int | None) -> None:
         for name in HEADER_SIZE_LIMITS:
             setattr(self.limits, name, octets or BOUNDLESS)
+        # Room for many cookies is no reason for a target that nobody can log: beyond this it is 414.
+        self.limits.request_line_bytes = min(octets, Limits().request_line_bytes) if octets else BOUNDLESS
 
     @property
     def max_request_body_size(self) -> int:

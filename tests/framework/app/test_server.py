@@ -139,6 +139,13 @@ def test_a_queue_that_was_asked_for_counts(server: Server) -> None:
     assert CPWSGIServer(server).limits.backlog == 7
 
 
+def test_room_for_fields_is_no_room_for_the_request_line(server: Server) -> None:
+    """A target beyond 16 KiB is refused as too long, with the default of 500 KiB as well."""
+    limits = CPWSGIServer(server).limits
+
+    assert (limits.head_bytes, limits.field_bytes, limits.request_line_bytes) == (512000, 512000, 16384)
+
+
 def test_zero_is_unlimited(server: Server) -> None:
     """Written as the manual says."""
     server.max_request_header_size = 0
@@ -146,7 +153,7 @@ def test_zero_is_unlimited(server: Server) -> None:
     made = CPWSGIServer(server)
 
     assert made.max_request_header_size == 0
-    assert made.limits.head_bytes == BOUNDLESS
+    assert made.limits.head_bytes == made.limits.request_line_bytes == BOUNDLESS
 
 
 def test_it_serves_between_start_and_stop(server: Server) -> None:
