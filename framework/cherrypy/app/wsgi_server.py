@@ -189,13 +189,27 @@ class CPHTTPServer:
         running = self._running
         if running is None:
             return
-        if threading.current_thread() in running._pool:
+        if running.owns_thread():
             # A page that stops its own server cannot wait for its own end; the time limit holds all the same.
             threading.Thread(target=running.stop, args=(self.shutdown_timeout,), daemon=True).start()
             return
         running.stop(self.shutdown_timeout)
         # Not before it has let go of the address: the next start may follow at once.
         self._ended.wait(self.shutdown_timeout)
+
+    def drain(self, deadline_s: float) -> bool:
+        """Go on serving, but make every answer the last on its connection; True once no connection is left.
+
+        For reloads behind a proxy: connections are still accepted, and idle ones are left to the proxy. ``stop``
+        ends it.
+        """
+        running = self._running
+        return running is None or running.drain(deadline_s)
+
+    def shed(self) -> int:
+        """Make the next answer of every connection open now its last; returns how many those are."""
+        running = self._running
+        return running.shed() if running is not None else 0
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Say something on the bus's log."""

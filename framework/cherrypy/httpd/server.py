@@ -164,7 +164,7 @@ class Server:
             loop.close()
             self.end()
             return True
-        if threading.current_thread() in self._pool:
+        if self.owns_thread():
             for seat in self._seats:
                 if seat.slot and self._baton.holder is seat:
                     self._baton.give(seat)
@@ -176,6 +176,10 @@ class Server:
             self._cut_off(loop)
         self._wanted.set()
         return finished
+
+    def owns_thread(self, thread: threading.Thread | None = None) -> bool:
+        """True for a thread that runs requests of this server; without an argument, for the caller's own."""
+        return (thread or threading.current_thread()) in self._pool
 
     def drain(self, deadline_s: float) -> bool:
         """Go on serving, but make every answer the last on its connection; True once no connection is left.

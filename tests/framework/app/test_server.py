@@ -308,6 +308,24 @@ def test_stop_waits_for_running_requests(server: Server) -> None:
     assert answers == [("HTTP/1.1 200 OK", b"hello")]
 
 
+def test_drain_makes_the_next_answer_the_last(server: Server) -> None:
+    """True once nobody is connected; a server that is stopped has nothing to drain."""
+    assert CPWSGIServer(server).drain(0)
+
+    server.start()
+    made = server.httpserver
+    with socket.create_connection(server.bound_addr, timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"close" not in client.recv(1000)
+        assert made.shed() == 1
+        assert not made.drain(0.05)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"Connection: close" in client.recv(1000)
+
+    assert made.drain(5)
+    assert ask(server) == ("HTTP/1.1 200 OK", b"hello")
+
+
 def test_stop_is_bounded(server: Server) -> None:
     """A page that hangs does not hang the server."""
     server.shutdown_timeout = 0.2

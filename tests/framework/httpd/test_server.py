@@ -323,6 +323,22 @@ def test_stop_from_inside_a_request(serve: Serve) -> None:
     assert not running.thread.is_alive()
 
 
+def test_a_server_knows_its_threads(serve: Serve) -> None:
+    """Those that run requests, and no other."""
+    mine: list[bool] = []
+
+    def respond(message: Message) -> Answer:
+        mine.append(running.server.owns_thread())
+        return hello(message)
+
+    running = serve(respond)
+    running.exchange(b"GET / HTTP/1.0\r\n\r\n")
+
+    assert mine == [True]
+    assert not running.server.owns_thread()
+    assert not running.server.owns_thread(running.thread)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_in_a_handler_ends_the_server(serve: Serve, error: type[BaseException]) -> None:
     """No answer, but a plain end of the connection and no reset; ``serve`` raises it."""
