@@ -29,7 +29,7 @@ def test_every_slot_up_to_the_maximum_is_listed() -> None:
     text = render([upstream(pool(2, 3), PATHS)])
 
     assert [line.strip() for line in text.splitlines() if "server " in line] == [
-        f"server unix:/run/kirsch/shop-1/slots/web.{slot}.sock max_fails=0;" for slot in (1, 2, 3)
+        f"server unix:/run/kirsch/shop-1/slots/web.{slot}.sock max_fails=1 fail_timeout=1s;" for slot in (1, 2, 3)
     ] + ["server unix:/run/kirsch/shop-1/workers/web.0.0.sock backup max_fails=0;"]
 
 
