@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,12 @@ from kirsch.spec.app import App
 from kirsch.spec.stack import decode_special
 
 WorkerState = Literal["booting", "ready", "draining", "stopped", "failed"]
+
+SHED_SIGNAL = signal.SIGWINCH
+"""Tells a worker to let go of the connections that it has, each with its next answer.
+
+A signal that does nothing to who does not know it: a worker that boots, or one of an older version that was adopted.
+"""
 
 
 class Limits(msgspec.Struct, kw_only=True, frozen=True):

@@ -10,19 +10,19 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kirsch.errors import BootFailed, SuperviseError
-from kirsch.link.order import Limits, Order
+from kirsch.link.order import SHED_SIGNAL, Limits, Order
 from kirsch.link.state import State
 from kirsch.scoreboard import Counters
 from kirsch.spec import HostPaths
-from kirsch.supervise.backoff import Backoff
 from kirsch.supervise.events import Events
 from kirsch.supervise.ledger import Ledger
 from kirsch.supervise.probe import ask
 from kirsch.supervise.rundir import RunDir
+from kirsch.supervise.seat import Seat
 from kirsch.supervise.slots import Slots, spread
 from kirsch.supervise.worker import Launch, Worker
 
@@ -42,18 +42,6 @@ class Site:
     """How the workers of a state's pool are started."""
     on_change: Callable[[], None]
     """Called when workers came, went or changed."""
-
-
-@dataclass
-class Seat:
-    """A place for one worker; its number is part of the worker's name."""
-
-    number: int
-    worker: Worker | None = None
-    backoff: Backoff = field(default_factory=Backoff)
-    restarts: int = 0
-    replacing: asyncio.Task[None] | None = None
-    last_failure: dict[str, Any] | None = None
 
 
 class Fleet:
@@ -207,6 +195,7 @@ class Fleet:
     def install(self, newcomers: Mapping[int, Worker]) -> list[Worker]:
         """Seat booted workers and move the slots to them; return the workers that lost their seats."""
         replaced = []
+        returned: dict[int, str | None] = {}
         for number, worker in newcomers.items():
             seat = self.seats.setdefault(number, Seat(number))
             if seat.replacing is not None:
@@ -216,8 +205,10 @@ class Fleet:
                 replaced.append(seat.worker)
             seat.worker = worker
             seat.last_failure = None
+            returned |= dict.fromkeys(seat.lent, worker.socket)
+            seat.lent = ()
             self.booting.discard(worker)
-        self.relink({old.socket: newcomers[old.order.seat].socket for old in replaced})
+        self.relink({old.socket: newcomers[old.order.seat].socket for old in replaced}, returned)
         return replaced
 
     def drop_seats_beyond(self) -> list[Worker]:
@@ -228,8 +219,16 @@ class Fleet:
                 seat.replacing.cancel()
         return [seat.worker for seat in gone if seat.worker is not None]
 
-    def relink(self, heirs: Mapping[str | None, str | None] | None = None) -> None:
-        """Point every slot at somebody who answers: a worker, or the holding server when there is none."""
+    def relink(
+        self,
+        heirs: Mapping[str | None, str | None] | None = None,
+        returned: Mapping[int, str | None] | None = None,
+    ) -> None:
+        """Point every slot at somebody who answers: a worker, or the holding server when there is none.
+
+        A slot stays with its worker, or goes to that one's heir; *returned* says who else should have which, if it is
+        no more than its share.
+        """
         workers = {worker.socket: worker for worker in self.serving() if worker.socket}
         if not workers:
             targets = dict.fromkeys(range(1, self.slots.count + 1), self.holding_socket)
@@ -237,12 +236,25 @@ class Fleet:
             current = self.slots.targets()
             if heirs:
                 current = {slot: heirs.get(socket) or socket for slot, socket in current.items()}
+            current |= {slot: socket for slot, socket in (returned or {}).items() if socket is not None}
             targets = spread(self.slots.count, list(workers), current)
+        before = self.slots.targets()
         moved = self.slots.point(targets)
         if moved:
+            self._shed({before.get(slot) for slot in moved})
             to = sorted({worker.name for socket, worker in workers.items() if socket in targets.values()})
             self.site.events.say("linked", pool=self.pool, slots=moved, to=to or ["holding"])
         self.site.on_change()
+
+    def _shed(self, losers: set[str | None]) -> None:
+        """Have seated workers that lost a slot let go of their connections.
+
+        nginx keeps those under the slot's name: under load they would never be idle, and whoever lent its socket to a
+        dead sibling's slots would go on doing all the work beside the sibling's successor.
+        """
+        for seat in self.seats.values():
+            if seat.worker is not None and seat.worker.state == "ready" and seat.worker.socket in losers:
+                seat.worker.signal(SHED_SIGNAL)
 
     # Death
 
@@ -257,6 +269,7 @@ class Fleet:
         was_seated = seat is not None and seat.worker is worker
         if seat is not None and was_seated:
             seat.worker = None
+            seat.lent = tuple(slot for slot, socket in self.slots.targets().items() if socket == worker.socket)
             self.relink()  # first of all: requests are on their way
         record = self.ledger.close(worker)
         lost = tuple(f"{running.line} ({running.for_s:.2f} s)" for running in record.running)
@@ -337,7 +350,7 @@ class Fleet:
             worker.state, worker.since = "draining", time.time()
         self.site.events.say("draining", worker=worker.name, pid=worker.pid, state="draining")
         worker.signal(signal.SIGTERM)
-        if await _wait_until_gone(worker, drain_s + KILL_MARGIN_S):
+        if await worker.wait_until_gone(drain_s + KILL_MARGIN_S):
             return
         running = worker.board.read(worker.order.record).running
         self.site.events.say(
@@ -349,7 +362,7 @@ class Fleet:
     async def discard(self, worker: Worker) -> None:
         """Kill a worker that has no requests, or had its time."""
         worker.signal(signal.SIGKILL)
-        await _wait_until_gone(worker, 10.0)
+        await worker.wait_until_gone(10.0)
         self.booting.discard(worker)
 
     async def close(self, drain_s: float) -> None:
@@ -360,7 +373,7 @@ class Fleet:
                 seat.replacing.cancel()
         doomed = [seat.worker for seat in self.seats.values() if seat.worker is not None]
         booting = [self.discard(worker) for worker in tuple(self.booting)]
-        earlier = [_wait_until_gone(worker, drain_s + KILL_MARGIN_S) for worker in self.retiring]
+        earlier = [worker.wait_until_gone(drain_s + KILL_MARGIN_S) for worker in self.retiring]
         await asyncio.gather(*booting, *earlier, *[self.retire(worker, drain_s) for worker in doomed])
         for worker in list(self.everybody()):
             await self.discard(worker)
@@ -377,12 +390,3 @@ class Fleet:
 
     def _order_path(self, order: Order) -> str:
         return f"{self.site.paths.workers}/{order.name}.r{order.record}.json"
-
-
-async def _wait_until_gone(worker: Worker, timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not worker.is_gone:
-        left = deadline - time.monotonic()
-        if left <= 0 or not await worker.wait_for_change(left):
-            return worker.is_gone
-    return True

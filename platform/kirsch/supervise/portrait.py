@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kirsch.observe.view import PoolView, StackView, WorkerView
-from kirsch.supervise.fleet import Fleet, Seat
+from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.holding import HoldingServer
 from kirsch.supervise.process import rss_bytes
+from kirsch.supervise.seat import Seat
 from kirsch.supervise.worker import Worker
 
 

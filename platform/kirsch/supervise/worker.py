@@ -171,6 +171,15 @@ class Worker:
             return False
         return True
 
+    async def wait_until_gone(self, timeout_s: float) -> bool:
+        """Wait until the process has ended; False if the time ran out before."""
+        deadline = time.monotonic() + timeout_s
+        while not self.is_gone:
+            left = deadline - time.monotonic()
+            if left <= 0 or not await self.wait_for_change(left):
+                return self.is_gone
+        return True
+
     def refresh(self) -> None:
         """Read the state from the scoreboard: all there is to hear of a worker that was adopted."""
         record = self.board.read(self.order.record)

@@ -15,7 +15,7 @@ import traceback
 from types import FrameType
 
 import cherrypy
-from kirsch.link.order import Order, load_order
+from kirsch.link.order import SHED_SIGNAL, Order, load_order
 from kirsch.worker.engines import ENGINES, Engine
 from kirsch.worker.load import load_app
 from kirsch.worker.mount import mount_all
@@ -91,7 +91,7 @@ def _boot(order: Order, voice: Voice, engine: Engine, bell: Bell) -> None:
     voice.at_step("listen")
     # after the imports: an application's own handlers would cut the drain short
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, SHED_SIGNAL):
         bell.listen(number)
     faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     path = order.socket_path(os.getpid())
@@ -109,6 +109,8 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
             break
         if number == signal.SIGHUP:
             cherrypy.log.reopen_files()
+        if number == SHED_SIGNAL:
+            engine.shed()
         if not engine.is_well():
             voice.step = "serve"
             voice.fail("the server stopped by itself; its log says why", None)

@@ -122,6 +122,27 @@ def test_a_killed_worker_costs_only_what_is_inside_it(host: Any, post: Any, load
     assert sum(worker["restarts"] for worker in status["pools"][0]["workers"]) == kills
 
 
+def test_a_replacement_gets_its_share(host: Any, post: Any, loadgen: ModuleType) -> None:
+    """The worker that lent its socket to the dead one's slots does not keep their connections; two times over."""
+
+    def shares() -> list[int]:
+        before = [worker["requests"] for worker in host.wait_until_ready(nginx=True)["pools"][0]["workers"]]
+        post.wait_for(300)
+        return [worker["requests"] - count for worker, count in zip(host.workers(), before, strict=True)]
+
+    host.start(host.state(slots=4), nginx=True)
+    host.wait_until_ready(nginx=True)
+    with loadgen.running(post):
+        post.wait_for(200)
+        for kill in range(2):
+            os.kill(host.workers()[kill]["pid"], signal.SIGKILL)
+            host.wait_for(lambda status, killed=kill: status["pools"][0]["workers"][killed]["restarts"] == 1)
+            # nginx tries the dead one's slots again when their mark is a second old
+            deadline = time.monotonic() + 10
+            while min(done := shares()) < 0.2 * sum(done):
+                assert time.monotonic() < deadline, done
+
+
 def test_idempotent_requests_survive_a_kill(host: Any, loadgen: ModuleType) -> None:
     """Another slot is asked for a GET whose worker died, so its client sees nothing at all."""
     host.start(host.state(slots=4), nginx=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kirsch.link.order import Limits, Order
+from kirsch.link.order import SHED_SIGNAL, Limits, Order
 from kirsch.scoreboard import Scoreboard
 from kirsch.spec import App
 from kirsch.spec.stack import dump_json
@@ -185,6 +185,28 @@ def test_draining_has_an_end(start: Any) -> None:
     assert worker.process.wait(15) == 0
 
     line.close()
+
+
+def test_it_sheds_what_it_has_when_told_to(start: Any) -> None:
+    """A connection that was open ends with its next answer, and is not closed before; a new one is kept."""
+    worker = start()
+    path = worker.wait_until("ready", "failed")["socket"]
+
+    def ask(line: socket.socket) -> bytes:
+        line.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        return line.recv(65536)
+
+    with worker.connect(path) as early:
+        answers = [ask(early)]
+        worker.process.send_signal(SHED_SIGNAL)
+        while b"Connection: close" not in answers[-1]:
+            answers.append(ask(early))
+        with worker.connect(path) as late:
+            kept = [ask(late) for _ in range(2)]
+
+        assert early.recv(1) == b""
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers + kept)
+    assert not [answer for answer in kept if b"Connection: close" in answer]
 
 
 def test_an_import_error_is_told_whole(start: Any, folder: str) -> None:

@@ -24,6 +24,9 @@ class Engine(Protocol):
     def is_well(self) -> bool:
         """True as long as it serves."""
 
+    def shed(self) -> None:
+        """Make the next answer of every connection that is open now its last."""
+
     def drain(self, deadline_s: float) -> bool:
         """Make every answer the last of its connection; True once no connection is left, within *deadline_s*."""
 

@@ -33,6 +33,11 @@ class WorkerServer(CPWSGIServer):  # type: ignore[misc]  # the alias has no type
         """The site's responder, accounted for."""
         return Account(super().responder(), self._voice)
 
+    def shed(self) -> None:
+        """Make the next answer of every connection that is open now its last."""
+        if self._running is not None:
+            self._running.shed()
+
     def drain(self, deadline_s: float) -> bool:
         """Make every answer the last of its connection; True once no connection is left."""
         return self._running is None or bool(self._running.drain(deadline_s))
@@ -84,6 +89,10 @@ class NativeEngine:
     def is_well(self) -> bool:
         """True as long as the bus is started and the server accepts."""
         return cherrypy.engine.state is cherrypy.engine.states.STARTED and bool(cherrypy.server.httpserver.ready)
+
+    def shed(self) -> None:
+        """Make the next answer of every connection that is open now its last."""
+        cherrypy.server.httpserver.shed()
 
     def drain(self, deadline_s: float) -> bool:
         """Make every answer the last of its connection; True once no connection is left."""
