@@ -444,3 +444,24 @@ def test_two_requests_at_once_count_two(browser: Any) -> None:
         thread.join()
 
     assert browser("/").body == b"42"
+
+
+def test_a_store_with_locks_of_its_own(tmp_path: Path) -> None:
+    """What a subclass's ``acquire_lock`` puts into ``lock`` is closed at the end."""
+    closed: list[bool] = []
+
+    class Lock:
+        def close(self) -> None:
+            closed.append(True)
+
+    class Store(sessions.FileSession):
+        def acquire_lock(self, path: str | None = None) -> None:
+            self.lock = Lock()
+            self.locked = True
+
+    session = Store(storage_path=str(tmp_path), clean_freq=0)
+    session.acquire_lock()
+    session.release_lock()
+
+    assert closed == [True]
+    assert (session.locked, session.lock) == (False, None)

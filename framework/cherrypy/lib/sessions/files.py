@@ -78,7 +78,8 @@ class FileSession(Session):
     storage_path: str
 
     _storage_paths: ClassVar[set[str]] = set()
-    _lock: FileLock | None = None
+    lock: Any = None
+    """What is held while ``locked``: a ``FileLock``, or whatever with a ``close`` a subclass's acquire_lock put here."""
 
     def __init__(self, id: str | None = None, **kwargs: Any) -> None:
         if "storage_path" not in kwargs and not hasattr(self, "storage_path"):
@@ -176,7 +177,7 @@ class FileSession(Session):
             while not lock.acquire(blocking=False) and not checker.expired():
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, 0.05)
-        self._lock = lock
+        self.lock = lock
         self.locked = True
 
     def release_lock(self, path: str | None = None) -> None:
@@ -184,9 +185,11 @@ class FileSession(Session):
         if not self.locked:
             return
         self.locked = False
-        lock, self._lock = self._lock, None
-        if lock is not None:
+        lock, self.lock = self.lock, None
+        if isinstance(lock, FileLock):
             lock.release(remove=not os.path.exists(lock.path.removesuffix(self.LOCK_SUFFIX)))
+        elif lock is not None:
+            lock.close()
 
     def clean_up(self) -> None:
         """Remove the files of expired sessions, in all directories that sessions were kept in."""
