@@ -15,8 +15,10 @@ class SiteTest(helper.CPWebCase):
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import socket
+import sys
 import unittest
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -70,6 +72,11 @@ def free_port(wanted: int = PORT) -> int:
     raise OSError("there is no free port")
 
 
+def runs_in_pytest() -> bool:
+    """True where pytest calls ``setup_class``: a second call, ours, would run what subclasses add to it twice."""
+    return "PYTEST_CURRENT_TEST" in os.environ and "_pytest" in sys.modules
+
+
 class CPWebCase(webtest.WebCase):
     """A test case with a site: ``setup_server`` mounts it, once for the class.
 
@@ -103,7 +110,9 @@ class CPWebCase(webtest.WebCase):
         CPWebCase.PROTOCOL, CPWebCase.scheme = conf["protocol"], conf["scheme"]
         CPWebCase.HOST, CPWebCase.PORT = conf["host"], conf["port"]
         cherrypy.server.socket_file = None
+        cherrypy.config.reset()  # what other classes configured is theirs
         settings = {
+            **conf,
             "server.socket_host": conf["host"],
             "server.socket_port": conf["port"],
             "server.protocol_version": conf["protocol"],
@@ -118,17 +127,19 @@ class CPWebCase(webtest.WebCase):
     def setUpClass(cls) -> None:
         """Start the site (unittest's name)."""
         super().setUpClass()
-        cls.setup_class()
+        if not runs_in_pytest():
+            cls.setup_class()
 
     @classmethod
     def tearDownClass(cls) -> None:
         """Stop the site (unittest's name)."""
-        cls.teardown_class()
+        if not runs_in_pytest():
+            cls.teardown_class()
         super().tearDownClass()
 
     @classmethod
     def setup_class(cls) -> None:
-        """Start the site. pytest calls this name, too; the second call finds it started."""
+        """Start the site. pytest calls this name itself."""
         if cls.__dict__.get("_is_set_up"):
             return
         cls._is_set_up = True
