@@ -46,6 +46,7 @@ class Message:
     version = (1, 1)
     headers = HEADERS
     body = io.BytesIO()
+    has_body = False
     connection = Connection()
 
     @staticmethod

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cherrypy.app import plainpage
 from cherrypy.app.application import Application
 from cherrypy.app.tree import Tree
 from cherrypy.context import serving
@@ -97,6 +98,10 @@ class NativeResponder:
             if previous is not None:
                 request.prev = previous
             try:
+                is_plain = method == "GET" and not query and previous is None and not message.has_body
+                if is_plain and plainpage.serve(app, message, path, request, response):
+                    app.release_serving()
+                    return response.output_status, response.header_list, response._body, None
                 request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)
                 return _answer(app, request, response)
             except InternalRedirect as redirect:
@@ -170,9 +175,9 @@ def _is_plain(app: Any) -> bool:
 def _answer(app: Application, request: Any, response: Any) -> Answer:
     """Return the finished response as an answer; the request is released with it, at the latest by ``close``."""
     status, headers, body = response.output_status, response.header_list, response.body
-    state = request.__dict__
-    has_last_hooks = "hooks" in state or request._plan.points.get("on_end_request")
-    if has_last_hooks or request._plan.points.get("on_end_resource"):
+    points = request._plan.points
+    has_last_hooks = request._hooks is not None or "on_end_request" in points
+    if has_last_hooks or "on_end_resource" in points:
         # hooks after finalize may have put anything there
         text_head(status, headers)
     if body.__class__ is list and not has_last_hooks:

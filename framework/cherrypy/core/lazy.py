@@ -11,7 +11,8 @@ class lazy:
 
     On the class itself it reads as *default*. Assignment before the first touch replaces the computation.
 
-    PERF: it has no ``__set__``, so the second read is an ordinary look-up in the instance's ``__dict__``.
+    PERF: it has no ``__set__``, so the second read is an ordinary look-up. Nothing on the way of a request may touch an
+    instance's ``__dict__``: from then on each access to any of its attributes costs 50 ns instead of 8 (Python 3.11).
     """
 
     __slots__ = ("default", "make", "name")
@@ -26,5 +27,37 @@ class lazy:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self.default
-        value = instance.__dict__[self.name] = self.make(instance)
+        value = self.make(instance)
+        setattr(instance, self.name, value)
         return value
+
+
+class tracked(lazy):
+    """A lazy attribute of which the framework can tell, cheaply, whether it was touched: ``_NAME`` is None until then.
+
+    *make* must not return None, or the attribute stays untouched.
+    """
+
+    __slots__ = ("private",)
+
+    private: str
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self.private = f"_{name}"
+        setattr(owner, self.private, None)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self.default
+        value = getattr(instance, self.private)
+        if value is None:
+            value = self.make(instance)
+            setattr(instance, self.private, value)
+        return value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        setattr(instance, self.private, value)
+
+    def __delete__(self, instance: Any) -> None:
+        setattr(instance, self.private, None)

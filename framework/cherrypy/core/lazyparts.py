@@ -38,8 +38,7 @@ def make_remote(request: Any) -> Host:
 
 def make_request_line(request: Any) -> str:
     """Return 'GET /path?query HTTP/1.1'; '' before the request runs."""
-    state = request.__dict__
-    if "_path" not in state:
+    if request._path is None:
         return ""
     query = f"?{request.query_string}" if request.query_string else ""
     return f"{request.method} {request._path}{query} {request._req_protocol}"

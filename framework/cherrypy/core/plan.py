@@ -24,7 +24,6 @@ Keys = list[tuple[str, Any]]
 KeyCompiler = Callable[["Plan", str, Any], None]
 
 
-_SETATTR: Any = object.__setattr__
 
 
 class Epoch:
@@ -67,18 +66,16 @@ class Plan:
         "config",
         "deferred",
         "error_page",
-        "has_settings",
         "hooks",
         "is_compiled",
         "is_dynamic",
+        "is_plain",
         "is_simple",
         "parent",
         "points",
         "request_attributes",
-        "request_settings",
         "response_attributes",
         "response_headers",
-        "response_settings",
         "setups",
         "snapshots",
         "toolmaps",
@@ -98,14 +95,13 @@ class Plan:
         self.toolmaps: dict[str, dict[str, dict[str, Any]]] = {}
         self.request_attributes: dict[str, Any] = {}
         self.response_attributes: dict[str, Any] = {}
-        self.request_settings: dict[str, Any] = {}
-        self.response_settings: dict[str, Any] = {}
         self.body_attributes: dict[str, Any] = {}
         self.response_headers: dict[str, Any] = {}
         self.error_page: dict[int | str, Any] = {}
         self.setups: list[Callable[[], Any]] = []
         self.deferred: list[tuple[NamespaceSet, dict[str, Any]]] = []
-        self.is_compiled = self.is_dynamic = self.has_settings = self.is_simple = False
+        self.is_compiled = self.is_dynamic = self.is_simple = False
+        self.is_plain: bool | None = None
 
     def is_current(self) -> bool:
         """True while the ``_cp_config`` dicts that this plan was made from are as they were."""
@@ -126,13 +122,11 @@ class Plan:
             self.__init__(self.config, self.snapshots, self.parent)  # type: ignore[misc]
             self._apply_namespaces(request)
             self.points = {point: tuple(sorted(hooks)) for point, hooks in self.hooks.items() if hooks}
-            self._split_settings(request, response)
             self.is_dynamic = bool(self.deferred or self.setups)
-            self.has_settings = bool(
-                self.request_settings or self.response_settings or self.response_headers or self.body_attributes
-            )
             self.is_compiled = True
-            self.is_simple = not (self.is_dynamic or self.has_settings or self.response_attributes)
+            self.is_simple = not (
+                self.is_dynamic or self.response_attributes or self.response_headers or self.body_attributes
+            )
 
     def _apply_namespaces(self, request: Any) -> None:
         buckets: dict[str, Keys] = {}
@@ -156,30 +150,10 @@ class Plan:
             settings = {f"{namespace}.{name}": value for name, value in keys}
             self.deferred.append((NamespaceSet({namespace: handler}), settings))
 
-    def _split_settings(self, request: Any, response: Any) -> None:
-        """Keep in ``*_attributes`` what may go straight into ``__dict__``; properties have to be set one by one."""
-        for owner, attributes, settings in (
-            (request, self.request_attributes, self.request_settings),
-            (response, self.response_attributes, self.response_settings),
-        ):
-            kind = type(owner)
-            plain = kind.__setattr__ is _SETATTR
-            for name in list(attributes):
-                if not plain or hasattr(_getattr_static(kind, name), "__set__"):
-                    settings[name] = attributes.pop(name)
-
-
-def _getattr_static(kind: type, name: str) -> Any:
-    """Return the class attribute itself, without calling its ``__get__``."""
-    for base in kind.__mro__:
-        if name in base.__dict__:
-            return base.__dict__[name]
-    return None
-
 
 def config_of(request: Any) -> dict[str, Any]:
     """Return the merged configuration of *request* to read, without making it a copy of its own."""
-    own: dict[str, Any] | None = request.__dict__.get("config")
+    own: dict[str, Any] | None = request._config
     return own if own is not None else request._plan.config
 
 
@@ -261,9 +235,8 @@ class PlanCache:
     def extend(self, request: Any, conf: dict[str, Any]) -> None:
         """Let *request* have its present plan with the ``_cp_config`` *conf* on top."""
         table = self.plans
-        state = request.__dict__
-        parent = state.get("_plan")
-        if parent is None or "config" in state:
+        parent = request._plan
+        if parent is NO_PLAN or request._config is not None:
             request.config = {**config_of(request), **conf}
             return
         key = (id(parent), id(conf))
@@ -271,7 +244,7 @@ class PlanCache:
         if plan is None or not plan.is_current():
             plan = Plan({**parent.config, **conf}, [*parent.snapshots, (conf, dict(conf))], parent)
             self.put(table, key, plan)
-        state["_plan"] = plan
+        request._plan = plan
 
     def for_config(self, config: dict[str, Any]) -> Plan:
         """Return a plan for a configuration that a foreign dispatcher made: found by its content."""

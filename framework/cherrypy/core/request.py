@@ -22,7 +22,7 @@ from cherrypy.core.errorpage import bare_error, format_exc
 from cherrypy.core.errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
 from cherrypy.core.hooks import HookMap, hookpoints, run_in_order
 from cherrypy.core.host import Host
-from cherrypy.core.lazy import lazy
+from cherrypy.core.lazy import lazy, tracked
 from cherrypy.core.logs import log
 from cherrypy.core.namespaces import (
     namespaces,
@@ -61,11 +61,11 @@ class Request:
     query_string_encoding: str = "utf8"
     protocol: tuple[int, int] = (1, 1)
     """What both client and server speak."""
-    params: dict[str, Any] = lazy(lambda request: {}, {})  # type: ignore[assignment]
+    params: dict[str, Any] = tracked(lambda request: {}, {})  # type: ignore[assignment]
     """Parameters of the query and, once it is read, of the body; a repeated one is a list."""
 
     header_list: list[tuple[str, str]] = lazy(lazyparts.list_headers, [])  # type: ignore[assignment]
-    headers: HeaderMap = lazy(lazyparts.parse_headers, HeaderMap())  # type: ignore[assignment]
+    headers: HeaderMap = tracked(lazyparts.parse_headers, HeaderMap())  # type: ignore[assignment]
     """Case-insensitive; repeated headers are joined by ', '. Lazy."""
     cookie: Any = lazy(lazyparts.parse_cookie, http.cookies.SimpleCookie())
     """SimpleCookie. Lazy: a malformed one answers 400 to whoever touches it."""
@@ -84,11 +84,11 @@ class Request:
     app: Any = None
     handler: Any = None
     toolmaps: dict[str, Any] = lazy(lazyparts.copy_toolmaps, {})  # type: ignore[assignment]
-    config: Any = lazy(lazyparts.copy_config)
+    config: Any = tracked(lazyparts.copy_config)
     """The merged configuration of the handler; a copy of this request's own. Lazy."""
     is_index: bool | None = None
 
-    hooks: HookMap = lazy(lazyparts.copy_hooks, HookMap(hookpoints))  # type: ignore[assignment]
+    hooks: HookMap = tracked(lazyparts.copy_hooks, HookMap(hookpoints))  # type: ignore[assignment]
     """This request's own copy of the hooks. Lazy: untouched, the compiled ones run."""
     error_response: Any = HTTPError(500).set_response
     error_page: dict[int | str, Any] = lazy(lazyparts.copy_error_page, {})  # type: ignore[assignment]
@@ -106,6 +106,11 @@ class Request:
     multithread: bool = True
     multiprocess: bool = False
     _plan: Plan = NO_PLAN
+    _path: str | None = None
+    _hooks: HookMap | None
+    _config: Any
+    _params: dict[str, Any] | None
+    _headers: HeaderMap | None
     _source: Any = ()
     _make_environ: Any = None
     _message: Any = None
@@ -195,28 +200,28 @@ class Request:
         finally:
             self.stage = "on_end_resource"
             # PERF: asked here first, since most plans have no hook at most points (6 calls, 1.2 us of a request)
-            if "on_end_resource" in self._plan.points or "hooks" in self.__dict__:
+            if "on_end_resource" in self._plan.points or self._hooks is not None:
                 self._run_hooks("on_end_resource")
 
     def _do_respond(self, path_info: str) -> None:
         response = serving.response
-        state = self.__dict__
         if self.app is None:
             raise NotFound()
         self.stage = "process_headers"
         self.process_headers()
         self.stage = "get_resource"
         self.get_resource(path_info)
-        plan = state.get("_plan")
-        if plan is None or not plan.is_simple or "config" in state:
+        plan = self._plan
+        if not plan.is_simple or self._config is not None:
             plan = self._apply_plan(response)
         elif plan.request_attributes:
-            state.update(plan.request_attributes)
+            for name, value in plan.request_attributes.items():
+                setattr(self, name, value)
         points = plan.points
         if self._message is not None:
             self._announce_handler()
         self.stage = "on_start_resource"
-        if "on_start_resource" in points or "hooks" in state:
+        if "on_start_resource" in points or self._hooks is not None:
             self._run_hooks("on_start_resource")
         self.stage = "process_query_string"
         if self.query_string:
@@ -224,19 +229,19 @@ class Request:
         if self.process_request_body and self.method not in self.methods_with_bodies:
             self.process_request_body = False
         self.stage = "before_request_body"
-        if "before_request_body" in points or "hooks" in state:
+        if "before_request_body" in points or self._hooks is not None:
             self._run_hooks("before_request_body")
         if self.process_request_body:
             self.stage = "process_body"
             self.body.process()
         self.stage = "before_handler"
-        if "before_handler" in points or "hooks" in state:
+        if "before_handler" in points or self._hooks is not None:
             self._run_hooks("before_handler")
         if self.handler:
             self.stage = "handler"
             response.body = self.handler()
         self.stage = "before_finalize"
-        if "before_finalize" in points or "hooks" in state:
+        if "before_finalize" in points or self._hooks is not None:
             self._run_hooks("before_finalize")
         self.stage = "finalize"
         response.finalize()
@@ -248,7 +253,7 @@ class Request:
         self._message.entering(getattr(page, "__code__", None) or type(self.handler))
 
     def _run_hooks(self, point: str) -> None:
-        own = self.__dict__.get("hooks")
+        own = self._hooks
         if own is None:
             run_in_order(iter(self._plan.points.get(point, ())))
         else:
@@ -256,19 +261,21 @@ class Request:
 
     def _apply_plan(self, response: Any) -> Plan:
         """Give this request what its configuration says: hooks, tools, attributes; return the plan."""
-        state = self.__dict__
-        plan: Plan | None = state.get("_plan")
-        if plan is None or "config" in state:
+        plan = self._plan
+        if plan is NO_PLAN or self._config is not None:
             # a dispatcher that is not ours made a configuration of its own, or changed ours
             plan = self._plan = self._loose_plan()
         if not plan.is_compiled:
             plan.compile(self, response)
-        if plan.request_attributes:
-            state.update(plan.request_attributes)
-        if plan.response_attributes:
-            response.__dict__.update(plan.response_attributes)
-        if plan.has_settings:
-            self._apply_settings(plan, response)
+        for name, value in plan.request_attributes.items():
+            setattr(self, name, value)
+        for name, value in plan.response_attributes.items():
+            setattr(response, name, value)
+        for name, value in plan.response_headers.items():
+            response.headers[name] = value
+        if plan.body_attributes and "body" in vars(self):
+            for name, value in plan.body_attributes.items():
+                setattr(self.body, name, value)
         if plan.is_dynamic:
             for handlers, settings in plan.deferred:
                 handlers(settings)
@@ -277,19 +284,8 @@ class Request:
         return plan
 
     def _loose_plan(self) -> Plan:
-        plan: Plan = self.app.plans.for_config(self.__dict__.get("config") or {})
+        plan: Plan = self.app.plans.for_config(self._config or {})
         return plan
-
-    def _apply_settings(self, plan: Plan, response: Any) -> None:
-        for name, value in plan.request_settings.items():
-            setattr(self, name, value)
-        for name, value in plan.response_settings.items():
-            setattr(response, name, value)
-        for name, value in plan.response_headers.items():
-            response.headers[name] = value
-        if plan.body_attributes and "body" in self.__dict__:
-            for name, value in plan.body_attributes.items():
-                setattr(self.body, name, value)
 
     def process_query_string(self) -> None:
         """Add the parameters of the query to ``params``.
@@ -348,6 +344,6 @@ class Request:
         if not self.closed:
             self.closed = True
             self.stage = "on_end_request"
-            if "on_end_request" in self._plan.points or "hooks" in self.__dict__:
+            if "on_end_request" in self._plan.points or self._hooks is not None:
                 self._run_hooks("on_end_request")
             self.stage = "close"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cherrypy.core.errors import HTTPError
-from cherrypy.core.lazy import lazy
+from cherrypy.core.lazy import lazy, tracked
 from cherrypy.core.streams import file_generator
 from cherrypy.core.version import SERVER_HEADER
 from cherrypy.http.dates import HTTPDate
@@ -55,8 +55,9 @@ class ResponseBody:
         elif value is None:
             obj._body = []
         elif kind is list:
-            if any(item.__class__ is str for item in value):
-                raise ValueError(self.unicode_err)
+            for item in value:  # PERF: any() makes a generator, 0.3 us
+                if item.__class__ is str:
+                    raise ValueError(self.unicode_err)
             obj._body = value
         else:
             obj._body = self._wrapped(value)
@@ -90,12 +91,13 @@ class Response:
     status: Any = ""
     header_list: list[tuple[bytes, bytes]] = lazy(lambda response: [], [])  # type: ignore[assignment]
     headers: HeaderMap = lazy(lambda response: response._new_headers(), HeaderMap())  # type: ignore[assignment]
-    cookie: Any = lazy(lambda response: http.cookies.SimpleCookie(), http.cookies.SimpleCookie())
+    cookie: Any = tracked(lambda response: http.cookies.SimpleCookie(), http.cookies.SimpleCookie())
     body: Body = ResponseBody()
     time: float | None = None
     stream: bool = False
     output_status: bytes | None = None
     _body: Any = ()
+    _cookie: Any
 
     def __init__(self) -> None:
         self.status = None
@@ -160,7 +162,7 @@ class Response:
             # a value that is no hash key: a list, say
             header_list = headers.output()
         self.header_list = header_list
-        if "cookie" in self.__dict__:
+        if self._cookie is not None:
             self._add_cookies(header_list, headers)
 
     def _parse_status(self) -> tuple[int, str, bytes]:

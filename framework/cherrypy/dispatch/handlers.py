@@ -55,10 +55,10 @@ class PageHandler:
         try:
             return self.callable(*args, **kwargs)
         except TypeError as error:
-            self._explain(error, args, kwargs)
+            self.explain(error, args, kwargs)
             raise
 
-    def _explain(self, error: TypeError, args: Any, kwargs: Any) -> None:
+    def explain(self, error: TypeError, args: Any, kwargs: Any) -> None:
         """Raise the HTTPError that *error* means if it came of arguments that do not fit; else return."""
         try:
             test_callable_spec(self.callable, args, kwargs)
@@ -81,13 +81,13 @@ class LateParamPageHandler(PageHandler):
         """Call the page; see ``PageHandler``."""
         if self.__class__ is LateParamPageHandler and not self._kwargs:
             request = serving.request
-            params = request.__dict__.get("params")
+            params = request._params
             if not params:
                 # PERF: no parameters, no dicts: 0.6 us of a plain page
                 try:
                     return self.callable(*request.args)
                 except TypeError as error:
-                    self._explain(error, request.args, {})
+                    self.explain(error, request.args, {})
                     raise
         return PageHandler.__call__(self)
 

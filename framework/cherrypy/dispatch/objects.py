@@ -78,9 +78,8 @@ class Dispatcher:
         if known is not None:
             page = known.still_leads_to(app.root)
             if page is not None:
-                state = request.__dict__
-                state["_plan"] = known.plan
-                state.pop("config", None)
+                request._plan = known.plan
+                request._config = None
                 request.is_index = known.is_index
                 return page, []
         names = [name for name in path.split("/") if name]
@@ -192,9 +191,8 @@ def _use_config(request: Any, trail: list[Step], names: list[str]) -> None:
     if plan is None or (plan.snapshots and not plan.is_current()):
         plan = _merge(request, trail, names)
         plans.put(table, found, plan)
-    state = request.__dict__
-    state["_plan"] = plan
-    state.pop("config", None)
+    request._plan = plan
+    request._config = None
 
 
 def _merge(request: Any, trail: list[Step], names: list[str]) -> Plan:

@@ -1,0 +1,287 @@
+"""The short way and the long way through a request cannot be told apart from outside."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import cherrypy
+from cherrypy.app import plainpage
+from cherrypy.app.application import Application
+from cherrypy.app.native import NativeResponder
+from cherrypy.app.tree import Tree
+
+CALLS: list[str] = []
+
+
+class Shelf:
+    """A page below the root."""
+
+    @cherrypy.expose
+    def index(self) -> str:
+        """Need the slash at the end."""
+        return "shelf"
+
+
+class Root:
+    """Pages that do everything a page may do without a tool."""
+
+    shelf = Shelf()
+
+    @cherrypy.expose
+    def index(self) -> str:
+        """Answer text."""
+        CALLS.append("index")
+        return "Hello, wörld!"
+
+    @cherrypy.expose
+    def octets(self) -> bytes:
+        """Answer bytes."""
+        return b"octets"
+
+    @cherrypy.expose
+    def nothing(self) -> None:
+        """Answer nothing."""
+
+    @cherrypy.expose
+    def empty(self) -> str:
+        """Answer an empty text."""
+        return ""
+
+    @cherrypy.expose
+    def pieces(self) -> Any:
+        """Answer a generator."""
+        yield "one "
+        yield "two"
+
+    @cherrypy.expose
+    def plain(self) -> str:
+        """Choose another type."""
+        cherrypy.response.headers["Content-Type"] = "text/plain"
+        return "plain"
+
+    @cherrypy.expose
+    def cookie(self) -> str:
+        """Set a cookie, a status and a header."""
+        cherrypy.response.cookie["a"] = "b"
+        cherrypy.response.status = 201
+        cherrypy.response.headers["X-Name"] = "value"
+        return "cookie"
+
+    @cherrypy.expose
+    def no_status(self) -> str:
+        """Choose a status that is none."""
+        cherrypy.response.status = "twenty"
+        return "?"
+
+    @cherrypy.expose
+    def no_content(self) -> str:
+        """Choose a status without a body."""
+        cherrypy.response.status = 204
+        return "dropped"
+
+    @cherrypy.expose
+    def surrogate(self) -> str:
+        """Answer what no charset has."""
+        return "\udc80"
+
+    @cherrypy.expose
+    def missing(self, name: str) -> str:
+        """Want an argument that does not come."""
+        return name
+
+    @cherrypy.expose
+    def fails(self) -> str:
+        """Fail, after having been called once."""
+        CALLS.append("fails")
+        raise ValueError("broken")
+
+    @cherrypy.expose
+    def types(self) -> str:
+        """Fail with a TypeError of its own."""
+        raise TypeError("of its own")
+
+    @cherrypy.expose
+    def refuses(self) -> str:
+        """Answer an error."""
+        raise cherrypy.HTTPError(418 if False else 409, "conflict")
+
+    @cherrypy.expose
+    def moves(self) -> str:
+        """Send elsewhere."""
+        raise cherrypy.HTTPRedirect("/octets")
+
+    @cherrypy.expose
+    def turns(self) -> str:
+        """Turn inside."""
+        raise cherrypy.InternalRedirect("/octets")
+
+    @cherrypy.expose
+    def hooks(self) -> str:
+        """Attach a hook while the page runs."""
+        cherrypy.request.hooks.attach("before_finalize", self._sign)
+        return "hooks"
+
+    @staticmethod
+    def _sign() -> None:
+        cherrypy.response.headers["X-Signed"] = "yes"
+
+    @cherrypy.expose
+    def streams(self) -> str:
+        """Ask for streaming."""
+        cherrypy.response.stream = True
+        return "stream"
+
+    @cherrypy.expose
+    def looks(self) -> str:
+        """Look at all that a page may look at."""
+        request = cherrypy.request
+        seen = [request.method, request.path_info, request.query_string, request.request_line, request.script_name]
+        seen += [request.protocol, request.server_protocol, request.params, request.args, request.kwargs]
+        seen += [request.is_index, type(request.handler).__name__, request.remote.ip, request.base]
+        seen += [request.headers["Host"], request.config["environment_of_the_test"], request.process_request_body]
+        seen += [sorted(request.toolmaps["tools"]), request.app.root is self, request.stage]
+        return repr(seen)
+
+    @cherrypy.expose
+    @cherrypy.tools.response_headers(headers=[("X-Tool", "on")])
+    def tool(self) -> str:
+        """Have a tool on."""
+        return "tool"
+
+
+def make_responder() -> NativeResponder:
+    """Serve a tree with the pages at '' and at '/below'."""
+    tree = Tree()
+    config = {"/": {"environment_of_the_test": 1, "request.show_tracebacks": False}}
+    for script_name in ("", "/below"):
+        application = Application(Root(), script_name, config)
+        application.log.screen = False
+        tree.apps[script_name] = application
+    return NativeResponder(SimpleNamespace(tree=tree, server=cherrypy.server))
+
+
+def ask(responder: NativeResponder, path: str, **fields: Any) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
+    """Send one message; status, headers but the date, and body come back."""
+    headers = [(b"Host", b"example.test"), *fields.pop("headers", [])]
+    message: Any = SimpleNamespace(
+        method="GET",
+        target=path,
+        path=path,
+        query="",
+        version=(1, 1),
+        headers=headers,
+        body=io.BytesIO(),
+        has_body=False,
+        connection=SimpleNamespace(peer=("192.0.2.1", 5), local=("127.0.0.1", 80), scheme="http"),
+        entering=lambda key: None,
+    )
+    for name, value in fields.items():
+        setattr(message, name, value)
+    status, fields_out, body, close = responder(message)
+    octets = b"".join(body)
+    if close is not None:
+        close()
+    return status, [field for field in fields_out if field[0] != b"Date"], octets
+
+
+PATHS = [name for name in vars(Root) if not name.startswith("_") and name != "shelf"]
+
+
+@pytest.fixture
+def count(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How many requests have gone the short way to its end."""
+    ways: list[bool] = []
+    original = plainpage.serve
+
+    def serve(*args: Any) -> bool:
+        ways.append(original(*args))
+        return ways[-1]
+
+    monkeypatch.setattr(plainpage, "serve", serve)
+    return lambda: sum(ways)
+
+
+@pytest.mark.parametrize("mount", ["", "/below"])
+@pytest.mark.parametrize("headers", [[], [(b"Accept-Charset", b"iso-8859-1")]], ids=["plain", "charset"])
+@pytest.mark.parametrize("name", [*(f"/{name}" for name in PATHS), "/", "/shelf", "/shelf/", "/absent", "/index"])
+def test_both_ways_give_the_same_answer(
+    monkeypatch: pytest.MonkeyPatch, mount: str, headers: list[tuple[bytes, bytes]], name: str
+) -> None:
+    """Whatever a page does, the answer has the same status, fields and body."""
+    responder = make_responder()
+    short = [ask(responder, mount + name, headers=headers) for _ in range(3)]
+    monkeypatch.setattr(plainpage, "serve", lambda *args: False)
+
+    assert short == [ask(responder, mount + name, headers=headers)] * 3
+
+
+def test_a_plain_page_goes_the_short_way(count: Callable[[], int]) -> None:
+    """From the second request on, when walk and plan are known."""
+    responder = make_responder()
+    for _ in range(3):
+        ask(responder, "/")
+
+    assert count() == 2
+
+
+@pytest.mark.parametrize("fields", [{"method": "HEAD"}, {"method": "POST"}, {"query": "a=b"}, {"has_body": True}])
+def test_anything_else_goes_the_long_way(count: Callable[[], int], fields: dict[str, Any]) -> None:
+    """Another method, a query or a body are not plain."""
+    responder = make_responder()
+    for _ in range(3):
+        ask(responder, "/nothing", **fields)
+
+    assert count() == 0
+
+
+def test_a_page_with_a_tool_goes_the_long_way(count: Callable[[], int]) -> None:
+    """A tool that is on runs, each time."""
+    responder = make_responder()
+    answers = [ask(responder, "/tool") for _ in range(3)]
+
+    assert count() == 0
+    assert all((b"X-Tool", b"on") in headers for _, headers, _ in answers)
+
+
+@pytest.mark.parametrize("name", ["index", "fails"])
+def test_a_page_is_called_once_for_each_request(name: str) -> None:
+    """Also when the long way has to finish what the short way began."""
+    responder = make_responder()
+    CALLS.clear()
+    for _ in range(4):
+        ask(responder, f"/{name}", headers=[(b"Accept-Charset", b"iso-8859-1")])
+
+    assert [name] * 4 == CALLS
+
+
+def test_a_tool_turned_on_while_serving_is_seen() -> None:
+    """A change of configuration ends the short way at once."""
+    responder = make_responder()
+    for _ in range(3):
+        ask(responder, "/octets")
+    application = responder.site.tree.apps[""]
+    application.merge(
+        {"/octets": {"tools.response_headers.on": True, "tools.response_headers.headers": [("X-New", "1")]}}
+    )
+
+    assert (b"X-New", b"1") in ask(responder, "/octets")[1]
+
+
+def test_the_access_log_is_written() -> None:
+    """One line a request, as on the long way."""
+    responder = make_responder()
+    application = responder.site.tree.apps[""]
+    lines: list[str] = []
+    handler: Any = SimpleNamespace(level=0, handle=lambda record: lines.append(record.getMessage()))
+    application.log.access_log.addHandler(handler)
+    for _ in range(3):
+        ask(responder, "/")
+
+    assert len(lines) == 3
+    assert len(set(lines)) == 1
+    assert '"GET / HTTP/1.1" 200' in lines[0]
