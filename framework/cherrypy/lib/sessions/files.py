@@ -79,7 +79,7 @@ class FileSession(Session):
 
     _storage_paths: ClassVar[set[str]] = set()
     lock: Any = None
-    """What is held while ``locked``: a ``FileLock``, or what a subclass's ``acquire_lock`` put here, with a ``close``."""
+    """What is held while ``locked``: a ``FileLock``, or what a subclass put here that has a ``close``."""
 
     def __init__(self, id: str | None = None, **kwargs: Any) -> None:
         if "storage_path" not in kwargs and not hasattr(self, "storage_path"):
