@@ -1,0 +1,1 @@
+"""Lint across nginx and the applications."""

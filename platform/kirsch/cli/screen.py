@@ -132,14 +132,13 @@ def _show_block(console: Console, title: str, text: str) -> None:
 
 def _facts(report: Mapping[str, Any]) -> str:
     """Say the plain facts of a report in one line: "worker web.1, step import shop.web, exit status 1, 0.41 s"."""
-    if report.get("traceback"):  # it said why itself: how it was ended then is nobody's question
-        report = {name: value for name, value in report.items() if name != "signal"}
     words = {
         "worker": "worker {}",
         "step": "step {}",
         "exit_status": "exit status {}",
         "signal": "signal {}",
         "duration_s": "after {:.2f} s",
+        "log": "log {}",
     }
     said = [text.format(report[name]) for name, text in words.items() if report.get(name) not in (None, "")]
     return ", ".join(said)

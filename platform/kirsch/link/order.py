@@ -20,6 +20,13 @@ A signal that does nothing to who does not know it: a worker that boots, or one 
 """
 
 
+WHOLE_TRACEBACK = "kirsch: the boot failed; its whole traceback:\n"
+"""Stands in a worker's log before what its report tells shorter."""
+
+LAST_WORDS_S = 3.0
+"""What an application's own threads get when a worker leaves; then the process ends all the same."""
+
+
 class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """Bounds that a worker keeps; octets end in ``_bytes``, seconds in ``_s``."""
 
@@ -82,7 +89,7 @@ class Report(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     socket: str | None = None
     """Where it listens; with ``ready``."""
     traceback: str | None = None
-    """The whole traceback; with ``failed``."""
+    """The application's part of the traceback; with ``failed``. The log has the whole."""
     message: str | None = None
     """One line of the failure, or of what draining waits for."""
 

@@ -225,7 +225,7 @@ class Deploy:
         except ControlError as error:
             self.rolled = error.kind == "unreachable"
             report = describe_error(error)
-            output = str(report.get("output") or "") or fleet.log_tail(self.shell, self.paths, report.get("worker"))
+            output = fleet.last_output(self.shell, self.paths, report)
             raise GateFailed(f"the new release did not come up: {error}", output=output, report=report) from error
         return f"workers {_pids(fleet.require_status(self.control))}"
 

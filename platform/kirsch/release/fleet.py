@@ -66,7 +66,7 @@ def wait_until_serving(shell: Shell, control: Control, paths: HostPaths, state: 
             return status
         failed = None if status is None else first_failure(status)
         if failed is not None:
-            output = str((failed.report or {}).get("output") or "") or log_tail(shell, paths, failed.name)
+            output = last_output(shell, paths, {"worker": failed.name, **(failed.report or {})})
             raise GateFailed(f"{failed.name} failed to start", step="start", output=output, report=failed.report)
         if not shell.is_alive(pid):
             raise DeployError("the supervisor ended right after its start", output=log_tail(shell, paths))
@@ -166,6 +166,12 @@ def log_tail(shell: Shell, paths: HostPaths, worker: object = None) -> str:
         if content:
             return "\n".join(content.decode("utf-8", "replace").rstrip().splitlines()[-TAIL_LINES:])
     return ""
+
+
+def last_output(shell: Shell, paths: HostPaths, report: Mapping[str, Any]) -> str:
+    """Return what a failed worker printed; the end of its log if its report says neither that nor why it failed."""
+    output = str(report.get("output") or "")
+    return output if output or report.get("traceback") else log_tail(shell, paths, report.get("worker"))
 
 
 def describe_event(event: Mapping[str, Any]) -> str:

@@ -98,8 +98,8 @@ def ask_status(control: Control) -> Status | None:
 
 
 def first_failure(status: Status) -> Worker | None:
-    """Return a worker that failed to come up, if there is one."""
-    return next((worker for worker in status.workers if worker.state == "failed"), None)
+    """Return a worker that failed to come up, once or again and again, if there is one."""
+    return next((worker for worker in status.workers if worker.state in {"failed", "parked"}), None)
 
 
 def is_serving(status: Status, release: str, least: Mapping[str, int]) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kirsch.errors import BootFailed, SuperviseError
-from kirsch.link.order import SHED_SIGNAL, Limits, Order
+from kirsch.link.order import LAST_WORDS_S, SHED_SIGNAL, Limits, Order
 from kirsch.link.state import State
 from kirsch.scoreboard import Counters
 from kirsch.spec import HostPaths
@@ -166,6 +166,8 @@ class Fleet:
         problem = await self._problem_of(worker, state)
         if problem is None:
             return
+        if worker.state == "failed":  # it is leaving: its own exit status tells more than our signal
+            await worker.wait_until_gone(LAST_WORDS_S + 1.0)
         await self.discard(worker)
         report = worker.describe_failure() | {"message": worker.message or problem}
         self.site.events.say(

@@ -19,7 +19,7 @@ import msgspec
 
 from kirsch.errors import ControlError
 from kirsch.link.frame import FrameReader
-from kirsch.link.order import Order, Report, report_from
+from kirsch.link.order import WHOLE_TRACEBACK, Order, Report, report_from
 from kirsch.link.state import write_whole
 from kirsch.scoreboard import Scoreboard
 from kirsch.spec.stack import dump_json
@@ -209,7 +209,8 @@ class Worker:
             "message": self.message,
             "exit_status": ending.exit_status,
             "signal": ending.signal,
-            "output": self.output(),
+            # the traceback stands there whole; what follows it is in the log
+            "output": self.output().partition(WHOLE_TRACEBACK)[0],
             "traceback": self.traceback,
             "duration_s": round(time.time() - self.started, 3),
             "requests": list(lost),

@@ -1,0 +1,1 @@
+"""The same spec as other systems want it."""

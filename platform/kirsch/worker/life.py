@@ -15,7 +15,8 @@ import traceback
 from types import FrameType
 
 import cherrypy
-from kirsch.link.order import SHED_SIGNAL, Order, load_order
+from kirsch.link.order import LAST_WORDS_S, SHED_SIGNAL, WHOLE_TRACEBACK, Order, load_order
+from kirsch.worker.blame import format_blame
 from kirsch.worker.engines import ENGINES, Engine
 from kirsch.worker.load import load_app
 from kirsch.worker.mount import mount_all
@@ -24,8 +25,6 @@ from kirsch.worker.voice import Voice
 log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
-#: What an application's own threads get after the bus has stopped; then the process ends all the same.
-LAST_WORDS_S = 3.0
 FAILED_STATUS = 3
 
 
@@ -65,10 +64,9 @@ def live(order_path: str) -> int:
     try:
         _boot(order, voice, engine, bell)
     except BaseException as error:  # the wall of the boot: also SystemExit and KeyboardInterrupt out of an import
-        text = traceback.format_exc()
-        sys.stderr.write(text)
+        sys.stderr.write(WHOLE_TRACEBACK + traceback.format_exc())
         sys.stderr.flush()
-        voice.fail(f"{type(error).__name__}: {error}".partition("\n")[0], text)
+        voice.fail(f"{type(error).__name__}: {error}".partition("\n")[0], format_blame(error))
         _leave_soon(FAILED_STATUS)
         return FAILED_STATUS
     return _serve(order, voice, engine, bell)
