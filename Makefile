@@ -9,8 +9,6 @@ INVENTORY ?= deploy/local.toml
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 VENV ?= .venv
 PYTEST_ARGS ?=
-# the suite of the released CherryPy, run as a black box; not part of this repository
-CONFORMANCE ?= $(firstword $(wildcard ../shared/conformance))
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -67,10 +65,9 @@ bench: $(VENV)/.test ## side by side with other servers, one table (needs wrk: a
 	@deploy/debian_packages.sh wrk
 	$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
 
-conformance: $(VENV)/.installed ## the released CherryPy's own tests against ours (CONFORMANCE=the folder of its runner)
-	@test -n "$(CONFORMANCE)" || { echo "make conformance CONFORMANCE=folder: the runner and the released tests are not part of this repository"; exit 2; }
-	$(CONFORMANCE)/setup.sh
-	$(CONFORMANCE)/run_suite.py framework --fast -j 2 -v $(CONFORMANCE_ARGS)
+conformance: $(VENV)/.test ## the released CherryPy's own tests against ours; they are fetched, not part of this repository
+	@deploy/debian_packages.sh memcached
+	$(BIN)/python tests/compat/conformance.py -j 2 -v $(CONFORMANCE_ARGS)
 
 clean: ## remove what make made, except for a running deploy
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
@@ -99,6 +96,7 @@ $(VENV)/.test: $(VENV)/.installed
 	@echo "installing what the tests need"
 	@$(PIP) install --editable '.[test]'
 	@$(PIP) install --editable '.[uwsgi]' || echo "no uWSGI for this machine: the tests that need it will be skipped"
+	@$(PIP) install --editable '.[nginx]' || echo "no newest nginx for this machine: the tests that need it will be skipped"
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test
