@@ -1,1 +1,0 @@
-"""Lint across nginx and the applications."""

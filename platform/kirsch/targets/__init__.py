@@ -1,1 +1,0 @@
-"""The same spec as other systems want it."""
