@@ -192,6 +192,7 @@ class Deploy:
     def switch_current(self, step: SwitchCurrent) -> str:
         """Point `current` at the release and write down what the supervisor is to run."""
         self.shell.claim_directory(self.paths.run)
+        self.shell.link(self.paths.run_link, self.paths.run)
         self.switched = True
         self.shell.link(self.paths.current, f"releases/{step.release}")
         self.shell.write(self.paths.state_file, state_to_json(self.prepared.after), mode=0o600)
@@ -269,6 +270,7 @@ class Deploy:
                 fleet.stop_supervisor(self.shell, self.control, self.paths, drain_s=1.0)
                 if before.current is None:
                     self.shell.remove(self.paths.run)
+                    self.shell.remove(self.paths.run_link)
                 elif before.state is not None:
                     self.start(self.shell, self.paths, before.state, clean_environ(self.environ))
                 self.progress.reverted(

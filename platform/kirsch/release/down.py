@@ -37,6 +37,7 @@ def take_down(target: Target, control: Control, *, purge: bool, drain_s: float) 
     else:
         done += _stop(target, control, drain_s)
     shell.remove(paths.run)
+    shell.remove(paths.run_link)
     _remove_if_empty(os.path.dirname(paths.run))
     done.append(f"removed {paths.run}")
     if purge:

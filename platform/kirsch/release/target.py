@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kirsch.errors import Problem, SpecError
 from kirsch.release.shell import LocalShell, Shell
-from kirsch.spec import DeployOptions, Host, HostPaths, Inventory, run_dir_for
+from kirsch.spec import DeployOptions, Host, HostPaths, Inventory, run_dir_for, run_name
 
 DEFAULT_ROOT = ".kirsch/local"
 
@@ -65,5 +65,18 @@ def find_target(
         raise SpecError(problems)
     (host,) = inventory.hosts.values()
     root = os.path.normpath(base.resolve() / host.root)
-    paths = HostPaths(root=root, run=run_dir_for(root, stack, environ, os.getuid()))
-    return Target(host, LocalShell(host.name), paths, host.python or sys.executable, inventory, file)
+    shell = LocalShell(host.name)
+    run = _known_run_dir(shell, root, stack) or run_dir_for(root, stack, environ, os.getuid())
+    return Target(host, shell, HostPaths(root=root, run=run), host.python or sys.executable, inventory, file)
+
+
+def _known_run_dir(shell: Shell, root: str, stack: str) -> str | None:
+    """Return the run directory that an earlier deploy made; None if there is none any more.
+
+    What the environment says (``XDG_RUNTIME_DIR``) differs by login, and cron has none: the link in the root does not.
+    A root that was copied has the link of the other one: its name does not fit.
+    """
+    run = shell.read_link(HostPaths(root=root, run="").run_link)
+    if run is None or os.path.basename(run) != run_name(root, stack) or not shell.list(run):
+        return None
+    return run

@@ -4,7 +4,7 @@ from kirsch.spec.app import App
 from kirsch.spec.bus import Bus
 from kirsch.spec.host import DeployOptions, Host, Inventory
 from kirsch.spec.load import load_inventory, load_stack, place_stack
-from kirsch.spec.paths import SOCKET_PATH_LIMIT_BYTES, HostPaths, run_dir_for
+from kirsch.spec.paths import SOCKET_PATH_LIMIT_BYTES, HostPaths, run_dir_for, run_name
 from kirsch.spec.pool import Pool, Workers
 from kirsch.spec.probe import Health, Probe
 from kirsch.spec.size import Bytes
@@ -34,5 +34,6 @@ __all__ = [
     "DeployOptions",
     "HostPaths",
     "run_dir_for",
+    "run_name",
     "SOCKET_PATH_LIMIT_BYTES",
 ]

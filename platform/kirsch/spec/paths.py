@@ -61,6 +61,11 @@ class HostPaths:
         return f"{self.root}/deploy.lock"
 
     @property
+    def run_link(self) -> str:
+        """``ROOT/run``: symbolic link to RUN, so that another login or a cron job finds it."""
+        return f"{self.root}/run"
+
+    @property
     def slots(self) -> str:
         """``RUN/slots``: the socket names that nginx knows."""
         return f"{self.run}/slots"
@@ -142,6 +147,11 @@ class HostPaths:
         return f"{self.run}/{pool}.board"
 
 
+def run_name(root: str, stack: str) -> str:
+    """The last part of a run directory's path: ``shop-1f0c9a2b``."""
+    return f"{stack[:12]}-{hashlib.sha256(root.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
 def run_dir_for(root: str, stack: str, environ: Mapping[str, str], uid: int) -> str:
     """A short run directory for *stack* deployed at the absolute path *root*.
 
@@ -151,7 +161,7 @@ def run_dir_for(root: str, stack: str, environ: Mapping[str, str], uid: int) -> 
     Raises:
         SpecError: a worker's socket there would not fit into the 107 octets that the kernel gives a socket's path.
     """
-    name = f"{stack[:12]}-{hashlib.sha256(root.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    name = run_name(root, stack)
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if uid == 0:
         base = "/run/kirsch"

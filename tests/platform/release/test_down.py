@@ -35,8 +35,10 @@ def test_supervisor_is_asked_to_stop(target: Target, supervisor: Any) -> None:
     supervisor.running = True
     Path(target.paths.run).mkdir(parents=True)
     Path(target.paths.shared).mkdir(parents=True)
+    Path(target.paths.run_link).symlink_to(target.paths.run)
     done = take_down(target, supervisor, purge=False, drain_s=1.0)
 
+    assert not Path(target.paths.run_link).is_symlink()
     assert ("stop", {"drain_s": 1.0}) in supervisor.asked
     assert "stopped the supervisor" in done[0]
     assert not Path(target.paths.run).exists()
