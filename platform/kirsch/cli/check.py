@@ -14,11 +14,10 @@ import click
 from kirsch.cli.place import Place, with_place
 from kirsch.cli.screen import open_console
 from kirsch.errors import NginxError
-from kirsch.nginx.binary import Nginx, find_nginx, worker_user
+from kirsch.nginx.binary import Nginx, find_nginx, open_file_limit, worker_user
 from kirsch.nginx.site import render_site
 from kirsch.release.plan import count
-from kirsch.release.ports import override_listen
-from kirsch.spec import HostPaths, Stack
+from kirsch.spec import HostPaths, Stack, place_stack
 
 GENERATION = "0"
 SHOWN_ROOT = "/srv/kirsch"
@@ -32,7 +31,7 @@ def check(place: Place) -> None:
     Nothing is deployed. Exit status 2 with every problem of a file if there are any.
     """
     console = open_console()
-    stack = override_listen(place.stack, place.inventory, place.inventory_file)
+    stack = place_stack(place.stack, place.inventory, place.inventory_file)
     counts = ", ".join(
         count(len(found), word) for found, word in ((stack.apps, "app"), (stack.pools, "pool"), (stack.vhosts, "vhost"))
     )
@@ -52,7 +51,7 @@ def render(place: Place, out: str | None) -> None:
 
     Ports are those of the files: which ones are free is decided by a deploy.
     """
-    stack = override_listen(place.stack, place.inventory, place.inventory_file)
+    stack = place_stack(place.stack, place.inventory, place.inventory_file)
     paths = _paths(place)
     files = render_files(stack, paths, find_nginx())
     if out is None:
@@ -68,7 +67,15 @@ def render(place: Place, out: str | None) -> None:
 
 def render_files(stack: Stack, paths: HostPaths, nginx: Nginx) -> dict[str, str]:
     """Return the files of one generation, file name to text."""
-    return render_site(stack, paths, nginx.version, generation=GENERATION, user=worker_user(), modules=nginx.modules)
+    return render_site(
+        stack,
+        paths,
+        nginx.version,
+        generation=GENERATION,
+        user=worker_user(),
+        modules=nginx.modules,
+        open_files=open_file_limit(),
+    )
 
 
 def prove_rendering(stack: Stack, nginx: Nginx) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from kirsch.errors import Problem, SpecError
-from kirsch.spec import Inventory, Listen, Stack
+from kirsch.spec import Inventory, Listen, Stack, place_stack
 
 SEARCH_PORTS = 200
 IsFree = Callable[[Listen], bool]
@@ -37,33 +37,16 @@ def settle_ports(stack: Stack, inventory: Inventory, *, file: str, held: Mapping
 
     Raises:
         SpecError: a port is in use by somebody else and the inventory says that it must be exactly that one; or no
-        free one is near.
+        free one is near; or the inventory's addresses do not fit the stack.
     """
     chooser = _Chooser(inventory.port_policy, file, held, is_free)
     listen = {}
-    for name, vhost in override_listen(stack, inventory, file).vhosts.items():
+    for name, vhost in place_stack(stack, inventory, file).vhosts.items():
         listen[name] = tuple(chooser.choose(one, key=f"vhost.{name}.listen") for one in vhost.listen)
     admin = chooser.choose(Listen.parse(inventory.admin), key="admin").endpoint
     if chooser.problems:
         raise SpecError(chooser.problems)
     return Settled(listen, admin, chooser.asked, tuple(chooser.notes))
-
-
-def override_listen(stack: Stack, inventory: Inventory, file: str) -> Stack:
-    """Return *stack* with the addresses that the inventory gives its vhosts, whether they are free or not.
-
-    Raises:
-        SpecError: an address in the inventory is none, or is for a vhost that the stack does not have.
-    """
-    unknown = [name for name in inventory.listen if name not in stack.vhosts]
-    if unknown:
-        raise SpecError(
-            Problem(
-                file=file, key=f"listen.{name}", message="is no vhost of the stack", allowed=", ".join(stack.vhosts)
-            )
-            for name in unknown
-        )
-    return stack.with_listen({name: _overridden(name, inventory, file) for name in inventory.listen})
 
 
 def is_free(listen: Listen) -> bool:
@@ -127,13 +110,3 @@ class _Chooser:
 
     def _is_usable(self, listen: Listen) -> bool:
         return listen.endpoint not in self.asked.values() and self.is_free(listen)
-
-
-def _overridden(vhost: str, inventory: Inventory, file: str) -> tuple[Listen, ...]:
-    text = inventory.listen.get(vhost)
-    if text is None:
-        return ()
-    try:
-        return (Listen.parse(text),)
-    except ValueError as error:
-        raise SpecError([Problem(file=file, key=f"listen.{vhost}", given=f'"{text}"', allowed=str(error))]) from error

@@ -22,7 +22,7 @@ class Host(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     user: Text | None = None
     """Login on the host; None lets OpenSSH decide."""
     root: Text = "/srv/kirsch"
-    """Folder of the releases; relative to the working folder when the connection is local."""
+    """Folder of the releases; relative to the folder of the inventory file when the connection is local."""
     python: Text | None = None
     """Interpreter that makes the environments; None takes the one that deploys (local) or python3 (ssh)."""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port from 1 to 65535")] | None = None

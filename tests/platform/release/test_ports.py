@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kirsch.errors import SpecError
-from kirsch.release.ports import Settled, is_free, override_listen, settle_ports
+from kirsch.release.ports import Settled, is_free, settle_ports
 from kirsch.spec import Host as SpecHost
 from kirsch.spec import Inventory, Listen, Stack
 
@@ -77,7 +77,7 @@ def test_inventory_overrides_the_stack(stack: Stack) -> None:
 def test_override_for_no_vhost_is_an_error(stack: Stack) -> None:
     """A typing error in the inventory does not vanish."""
     with pytest.raises(SpecError, match=r"listen\.mian"):
-        override_listen(stack, Inventory(hosts=HOSTS, listen={"mian": "80"}), "local.toml")
+        settle(stack, set(), listen={"mian": "80"})
 
 
 def test_bound_port_is_not_free() -> None:
