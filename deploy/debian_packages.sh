@@ -19,8 +19,13 @@ if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
+install() { apt-get install -y -qq --no-install-recommends "$@" 2>&1; }
+said=$(apt-get update -qq 2>&1) || echo "$said"
 # shellcheck disable=SC2086  # one word a package
-said=$({ apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } 2>&1) || {
+install $missing >/dev/null && exit 0
+# apt installs all or nothing: one by one, so that a name it does not know keeps no other one out
+for package in $missing; do
+    said=$(install "$package") && continue
     echo "$said"
-    echo "could not be installed:$missing; the tests that need them will be skipped"
-}
+    echo "could not be installed: $package; the tests that need it will be skipped"
+done
