@@ -1,0 +1,1 @@
+"""Applications, the tree they are mounted on, and the servers that serve it."""
