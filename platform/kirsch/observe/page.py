@@ -12,6 +12,7 @@ from kirsch.observe.view import PoolView, StackView, WorkerView
 from kirsch.scoreboard import BOUNDS_S, Counters
 
 EVENTS_SHOWN = 40
+LONG_FACTS = frozenset({"Release", "Addresses"})
 
 
 def render_page(view: StackView) -> str:
@@ -74,7 +75,10 @@ def _facts(view: StackView) -> str:
         "nginx": escape(f"{nginx.get('version', '')} · {nginx.get('pid') or 'not running'}") if nginx else "none",
         "Addresses": links or "none",
     }
-    rows = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts.items())
+    rows = "".join(
+        f"<div{' class=long' if label in LONG_FACTS else ''}><dt>{label}</dt><dd>{value}</dd></div>"
+        for label, value in facts.items()
+    )
     return f'<section class="card" aria-label="At a glance"><dl class="facts">{rows}</dl></section>'
 
 
