@@ -234,6 +234,7 @@ class Deploy:
         """Ask every worker on its own socket, then through nginx; each must be of the new release."""
         stack = self.prepared.plan.stack
         status = fleet.require_status(self.control)
+        fleet.require_nginx(status)
         least = {name: pool.workers.min for name, pool in stack.pools.items()}
         if not is_serving(status, self.prepared.plan.release, least):
             seen = ", ".join(f"{worker.name} {worker.state} {worker.release}" for worker in status.workers)

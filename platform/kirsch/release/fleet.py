@@ -55,15 +55,18 @@ def wait_until_serving(shell: Shell, control: Control, paths: HostPaths, state: 
 
     Raises:
         DeployError: it ended.
-        GateFailed: a worker failed to boot, or they are not ready within the longest boot time of the pools.
+        GateFailed: a worker failed to boot, or they are not ready within the longest boot time of the pools; or nginx
+            does not start.
     """
     least = {name: pool.workers.min for name, pool in state.stack.pools.items()}
     patience_s = 15 + max(pool.boot_timeout_s for pool in state.stack.pools.values())
     deadline = time.monotonic() + patience_s
     while True:
         status = ask_status(control)
-        if status is not None and is_serving(status, state.release, least):
+        if status is not None and is_serving(status, state.release, least) and has_nginx(status):
             return status
+        if status is not None:
+            require_nginx(status)
         failed = None if status is None else first_failure(status)
         if failed is not None:
             output = last_output(shell, paths, {"worker": failed.name, **(failed.report or {})})
@@ -117,6 +120,22 @@ def require_status(control: Control) -> Status:
     if status is None:
         raise ControlError("the supervisor is gone", kind="unreachable")
     return status
+
+
+def has_nginx(status: Status) -> bool:
+    """True when the stack's own nginx runs, with what it should."""
+    return status.nginx is not None and status.nginx.pid is not None and status.nginx.problem is None
+
+
+def require_nginx(status: Status) -> None:
+    """Refuse a stack whose own nginx has said that it cannot run: whatever answers at its addresses is another's.
+
+    Raises:
+        GateFailed: with nginx's words.
+    """
+    if status.nginx is not None and status.nginx.problem is not None:
+        first, _, rest = status.nginx.problem.partition("\n")
+        raise GateFailed(f"nginx does not run: {first}", step="nginx", output=rest)
 
 
 def stop_supervisor(shell: Shell, control: Control, paths: HostPaths, *, drain_s: float) -> bool:

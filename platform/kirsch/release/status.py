@@ -37,13 +37,14 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Nginx(msgspec.Struct, frozen=True, kw_only=True):
-    """The host's nginx."""
+    """The host's nginx; *problem* is why it does not run, or not with what it should."""
 
     pid: int | None = None
     version: str | None = None
     binary: str | None = None
     listen: list[str] = []
     generation: str | int | None = None
+    problem: str | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,6 +76,7 @@ class Front:
             "binary": self.nginx.path,
             "listen": list(dict.fromkeys(self._listens)),
             "generation": self.control.generation,
+            "problem": self.problem,
         }
 
     def _watch(self) -> None:

@@ -72,6 +72,7 @@ class FakeSupervisor:
     release: str | None = None
     broken: set[str] = field(default_factory=set)
     everything_breaks: bool = False
+    nginx_problem: str | None = None
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pids: Iterator[int] = field(default_factory=lambda: itertools.count(100))
     report: dict[str, Any] = field(
@@ -138,7 +139,13 @@ class FakeSupervisor:
             "generation": 1,
             "pid": 2**22 + 1,
             "started": 1.0,
-            "nginx": {"pid": 7, "version": "1.22.1", "binary": "/usr/sbin/nginx", "listen": ["http://127.0.0.1:8080/"]},
+            "nginx": {
+                "pid": None if self.nginx_problem else 7,
+                "version": "1.22.1",
+                "binary": "/usr/sbin/nginx",
+                "listen": ["http://127.0.0.1:8080/"],
+                "problem": self.nginx_problem,
+            },
             "pools": [{"name": "web", "engine": "native", "slots": 2, "workers": workers}],
             "admin": "http://127.0.0.1:9180/",
             "log_dir": self.paths.log_dir,

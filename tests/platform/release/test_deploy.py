@@ -88,6 +88,16 @@ def test_second_deploy_rolls_and_keeps_the_environment(field: Field) -> None:
     assert "web.1: starts as process 4711" in field.watcher.lines
 
 
+def test_a_stack_without_its_nginx_does_not_count(field: Field) -> None:
+    """Somebody took the port since the plan was made: what answers there is not ours, and the deploy fails."""
+    field.supervisor.nginx_problem = "nginx does not start\n[emerg] bind() to 127.0.0.1:8080 failed"
+    with pytest.raises(GateFailed, match="nginx does not start") as caught:
+        field.deploy()
+
+    assert "[emerg] bind()" in caught.value.output
+    assert not field.supervisor.running
+
+
 def test_changed_stack_is_applied(field: Field) -> None:
     """With another number of threads the supervisor has to read the stack anew, not only to roll."""
     field.deploy()
