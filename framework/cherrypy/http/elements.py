@@ -15,7 +15,7 @@ from typing import Self
 from cherrypy.http.errors import BadHeader
 
 # COMPAT: names of lib.httputil; the code below walks the text instead, which is linear.
-RE_HEADER_SPLIT = re.compile(r',(?=(?:[^"]*+"[^"]*+")*+[^"]*+$)')
+RE_HEADER_SPLIT = re.compile(r',(?=(?:[^"]*+"[^"]*+")*[^"]*+$)')
 q_separator = re.compile(r"; *q *=", re.IGNORECASE)
 
 _QVALUE = re.compile(r"\s*(?=[0-9.])([0-9]*\.?[0-9]*)\s*\Z", re.ASCII)

@@ -1,8 +1,9 @@
 """HTTP/1.1 grammar: the few byte patterns that decide what a message is. Pure: bytes in, facts out.
 
-Every pattern is anchored by ``fullmatch`` and possessive where two readings would be possible, so each runs in linear
-time. Nothing here trims with ``str.strip()`` or reads numbers with ``int()`` before a pattern has vouched for the
-octets: those know vertical tabs, no-break spaces, underscores and superscripts.
+Every pattern is anchored by ``fullmatch`` and has one reading only, and its classes are possessive, so each runs in
+linear time. Groups are not possessive: CPython before 3.11.4 lets ``(?:...)*+`` match what it must not. Nothing here
+trims with ``str.strip()`` or reads numbers with ``int()`` before a pattern has vouched for the octets: those know
+vertical tabs, no-break spaces, underscores and superscripts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ REQUEST_LINE = re.compile(rb"([%b]++) ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0
 
 #: uri-host [ ":" port ] (RFC 9110 section 7.2), never empty, without userinfo.
 HOST = re.compile(
-    rb"(?:[A-Za-z0-9\-._~!$&'()*+;=%]++|\[[0-9A-Fa-f:.]{2,45}\]|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+;=:]++\])(?::[0-9]{0,5})?"
+    rb"(?:[A-Za-z0-9\-._~!$&'(*)+;=%]++|\[[0-9A-Fa-f:.]{2,45}\]|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'(*)+;=:]++\])(?::[0-9]{0,5})?"
 )
 
 #: authority-form of CONNECT: uri-host ":" port, the port not optional (RFC 9112 section 3.2.3).
@@ -36,11 +37,11 @@ ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*+)([/?].*+)?", re.DOTAL
 #: Content-Length = 1*DIGIT; 18 digits hold an exbibyte and always fit in 64 bits.
 LENGTH = re.compile(rb"[0-9]{1,18}")
 
-_QUOTED = rb"\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+\""
+_QUOTED = rb"\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*\""
 
 #: chunk-size [ chunk-ext ] (RFC 9112 section 7.1): at most 16 hexadecimal digits, extensions to the letter.
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?+)*+[ \t]*+"
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?)*[ \t]*+"
     % (TCHAR, TCHAR, _QUOTED)
 )
 
