@@ -17,7 +17,8 @@ _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 ServerName = Annotated[
     str,
     msgspec.Meta(
-        pattern=rf"^(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\Z",
+        # nginx's idiom "_" would be a name that nobody asks for
+        pattern=rf"^(?!_\Z)(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\Z",
         max_length=253,
         description='a host name, "shop.example" or "*.shop.example"; without names, a vhost takes every name',
     ),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from kirsch.spec import Listen
+from kirsch.spec import Listen, Vhost
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,9 @@ def test_what_is_no_address_is_refused(text: object) -> None:
     """The rule is the error's text."""
     with pytest.raises(ValueError, match="ADDRESS:PORT"):
         Listen.parse(text)
+
+
+def test_the_idiom_for_every_name_is_refused_with_its_cure() -> None:
+    """nginx's "_" is a name that no client asks for: the vhost would answer nobody."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"name": "main", "names": ["_"]}, Vhost)
