@@ -54,6 +54,6 @@ def test_what_is_no_address_is_refused(text: object) -> None:
 
 
 def test_the_idiom_for_every_name_is_refused_with_its_cure() -> None:
-    """nginx's "_" is a name that no client asks for: the vhost would answer nobody."""
+    """Nginx's "_" is a name that no client asks for: the vhost would answer nobody."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"name": "main", "names": ["_"]}, Vhost)
