@@ -204,6 +204,16 @@ def test_a_killed_nginx_comes_back(host: Any) -> None:
     assert answer.startswith(b"HTTP/1.1 200")
 
 
+def test_a_taken_port_is_told(host: Any) -> None:
+    """The status has nginx's words, since what answers at the address is somebody else."""
+    with socket.create_server(("127.0.0.1", host.port)):
+        host.start(host.state(workers=1), nginx=True)
+        status = host.wait_for(lambda status: status["nginx"]["problem"])
+
+    assert status["nginx"]["pid"] is None
+    assert "[emerg] bind()" in status["nginx"]["problem"]
+
+
 def test_stopping_finishes_what_runs_and_leaves_nothing(host: Any, loadgen: ModuleType) -> None:
     """A slow request gets its answer; then nginx, workers and supervisor are gone."""
     host.start(host.state(workers=1), nginx=True)
