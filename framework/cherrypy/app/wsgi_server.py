@@ -246,37 +246,29 @@ class CPWSGIServer(CPHTTPServer):
         """The gateway to ``wsgi_app`` if one was assigned, else the native path."""
         if self._wsgi_app is None:
             return super().responder()
-        gateway = PeerGateway(
-            self._wsgi_app,
-            server_name=self.server_name or "",
-            software=self.software,
-            version=self.server_adapter.wsgi_version,
-        )
-        gateway.is_shown = self.peercreds_enabled
-        gateway.is_resolved = self.peercreds_resolve_enabled
-        return gateway
+        return gateway_for(self.server_adapter, self._wsgi_app)
 
 
 class PeerGateway(WSGIGateway):
     """A gateway that shows the credentials of a Unix socket's peer only if asked to, with names if asked to.
 
     Attributes:
-        is_shown: X_REMOTE_PID, X_REMOTE_UID and X_REMOTE_GID are in the environ.
-        is_resolved: X_REMOTE_USER, X_REMOTE_GROUP and REMOTE_USER as well.
+        adapter: ``peercreds`` puts X_REMOTE_PID, X_REMOTE_UID and X_REMOTE_GID into the environ; ``peercreds_resolve``
+            X_REMOTE_USER, X_REMOTE_GROUP and REMOTE_USER as well. Both are asked at each request.
     """
 
-    is_shown = False
-    is_resolved = False
+    adapter: Any = None
 
     def environ(self, message: Message) -> dict[str, Any]:
         """The environ of one request."""
         environ = super().environ(message)
         if "X_REMOTE_UID" not in environ:
             return environ
-        if not (self.is_shown or self.is_resolved):
+        adapter = self.adapter
+        if not (adapter.peercreds or adapter.peercreds_resolve):
             for key in ("X_REMOTE_PID", "X_REMOTE_UID", "X_REMOTE_GID"):
                 del environ[key]
-        elif self.is_resolved:
+        elif adapter.peercreds_resolve:
             try:
                 user = pwd.getpwuid(int(environ["X_REMOTE_UID"])).pw_name
                 group = grp.getgrgid(int(environ["X_REMOTE_GID"])).gr_name
@@ -284,3 +276,15 @@ class PeerGateway(WSGIGateway):
                 return environ
             environ.update(X_REMOTE_USER=user, X_REMOTE_GROUP=group, REMOTE_USER=user)
         return environ
+
+
+def gateway_for(adapter: Any, app: Callable[..., Any]) -> WSGIGateway:
+    """A gateway to *app* whose environs say what the settings of *adapter* (``cherrypy.server``) say."""
+    gateway = PeerGateway(
+        app,
+        server_name=adapter.socket_host or "",
+        software=CPHTTPServer.version,
+        version=adapter.wsgi_version,
+    )
+    gateway.adapter = adapter
+    return gateway
