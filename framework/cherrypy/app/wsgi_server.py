@@ -253,22 +253,22 @@ class PeerGateway(WSGIGateway):
     """A gateway that shows the credentials of a Unix socket's peer only if asked to, with names if asked to.
 
     Attributes:
-        adapter: ``peercreds`` puts X_REMOTE_PID, X_REMOTE_UID and X_REMOTE_GID into the environ; ``peercreds_resolve``
-            X_REMOTE_USER, X_REMOTE_GROUP and REMOTE_USER as well. Both are asked at each request.
+        is_shown: asked at each request; X_REMOTE_PID, X_REMOTE_UID and X_REMOTE_GID are in the environ.
+        is_resolved: likewise; X_REMOTE_USER, X_REMOTE_GROUP and REMOTE_USER are there as well.
     """
 
-    adapter: Any = None
+    is_shown: Callable[[], bool] = staticmethod(bool)
+    is_resolved: Callable[[], bool] = staticmethod(bool)
 
     def environ(self, message: Message) -> dict[str, Any]:
         """The environ of one request."""
         environ = super().environ(message)
         if "X_REMOTE_UID" not in environ:
             return environ
-        adapter = self.adapter
-        if not (adapter.peercreds or adapter.peercreds_resolve):
+        if not (self.is_shown() or self.is_resolved()):
             for key in ("X_REMOTE_PID", "X_REMOTE_UID", "X_REMOTE_GID"):
                 del environ[key]
-        elif adapter.peercreds_resolve:
+        elif self.is_resolved():
             try:
                 user = pwd.getpwuid(int(environ["X_REMOTE_UID"])).pw_name
                 group = grp.getgrgid(int(environ["X_REMOTE_GID"])).gr_name
@@ -280,11 +280,13 @@ class PeerGateway(WSGIGateway):
 
 def gateway_for(adapter: Any, app: Callable[..., Any]) -> WSGIGateway:
     """A gateway to *app* whose environs say what the settings of *adapter* (``cherrypy.server``) say."""
+    # a stand-in for the adapter, as tests have them, may know none of the settings
     gateway = PeerGateway(
         app,
-        server_name=adapter.socket_host or "",
+        server_name=getattr(adapter, "socket_host", None) or "",
         software=CPHTTPServer.version,
-        version=adapter.wsgi_version,
+        version=getattr(adapter, "wsgi_version", (1, 0)),
     )
-    gateway.adapter = adapter
+    gateway.is_resolved = lambda: bool(getattr(adapter, "peercreds_resolve", False))
+    gateway.is_shown = lambda: bool(getattr(adapter, "peercreds", False))
     return gateway
