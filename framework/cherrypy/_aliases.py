@@ -36,6 +36,7 @@ from cherrypy.core import (
 )
 from cherrypy.dispatch import handlers, objects, signatures
 from cherrypy.http import query, text
+from cherrypy.httpd import message
 from cherrypy.lib import auth_basic, auth_digest, encoding, httputil, jsoncodec, jsontools
 from cherrypy.toolbox import builtin, special, tool
 from cherrypy.wsgi import app as wsgi_app
@@ -77,7 +78,10 @@ _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
     "_cperror": ((errors, errorpage), {"classproperty": classproperty, **_COMPAT}),
     "_cplogging": ((logs,), {"NullHandler": logging.NullHandler}),
     "_cpmodpy": ((), dict.fromkeys(("ModPythonServer", "handler", "setup"), _no_mod_python)),
-    "_cpnative_server": ((wsgi_server, native, errorpage), {"httputil": httputil, **_COMPAT}),
+    "_cpnative_server": (
+        (wsgi_server, native, errorpage),
+        {"NativeGateway": native.NativeResponder, "httputil": httputil, **_COMPAT},
+    ),
     "_cpreqbody": ((entity, formdata, sizedreader, query), {"httputil": httputil, "inf": math.inf, **_COMPAT}),
     "_cprequest": (
         (request, response, hooks, namespaces, uniqueid, host, errorpage),
@@ -90,7 +94,7 @@ _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
     ),
     "_cptree": ((tree, application), {"tools": tools, "httputil": httputil}),
     "_cpwsgi": ((wsgi, wsgi_app, middleware), {"httputil": httputil, **_COMPAT}),
-    "_cpwsgi_server": ((wsgi_server,), {}),
+    "_cpwsgi_server": ((wsgi_server,), {"CPWSGIHTTPRequest": message.Message}),
     "_helper": ((expose, urls), {"classproperty": classproperty, "text_or_bytes": _BYTES_OR_TEXT}),
     "_json": ((jsoncodec,), {}),
 }

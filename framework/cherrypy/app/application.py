@@ -40,7 +40,7 @@ class Application:
     request_class: Any = Request
     response_class: Any = Response
     relative_urls: bool | str = False
-    toolboxes: dict[str, Any]
+    toolboxes: dict[str, Any] = {"tools": tools}
 
     def __init__(self, root: Any, script_name: str | None = "", config: Any = None) -> None:
         self.plans = PlanCache()
@@ -51,7 +51,6 @@ class Application:
         self.namespaces = self.namespaces.copy()
         self.namespaces["log"] = lambda k, v: setattr(self.log, k, v)
         self.namespaces["wsgi"] = self.wsgiapp.namespace_handler
-        self.toolboxes = {"tools": tools}
         self.config = site.AppConfig()
         if config:
             self.merge(config)

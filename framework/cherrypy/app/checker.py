@@ -68,9 +68,7 @@ class Checker:
         finally:
             warnings.formatwarning = before
 
-    def formatwarning(
-        self, message: Any, category: Any, filename: str, lineno: int, line: str | None = None
-    ) -> str:
+    def formatwarning(self, message: Any, category: Any, filename: str, lineno: int, line: str | None = None) -> str:
         """Show a warning without the place in this file, which says nothing."""
         return f"CherryPy Checker:\n{message}\n\n"
 
@@ -105,9 +103,7 @@ class Checker:
         for app, section, settings in self._sections():
             if not section.startswith("/"):
                 continue
-            wrong = sorted(
-                key for key in settings if key.partition(".")[0] in ("server", "engine", "tree", "checker")
-            )
+            wrong = sorted(key for key in settings if key.partition(".")[0] in ("server", "engine", "tree", "checker"))
             if wrong:
                 warnings.warn(
                     f"The application mounted at {app.script_name!r} has settings of the whole site in its section "

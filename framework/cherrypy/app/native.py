@@ -13,6 +13,7 @@ from typing import Any
 from cherrypy.app import plainpage
 from cherrypy.app.application import Application
 from cherrypy.app.tree import Tree
+from cherrypy.app.wsgi_server import gateway_for
 from cherrypy.context import serving
 from cherrypy.core.errors import InternalRedirect
 from cherrypy.core.host import Host
@@ -73,7 +74,7 @@ class NativeResponder:
     def _gateway_to(self, tree: Any) -> WSGIGateway:
         known, gateway = self._gateway
         if gateway is None or known is not tree:
-            gateway = WSGIGateway(tree)
+            gateway = gateway_for(self.site.server, tree)
             self._gateway = (tree, gateway)
         return gateway
 

@@ -90,8 +90,8 @@ def get_error_page(status: int | str, **kwargs: Any) -> Any:
 
 def _custom_page(page: Any, kwargs: dict[str, str]) -> Any:
     """Render the application's own page: a callable, or the name of a file with ``%(name)s`` places."""
-    serving.response.headers["Content-Type"] = "text/html;charset=utf-8"
     if not callable(page):
+        serving.response.headers["Content-Type"] = "text/html;charset=utf-8"
         with open(page, encoding="utf-8", newline="") as template:
             return (template.read() % kwargs).encode("utf-8")
     result = page(**kwargs)

@@ -128,9 +128,7 @@ class HTTPRedirect(CherryPyException):
     def _set_location(self, response: Any, status: int) -> None:
         response.headers["Content-Type"] = "text/html;charset=utf-8"
         response.headers["Location"] = self.urls[0]
-        links = [
-            f'<a href="{html.escape(one, quote=True)}">{html.escape(one, quote=False)}</a>' for one in self.urls
-        ]
+        links = [f'<a href="{html.escape(one, quote=True)}">{html.escape(one, quote=False)}</a>' for one in self.urls]
         response.body = (_REDIRECT_TEXT[status] + "<br />\n".join(links) + ".").encode("utf-8")
         # the length of the page that was going to be sent
         response.headers.pop("Content-Length", None)

@@ -38,9 +38,7 @@ class Hook:
     priority: int = 50
     kwargs: dict[str, Any] = {}
 
-    def __init__(
-        self, callback: Any, failsafe: bool | None = None, priority: int | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, callback: Any, failsafe: bool | None = None, priority: int | None = None, **kwargs: Any) -> None:
         self.callback = callback
         self.failsafe = getattr(callback, "failsafe", False) if failsafe is None else failsafe
         self.priority = getattr(callback, "priority", 50) if priority is None else priority

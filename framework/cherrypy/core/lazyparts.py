@@ -91,8 +91,13 @@ def copy_config(request: Any) -> dict[str, Any] | None:
 
 
 def copy_hooks(request: Any) -> HookMap:
-    """Return the hooks for this request to change."""
-    hooks: HookMap = request._plan.hooks.copy()
+    """Return the hooks for this request to change.
+
+    COMPAT: outside of a request they are those of the class, which all its requests have: plugins attach theirs there
+    (``cherrypy.request.hooks.attach`` at start-up).
+    """
+    plan = request._plan
+    hooks: HookMap = type(request).hooks if plan is NO_PLAN and request.app is None else plan.hooks.copy()
     return hooks
 
 

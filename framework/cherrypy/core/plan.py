@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, Self
 
 from cherrypy.conf import site
 from cherrypy.conf.ini import NamespaceSet
@@ -22,8 +22,6 @@ from cherrypy.core.hooks import Hook, HookMap, hookpoints
 Snapshot = tuple[Mapping[str, Any], dict[str, Any]]
 Keys = list[tuple[str, Any]]
 KeyCompiler = Callable[["Plan", str, Any], None]
-
-
 
 
 class Epoch:
@@ -40,6 +38,41 @@ class Epoch:
 
 
 epoch = Epoch()
+
+
+class _SharedList(list[Hook]):
+    """Hooks of one point, shared by all requests of a class: a change drops the plans."""
+
+    def append(self, hook: Hook) -> None:
+        super().append(hook)
+        epoch.bump()
+
+    def remove(self, hook: Hook) -> None:
+        super().remove(hook)
+        epoch.bump()
+
+
+class SharedHooks(HookMap):
+    """The hooks that every request of a class has, before those of its configuration.
+
+    COMPAT: plugins attach theirs at start-up, outside of any request: ``cherrypy.request.hooks.attach(...)``.
+    """
+
+    def __new__(cls, points: Iterable[str] | None = None) -> Self:
+        """Make a map with an empty list for each of *points*."""
+        new = super().__new__(cls)
+        for point in points or ():
+            new[point] = _SharedList()
+        return new
+
+    def copy(self) -> HookMap:  # type: ignore[override]
+        """Return a map for one request, or one plan, to change."""
+        new = HookMap()
+        for point, hooks in self.items():
+            new[point] = list(hooks)
+        return new
+
+
 _compiling = threading.RLock()
 
 # How a namespace's keys are compiled: {handler function: function(plan, key, value)}. Handlers that are not here and
@@ -83,9 +116,7 @@ class Plan:
 
     points: dict[str, tuple[Hook, ...]]
 
-    def __init__(
-        self, config: dict[str, Any], snapshots: Iterable[Snapshot] = (), parent: Plan | None = None
-    ) -> None:
+    def __init__(self, config: dict[str, Any], snapshots: Iterable[Snapshot] = (), parent: Plan | None = None) -> None:
         self.config = config
         self.snapshots = tuple(snapshots)
         # keeps the plan alive whose identity is in the key of this one
@@ -120,6 +151,7 @@ class Plan:
             if self.is_compiled:
                 return
             self.__init__(self.config, self.snapshots, self.parent)  # type: ignore[misc]
+            self.hooks = type(request).hooks.copy()
             self._apply_namespaces(request)
             self.points = {point: tuple(sorted(hooks)) for point, hooks in self.hooks.items() if hooks}
             self.is_dynamic = bool(self.deferred or self.setups)

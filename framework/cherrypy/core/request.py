@@ -27,7 +27,7 @@ from cherrypy.core.logs import log
 from cherrypy.core.namespaces import (
     namespaces,
 )
-from cherrypy.core.plan import NO_PLAN, Plan
+from cherrypy.core.plan import NO_PLAN, Plan, SharedHooks
 from cherrypy.core.rawheaders import RawHeaders
 from cherrypy.core.uniqueid import LazyUUID4
 from cherrypy.http.bodyerrors import BodyError
@@ -88,7 +88,7 @@ class Request:
     """The merged configuration of the handler; a copy of this request's own. Lazy."""
     is_index: bool | None = None
 
-    hooks: HookMap = tracked(lazyparts.copy_hooks, HookMap(hookpoints))  # type: ignore[assignment]
+    hooks: HookMap = tracked(lazyparts.copy_hooks, SharedHooks(hookpoints))  # type: ignore[assignment]
     """This request's own copy of the hooks. Lazy: untouched, the compiled ones run."""
     error_response: Any = HTTPError(500).set_response
     error_page: dict[int | str, Any] = lazy(lazyparts.copy_error_page, {})  # type: ignore[assignment]

@@ -162,9 +162,7 @@ class SizedReader:
 
     def _take_trailers(self, pairs: Any) -> None:
         for name, value in pairs.items() if hasattr(pairs, "items") else pairs:
-            key, text = (
-                part.decode("ISO-8859-1") if isinstance(part, bytes) else str(part) for part in (name, value)
-            )
+            key, text = (part.decode("ISO-8859-1") if isinstance(part, bytes) else str(part) for part in (name, value))
             key, text = key.strip().title(), text.strip()
             self.trailers[key] = f"{self.trailers[key]}, {text}" if key in self.trailers else text
 

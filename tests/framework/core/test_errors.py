@@ -63,9 +63,7 @@ def test_headers_of_the_page_are_dropped(site: Any) -> None:
 @pytest.mark.parametrize(("given", "expected"), [("text", b"text"), (b"bytes", b"bytes")])
 def test_a_callable_makes_the_page(site: Any, page: Any, given: Any, expected: bytes) -> None:
     """``error_page.default`` catches what has no page of its own."""
-    site.mount(
-        raising(page, lambda: cherrypy.HTTPError(410)), config={"/": {"error_page.default": lambda **kw: given}}
-    )
+    site.mount(raising(page, lambda: cherrypy.HTTPError(410)), config={"/": {"error_page.default": lambda **kw: given}})
 
     assert site("/").body.rstrip() == expected
 
@@ -144,3 +142,18 @@ def test_a_redirect_has_a_redirect_status(status: int) -> None:
     """Other codes are a mistake of the program."""
     with pytest.raises(ValueError, match="between 300 and 399"):
         cherrypy.HTTPRedirect("/", status)
+
+
+def test_a_page_made_by_a_callable_keeps_its_own_type(site: Any) -> None:
+    """COMPAT: an application answers JSON from ``error_page.default``."""
+
+    def page(**kwargs: str) -> str:
+        cherrypy.response.headers["Content-Type"] = "application/json"
+        return "{}"
+
+    class Root:
+        """Nothing but the error."""
+
+    site.mount(Root(), "", {"/": {"error_page.default": page}})
+
+    assert site("/absent").headers["Content-Type"] == "application/json"

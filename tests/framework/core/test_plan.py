@@ -234,3 +234,24 @@ def test_an_error_while_compiling_does_not_leave_hooks_behind(site: Any) -> None
 
     assert [site("/").status, site("/").status] == [500, 200]
     assert seen == ["hook"]
+
+
+def test_a_hook_attached_outside_of_a_request_reaches_every_request(site: Any) -> None:
+    """Plugins attach theirs at start-up: ``cherrypy.request.hooks.attach``; taking it away is seen as well."""
+    ended: list[str] = []
+
+    def note() -> None:
+        ended.append(cherrypy.request.path_info)
+
+    site.mount(rooted())
+    site("/")
+    cherrypy.request.hooks.attach("on_end_resource", note)
+    try:
+        site("/")
+        site("/")
+    finally:
+        shared = cherrypy.request.hooks["on_end_resource"]
+        shared.remove(next(hook for hook in shared if hook.callback is note))
+    site("/")
+
+    assert ended == ["/", "/"]

@@ -34,15 +34,6 @@ class WorkerServer(CPWSGIServer):  # type: ignore[misc]  # the alias has no type
         # PERF: the bound method: calling an object by its class's __call__ takes 0.1 us more
         return Account(super().responder(), self._voice).__call__
 
-    def shed(self) -> None:
-        """Make the next answer of every connection that is open now its last."""
-        if self._running is not None:
-            self._running.shed()
-
-    def drain(self, deadline_s: float) -> bool:
-        """Make every answer the last of its connection; True once no connection is left."""
-        return self._running is None or bool(self._running.drain(deadline_s))
-
 
 class NativeEngine:
     """The documented engine and server objects, configured by the order."""
