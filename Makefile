@@ -54,6 +54,7 @@ check: lint types architecture ## lint, types, architecture
 
 lint: $(VENV)/.check
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 
 types: $(VENV)/.check
 	$(BIN)/mypy

@@ -113,9 +113,7 @@ class Dispatcher:
     ) -> None:
         if len(walks) >= LIMIT:
             walks.clear()
-        steps = tuple(
-            (self._attribute(name), step[0], step[2]) for name, step in zip(names, trail[1:], strict=True)
-        )
+        steps = tuple((self._attribute(name), step[0], step[2]) for name, step in zip(names, trail[1:], strict=True))
         root, _, root_conf, _ = trail[0]
         walks[path] = Walk(root, root_conf, steps, trail[position][0], request._plan, request.is_index)
 

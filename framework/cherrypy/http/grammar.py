@@ -41,8 +41,7 @@ _QUOTED = rb"\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])
 
 #: chunk-size [ chunk-ext ] (RFC 9112 section 7.1): at most 16 hexadecimal digits, extensions to the letter.
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?)*[ \t]*+"
-    % (TCHAR, TCHAR, _QUOTED)
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?)*[ \t]*+" % (TCHAR, TCHAR, _QUOTED)
 )
 
 #: What may stand in an outgoing field value: no control but HTAB.

@@ -193,9 +193,7 @@ class HeaderMap(CaseInsensitiveDict):
         return [
             (
                 _names[name] if type(name) is str else encode(name),
-                value.encode()
-                if type(value) is str and value.isascii() and value.isprintable()
-                else encode(value),
+                value.encode() if type(value) is str and value.isascii() and value.isprintable() else encode(value),
             )
             for name, value in pairs
         ]

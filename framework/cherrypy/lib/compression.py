@@ -53,9 +53,7 @@ def decompress(body: bytes) -> bytes:
         return packed.read()
 
 
-def gzip(
-    compress_level: int = 5, mime_types: Iterable[str] = ("text/html", "text/plain"), debug: bool = False
-) -> None:
+def gzip(compress_level: int = 5, mime_types: Iterable[str] = ("text/html", "text/plain"), debug: bool = False) -> None:
     """Compress the body if the client accepts gzip and the type is one of *mime_types*.
 
     Args:

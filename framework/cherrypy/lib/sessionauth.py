@@ -81,9 +81,7 @@ class SessionAuth:
     def on_check(self, username: str) -> None:
         """Called for each request of a user who is logged in."""
 
-    def login_screen(
-        self, from_page: str = "..", username: str = "", error_msg: str = "", **kwargs: Any
-    ) -> bytes:
+    def login_screen(self, from_page: str = "..", username: str = "", error_msg: str = "", **kwargs: Any) -> bytes:
         """Return the login page.
 
         SECURITY: all three values come back from the client and are escaped (CWE-79).

@@ -228,9 +228,7 @@ class StatsTool:
 
 def _track(uriset: str, took: float) -> None:
     tracking = appstats.setdefault("URI Set Tracking", {})
-    record = tracking.setdefault(
-        uriset, {"Min": None, "Max": None, "Count": 0, "Sum": 0, "Avg": average_uriset_time}
-    )
+    record = tracking.setdefault(uriset, {"Min": None, "Max": None, "Count": 0, "Sum": 0, "Avg": average_uriset_time})
     record["Min"] = took if record["Min"] is None else min(record["Min"], took)
     record["Max"] = took if record["Max"] is None else max(record["Max"], took)
     record["Count"] += 1

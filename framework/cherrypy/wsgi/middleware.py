@@ -175,5 +175,3 @@ class _TrappedResponse:
             if self.started_response:
                 return b"".join(body)
             return body
-
-

@@ -206,9 +206,7 @@ def test_wrong_settings_are_told(serve: Callable[..., Any]) -> None:
 
 def test_old_names_of_stores_work(serve: Callable[..., Any], tmp_path: Path) -> None:
     """``storage_type``, with a notice."""
-    browser = serve(
-        Root(), sessions__on=True, sessions__storage_type="file", sessions__storage_path=str(tmp_path)
-    )
+    browser = serve(Root(), sessions__on=True, sessions__storage_type="file", sessions__storage_path=str(tmp_path))
     browser("/")
 
     assert [name for name in os.listdir(tmp_path) if name.startswith("session-")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CASES = '''
+CASES = """
 import cherrypy
 from cherrypy.test import helper
 
@@ -48,7 +48,7 @@ class BTest(helper.CPWebCase):
         assert ATest.calls == ["up", "down"], ATest.calls
         self.getPage("/")
         self.assertBody("None")
-'''
+"""
 
 
 @pytest.mark.parametrize("runner", [["pytest", "-q", "-p", "no:cacheprovider"], ["unittest"]])

@@ -94,9 +94,7 @@ def test_priorities(site: Any, box: Any) -> None:
     box.own = cherrypy.Tool("before_handler", named("own", 10), priority=99)
     box.configured = cherrypy.Tool("before_handler", named("configured", 70))
     box.plain = cherrypy.Tool("before_handler", named("plain"))
-    root = decorated(
-        a=(box.late, {}), b=(box.plain, {}), c=(box.own, {}), d=(box.configured, {"priority": 5})
-    )
+    root = decorated(a=(box.late, {}), b=(box.plain, {}), c=(box.own, {}), d=(box.configured, {"priority": 5}))
     mount(site, box, root)
     site("/")
 

@@ -60,9 +60,7 @@ class Root:
 
     @cherrypy.expose
     def text_header(self) -> str:
-        cherrypy.request.hooks.attach(
-            "on_end_resource", lambda: cherrypy.response.header_list.append(("text", "text"))
-        )
+        cherrypy.request.hooks.attach("on_end_resource", lambda: cherrypy.response.header_list.append(("text", "text")))
         return ""
 
     @cherrypy.expose
