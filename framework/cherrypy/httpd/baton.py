@@ -22,7 +22,7 @@ Law: code below ``mutex`` never blocks and never calls user code.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from resource import RUSAGE_THREAD, getrusage
 from threading import Event, Lock
 from time import monotonic, sleep, thread_time
@@ -136,6 +136,7 @@ class Baton:
         self.holder: Seat | None = None
         self.asleep = False
         self.over = False
+        self.before_handing_over: Callable[[], object] = lambda: None
         self._alarm = Event()
 
     def take(self, seat: Seat) -> None:
@@ -172,6 +173,8 @@ class Baton:
         self.lock.release()
 
     def _pass_on(self) -> None:
+        # Perhaps no other thread is free to take the baton now: finished answers must not wait for one.
+        self.before_handing_over()
         self.holder = None
         self.lock.release()
 

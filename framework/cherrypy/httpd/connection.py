@@ -99,7 +99,7 @@ class Connection:
         self.missing = 0
         self.taken = 0
         # the answer that is being sent
-        self.out: memoryview | None = None
+        self.out: bytes | memoryview | None = None
         self.file: PendingFile | None = None
         self.keep = True
 

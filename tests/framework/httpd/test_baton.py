@@ -228,3 +228,33 @@ def test_the_watcher_sleeps_while_nothing_happens(serve: Serve) -> None:
         assert client.get().body == b"hello"
 
     assert burnt < 0.05
+
+
+def test_a_finished_answer_does_not_wait_for_a_handler_that_blocks(serve: Serve) -> None:
+    """Answers of one turn go out together; when a handler hangs, those before it do, although no thread is free."""
+    gate, end = threading.Event(), threading.Event()
+    entered: list[str] = []
+
+    def respond(message: Message) -> Answer:
+        message.entering(message.path)
+        entered.append(message.path)
+        if message.path == "/gate":
+            gate.wait(10)
+        elif message.path == "/hang":
+            end.wait(10)
+        return b"200 OK", [], [message.path.encode()], None
+
+    running = serve(respond, threads=1)
+    with running.connect() as first, running.connect() as quick, running.connect() as hanging:
+        first.send(b"GET /gate HTTP/1.1\r\nHost: a\r\n\r\n")
+        for path, client in ((b"/quick", quick), (b"/hang", hanging)):
+            client.send(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        gate.set()
+        try:
+            assert first.reply().body == b"/gate"
+            assert quick.reply().body == b"/quick"
+            assert not end.is_set()
+        finally:
+            end.set()
+        assert hanging.reply().body == b"/hang"
+    assert entered == ["/gate", "/quick", "/hang"]
