@@ -140,8 +140,8 @@ def load(port: int, scenario: Scenario, seconds: float, score: Score) -> None:
     wrk = ["taskset", "-c", "1", "wrk", "-t1", f"-c{scenario.connections}", f"-d{seconds:g}s", "--latency", url]
     text = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
     score.rates.append(float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0]))
-    score.p50_ms.append(milliseconds(re.findall(r"50%\s+(\S+)", text)[0]))
-    score.p99_ms.append(milliseconds(re.findall(r"99%\s+(\S+)", text)[0]))
+    score.p50_ms.append(milliseconds(re.findall(r"^ +50% +(\S+)", text, re.MULTILINE)[0]))
+    score.p99_ms.append(milliseconds(re.findall(r"^ +99% +(\S+)", text, re.MULTILINE)[0]))
     score.failed += sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", text))
     score.failed += sum(
         int(number) for found in re.findall(r"Socket errors: (.*)", text) for number in re.findall(r"\d+", found)
