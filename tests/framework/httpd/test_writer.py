@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cherrypy.httpd import writer
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.writer import AnswerError, FileSlice, frame_answer
 
@@ -306,3 +307,16 @@ def test_pieces_that_start_well_are_cut(serve: Serve) -> None:
     with running.connect() as client:
         assert client.get().body == b"abc"
         assert client.get().body == b"abc"
+
+
+def test_a_head_that_comes_again_is_the_same_and_a_cookie_is_not_kept() -> None:
+    """Remembered heads tell by every argument; a head that sets a cookie is made anew each time."""
+    date = [(b"Date", b"Sat, 21 Nov 2026 09:00:00 GMT")]
+    first = writer.frame_answer(b"200 OK", date, 5, False, True, True, None)
+    closing = writer.frame_answer(b"200 OK", date, 5, False, True, False, None)
+    writer.frame_answer(b"200 OK", [*date, (b"Set-Cookie", b"id=secret")], 5, False, True, True, None)
+
+    assert writer.frame_answer(b"200 OK", list(date), 5, False, True, True, None) is first
+    assert b"Connection: close" in closing[0]
+    assert b"Connection: close" not in first[0]
+    assert not any(b"secret" in framing[0] for framing in writer._framings.values())
