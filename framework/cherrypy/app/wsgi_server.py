@@ -65,8 +65,12 @@ class CPHTTPServer:
         self.socket_mode: int | None = adapter.socket_mode
         self.ssl_adapter: Any = tls_for(adapter)
         self.limits = Limits()
+        # COMPAT: what clients of CherryPy met, where it does no harm
         self.limits.accept_connect = True
+        self.limits.accept_encoded_host = True
+        self.limits.failure_continues = True
         self.limits.head_status = 413
+        self.limits.nul_status = 404
         self.timeout = adapter.socket_timeout
         self.max_request_header_size = adapter.max_request_header_size
         self.max_request_body_size = adapter.max_request_body_size

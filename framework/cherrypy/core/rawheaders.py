@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from cherrypy.http.forwarded import is_host
 from cherrypy.http.headers import HeaderMap, SanitizedHost, decode_TEXT_maybe
 
 # {name as sent: canonical name}; clients send few different ones.
@@ -54,7 +55,7 @@ def parse_headers(pairs: Iterable[tuple[str, str]]) -> HeaderMap:
         key = name.title()
         value = value.strip(" \t")
         if "=?" in value:
-            value = decode_TEXT_maybe(value)
+            value = _decode_host(value) if key == "Host" else decode_TEXT_maybe(value)
         if key == "Host":
             # SECURITY: the host is put into URLs and headers; CR and LF in it would split the response
             value = SanitizedHost(value)
@@ -63,3 +64,9 @@ def parse_headers(pairs: Iterable[tuple[str, str]]) -> HeaderMap:
             value = f"{dict.__getitem__(headers, key)}{'; ' if key == 'Cookie' else ', '}{value}"
         put(headers, key, value)
     return headers
+
+
+def _decode_host(value: str) -> str:
+    """Decode an encoded word; one that stands for anything but a host (line ends aside) stays as it was sent."""
+    decoded = decode_TEXT_maybe(value)
+    return decoded if is_host(str(SanitizedHost(decoded))) else value

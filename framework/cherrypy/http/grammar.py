@@ -28,6 +28,9 @@ HOST = re.compile(
     rb"(?:[A-Za-z0-9\-._~!$&'(*)+;=%]++|\[[0-9A-Fa-f:.]{2,45}\]|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'(*)+;=:]++\])(?::[0-9]{0,5})?"
 )
 
+#: encoded-word (RFC 2047 section 2), of octets that are harmless in a host wherever it is put.
+ENCODED_HOST = re.compile(rb"=\?[A-Za-z0-9\-]++\?[BbQq]\?[A-Za-z0-9\-._~+/=%:]*+\?=")
+
 #: authority-form of CONNECT: uri-host ":" port, the port not optional (RFC 9112 section 3.2.3).
 AUTHORITY = re.compile(rb"(?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 

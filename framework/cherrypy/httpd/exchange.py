@@ -45,9 +45,9 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
     close: Callable[[], object] | None = None
     try:
         try:
-            if message.expects_continue and connection.limits.early_continue:
-                _welcome(message)
             status, headers, body, close = server.respond(message)
+            if message.expects_continue and status[:1] == b"5" and connection.limits.failure_continues:
+                _welcome(message)
             if seat.timed:
                 seat.learn()  # now: what follows is the client's pace, not the handler's
             kind = body.__class__

@@ -64,7 +64,12 @@ class Limits:
     """What a 503 of the server's own tells the client to wait."""
     backlog: int = 1024
     """Queue of the listening socket; the kernel caps it at net.core.somaxconn."""
-    early_continue: bool = False
-    """Send ``100 Continue`` before the application runs (as CherryPy did) rather than when it starts to read."""
+    failure_continues: bool = False
+    """Send ``100 Continue`` before an answer of class 5xx to a client that waits with its body, read the body and keep
+    the connection (as CherryPy did), rather than close it: a failure of the server's is no refusal of the body."""
     accept_connect: bool = False
     """Hand CONNECT requests to the application (path ``/host:port``) rather than answer 405."""
+    accept_encoded_host: bool = False
+    """Let a Host pass that is one RFC 2047 encoded word, for an application that decodes and checks it; else 400."""
+    nul_status: int = 400
+    """Answer to a request target with a NUL in it; such a request never gets further (CherryPy said 404)."""

@@ -188,7 +188,7 @@ def parse_request_line(line: bytes, limits: Limits) -> _RequestLine:
         raise Refusal(b"414 Request-URI Too Long", _URI_TOO_LONG)
     found = grammar.REQUEST_LINE.fullmatch(line)
     if found is None:
-        raise _malformed_request_line(line)
+        raise _malformed_request_line(line, limits)
     method_octets, target_octets, major, minor = found.groups()
     if major != b"1":
         raise Refusal(b"505 HTTP Version Not Supported", b"Cannot fulfill request: only HTTP/1 is spoken here.")
@@ -211,9 +211,12 @@ def parse_request_line(line: bytes, limits: Limits) -> _RequestLine:
     return parsed
 
 
-def _malformed_request_line(line: bytes) -> Refusal:
+def _malformed_request_line(line: bytes, limits: Limits) -> Refusal:
     if b"\n" in line or b"\r" in line:
         return bad_request(b"HTTP requires CRLF terminators")
+    # a slash may stand in a target, and neither in a method nor in a version
+    if limits.nul_status == 404 and grammar.REQUEST_LINE.fullmatch(line.replace(b"\0", b"/")):
+        return Refusal(b"404 Not Found", b"No path has a NUL in it.")
     return bad_request(b"Malformed Request-Line")
 
 
@@ -262,6 +265,8 @@ def _learn_field(line: bytes, limits: Limits) -> _Field:
     if sent_name in _fresh_names:
         return field, 0
     name = sent_name.lower()
+    if name == b"host" and limits.accept_encoded_host and grammar.ENCODED_HOST.fullmatch(field[1]):
+        return field, HOST  # not kept: the tables are shared with servers that refuse it
     learned = (field, _kind(name, field[1]))
     if name in _NEVER_KEPT:
         if len(_fresh_names) < _TABLE_SIZE:

@@ -299,13 +299,20 @@ def test_the_decoder_counts_against_the_limit() -> None:
         decoder.feed(b"5\r\n")
 
 
-def test_continue_can_come_early(serve: Serve) -> None:
-    """As CherryPy sent it: before the application runs, and whether it reads or not."""
-    running = serve(early_continue=True)
-    with running.connect() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-        interim, final = client.reply(), client.reply()
-        client.send(b"hello")
-        kept = client.get().status
+@pytest.mark.parametrize(("path", "seen"), [("/fail", [100, 500, 200]), ("/", [200])])
+def test_a_failure_is_no_refusal_of_the_body(serve: Serve, path: str, seen: list[int]) -> None:
+    """As CherryPy did: 100 before a 5xx, then the connection goes on; any other answer without reading closes it."""
 
-    assert (interim.status, final.status, kept) == (100, 200, 200)
+    def respond(message: Message) -> Answer:
+        return (b"500 Oh" if message.path == "/fail" else b"200 OK"), [], [b"x"], None
+
+    running = serve(respond, failure_continues=True)
+    with running.connect() as client:
+        client.send(b"POST %b HTTP/1.1\r\nHost: a\r\n" % path.encode())
+        client.send(b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        statuses = [client.reply().status]
+        if statuses == [100]:
+            client.send(b"hello")
+            statuses += [client.reply().status, client.get().status]
+
+    assert statuses == seen

@@ -118,3 +118,41 @@ def test_the_tables_are_bounded() -> None:
     assert len(parser._request_lines) <= 2048
     assert len(parser._field_lines) <= 2048
     assert not any(line.startswith(b"Cookie") for line in parser._field_lines)
+
+
+def test_an_encoded_host_passes_only_where_it_was_asked_for() -> None:
+    """What one server lets through is not remembered for another one."""
+    head = b"GET / HTTP/1.1\r\nHost: =?utf-8?q?a=0Ab?="
+    lenient = Limits(accept_encoded_host=True)
+
+    for _ in range(2):
+        assert parse_head(head, lenient).headers == [(b"Host", b"=?utf-8?q?a=0Ab?=")]
+        with pytest.raises(Refusal, match="400"):
+            parse_head(head, Limits())
+
+
+@pytest.mark.parametrize(
+    "host", [b"=?utf-8?q?a b?=", b"=?utf-8?q?a<b?=", b"=?utf-8?x?a?=", b"=?a?=", b"a?b", b"=?u?q?a?=,"]
+)
+def test_hardly_encoded_hosts_are_refused(host: bytes) -> None:
+    """Only a single encoded word of harmless octets passes, and nothing else that holds a question mark."""
+    with pytest.raises(Refusal, match="400"):
+        parse_head(b"GET / HTTP/1.1\r\nHost: " + host, Limits(accept_encoded_host=True))
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET /a\0b HTTP/1.1", 404),
+        (b"GET /a\0b\x01 HTTP/1.1", 400),
+        (b"GET /a\x01b HTTP/1.1", 400),
+        (b"G\0T /a HTTP/1.1", 400),
+        (b"GET /a\0b HTTP/1.1 x", 400),
+    ],
+)
+def test_a_nul_in_the_target_may_have_a_status_of_its_own(line: bytes, status: int) -> None:
+    """Refused either way; everything else that is malformed stays 400."""
+    with pytest.raises(Refusal, match=str(status)):
+        parse_head(line + b"\r\nHost: a", Limits(nul_status=404))
+    with pytest.raises(Refusal, match="400"):
+        parse_head(line + b"\r\nHost: a", Limits())
