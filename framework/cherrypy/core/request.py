@@ -150,7 +150,8 @@ class Request:
                 self.header_list = list(headers)
             self.rfile = rfile
             script_name = self.script_name
-            self.path_info = (path[len(script_name) :] or "/") if script_name else path
+            # '' at the mount point itself, which lacks a slash: the index there redirects to itself with one
+            self.path_info = path[len(script_name) :] if script_name else path
             self.stage = "respond"
             self.respond(self.path_info)
         except self.throws:

@@ -31,7 +31,8 @@ def foreign(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     [
         ("/", b"root||/"),
         ("/x", b"root||/x"),
-        ("/blog", b"blog|/blog|/"),
+        ("/blog", b"blog|/blog|"),
+        ("/blog/", b"blog|/blog|/"),
         ("/blog/x", b"blog|/blog|/x"),
         ("/blogs", b"root||/blogs"),
         ("/blog/admin/x", b"admin|/blog/admin|/x"),
@@ -47,6 +48,17 @@ def test_the_longest_mount_point_answers(site: Any, path: str, body: bytes) -> N
     site.tree.graft(foreign, "/wsgi")
 
     assert site(path).body == body
+
+
+def test_links_of_a_mounted_index_lead_below_it(site: Any, page: Any) -> None:
+    """Asked for without its last slash, it is redirected to; else "x" on it would be a page beside it."""
+    site.mount(page(lambda: "index"), "/blog")
+
+    reply = site("/blog?q=1")
+
+    assert (reply.status, reply.headers["Location"]) == (301, "http://site.test/blog/?q=1")
+    assert site("/blog/").body == b"index"
+    assert site("/blog").status == 301
 
 
 def test_nothing_is_mounted_there(site: Any) -> None:
