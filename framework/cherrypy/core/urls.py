@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,6 +11,11 @@ from cherrypy.context import serving
 
 # Gives scheme://host outside a request. ``_wiring`` puts the server's own ``base`` here.
 default_base: list[Callable[[], str]] = [lambda: "http://127.0.0.1"]
+
+# SECURITY: browsers read "//host", "/\\host" and "/<tab>/host" as another server; these characters only ever begin a
+# path that somebody made up.
+_STRANGE = "/\\" + "".join(map(chr, range(0x21)))
+_STRANGE_BEGIN = re.compile(f"[{re.escape(_STRANGE)}]*")
 
 QueryString = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -29,7 +35,7 @@ def url(
         script_name: where the application is mounted; default: the current request's.
         base: scheme and host; default: the current request's, outside one the server's.
         relative: False absolute; True relative to the current page; 'server' from the server's root;
-            None as ``request.app.relative_urls`` says.
+            None as ``request.app.relative_urls`` says. A relative result never leads to another server.
 
     >>> url('/page', {'q': 'x'})            # inside a request to an application mounted at /app
     'http://localhost:8080/app/page?q=x'
@@ -47,15 +53,26 @@ def url(
     else:
         # no request: the application's mount point has to come from the caller
         base = default_base[0]() if base is None else base
-        path = path if path.startswith("/") or not (script_name or path) else f"/{path}" if not script_name else path
-    result = f"{base}{script_name or ''}{normalize_path(path)}{qs}"
+        if path and not path.startswith("/") and not (script_name or "").endswith("/"):
+            path = f"/{path}"
+    local = f"{script_name or ''}{normalize_path(path)}"
+    if local and not base:
+        local = _STRANGE_BEGIN.sub("/", local, count=1)
     if relative is None:
         relative = getattr(request.app, "relative_urls", False)
     if relative == "server":
-        return "/" + "/".join(result.split("/", 3)[3:])
+        return _from_server_root(base, local) + qs
+    result = base + local + qs
     if relative:
         return _relative_to(url(relative=False), result)
     return result
+
+
+def _from_server_root(base: str, local: str) -> str:
+    """Return *local* below the path of *base*, which a proxy may have given one; it begins with exactly one slash."""
+    _, separator, rest = base.partition("://")
+    prefix = "/" + rest.partition("/")[2] if separator and "/" in rest else ""
+    return _STRANGE_BEGIN.sub("/", prefix + local, count=1)
 
 
 def _from_current_page(request: Any, path: str) -> str:
@@ -66,17 +83,28 @@ def _from_current_page(request: Any, path: str) -> str:
             here += "/"
     elif request.is_index is False and here.endswith("/") and here != "/":
         here = here[:-1]
-    return here if path == "" else urllib.parse.urljoin(here, path)
+    joined = here if path == "" else urllib.parse.urljoin(here, path)
+    # "a:b" is a page here and no scheme; and urljoin loses the slash of "../page" at the root
+    return joined if joined.startswith("/") else normalize_path(here[: here.rfind("/") + 1] + path)
 
 
 def _relative_to(here: str, there: str) -> str:
-    """Return the path from the page *here* to the page *there*, both absolute URLs of the same server."""
-    old = here.split("/")[:-1]
+    """Return the path from the page *here* to the page *there*, absolute URLs; *there* if it is on another server."""
+    old = here.split("/")
     new = there.split("/")
+    if old[:3] != new[:3]:
+        return there
+    # a server without a path is its own first folder
+    old = old[:-1] if len(old) > 3 else old
     while old and new and old[0] == new[0]:
         old.pop(0)
         new.pop(0)
-    return "/".join([".."] * len(old) + new)
+    path = "/".join([".."] * len(old) + new)
+    first = path.partition("/")[0].partition("?")[0]
+    if not first and path[:1] in ("", "?", "#") and here.endswith("/"):
+        return path
+    # RFC: 3986, 4.2: a first segment with a colon would be a scheme; without any segment it is the page itself
+    return path if first and ":" not in first and first[0] not in _STRANGE else f"./{path}"
 
 
 def normalize_path(path: str) -> str:
