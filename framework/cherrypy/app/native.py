@@ -99,8 +99,8 @@ class NativeResponder:
             if previous is not None:
                 request.prev = previous
             try:
-                is_plain = method == "GET" and not query and previous is None and not message.has_body
-                if is_plain and plainpage.serve(app, message, path, request, response):
+                is_plain = method == "GET" and previous is None and not message.has_body
+                if is_plain and plainpage.serve(app, message, path, query, request, response):
                     app.release_serving()
                     return response.output_status, response.header_list, response._body, None
                 request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)

@@ -90,6 +90,7 @@ class Plan:
         request_attributes, response_attributes: what the namespaces set.
         body_attributes, response_headers, error_page: likewise.
         is_simple: compiled, and nothing to do for a request but ``request_attributes`` and hooks.
+        short_way: what ``app.plainpage`` makes of the plan; None until it has looked.
         setups: callables to run for each request (tools with their own ``_setup``).
         deferred: namespaces to apply for each request, with their keys.
     """
@@ -102,7 +103,6 @@ class Plan:
         "hooks",
         "is_compiled",
         "is_dynamic",
-        "is_plain",
         "is_simple",
         "parent",
         "points",
@@ -110,6 +110,7 @@ class Plan:
         "response_attributes",
         "response_headers",
         "setups",
+        "short_way",
         "snapshots",
         "toolmaps",
     )
@@ -132,7 +133,7 @@ class Plan:
         self.setups: list[Callable[[], Any]] = []
         self.deferred: list[tuple[NamespaceSet, dict[str, Any]]] = []
         self.is_compiled = self.is_dynamic = self.is_simple = False
-        self.is_plain: bool | None = None
+        self.short_way: str | None = None
 
     def is_current(self) -> bool:
         """True while the ``_cp_config`` dicts that this plan was made from are as they were."""

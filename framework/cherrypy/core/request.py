@@ -82,7 +82,12 @@ class Request:
     path_info: str = "/"
     login: str | None = None
     app: Any = None
-    handler: Any = None
+    handler: Any = lazy(lambda request: request._make_handler and request._make_handler(request))
+    """What is called for the answer; tools wrap or replace it."""
+    args: Any = lazy(lambda request: request._arguments, ())
+    """Positional arguments of the page: the rest of the path."""
+    kwargs: Any = lazy(lambda request: {}, {})
+    """Keyword arguments of the page besides ``params``."""
     toolmaps: dict[str, Any] = lazy(lazyparts.copy_toolmaps, {})  # type: ignore[assignment]
     config: Any = tracked(lazyparts.copy_config)
     """The merged configuration of the handler; a copy of this request's own. Lazy."""
@@ -107,12 +112,15 @@ class Request:
     multiprocess: bool = False
     _plan: Plan = NO_PLAN
     _path: str | None = None
+    _req_protocol: str = "HTTP/1.1"
     _hooks: HookMap | None
     _config: Any
     _params: dict[str, Any] | None
     _headers: HeaderMap | None
     _source: Any = ()
     _make_environ: Any = None
+    _make_handler: Any = None
+    _arguments: Any = ()
     _message: Any = None
 
     def __init__(

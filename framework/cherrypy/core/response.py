@@ -27,13 +27,32 @@ _BODILESS = frozenset((204, 205, 304))
 
 # The headers that every response begins with, and the second since the epoch that their Date names.
 _first_headers: tuple[int, dict[str, str]] = (0, {})
+# (second, {Content-Type: the first three headers in bytes}) for responses that nobody gave any other.
+_plain_heads: tuple[int, dict[str, list[tuple[bytes, bytes]]]] = (0, {})
+# Content-Length as a header, for the lengths of pages.
+_LENGTHS = [(b"Content-Length", b"%d" % length) for length in range(4096)]
 
 
-def _renew_first_headers(moment: float) -> dict[str, str]:
+def _first_headers_at(moment: float) -> dict[str, str]:
     global _first_headers
-    headers = {"Content-Type": "text/html", "Server": SERVER_HEADER, "Date": HTTPDate(moment)}
-    _first_headers = (int(moment), headers)
+    second, headers = _first_headers
+    if second != int(moment):
+        headers = {"Content-Type": "text/html", "Server": SERVER_HEADER, "Date": HTTPDate(moment)}
+        _first_headers = (int(moment), headers)
     return headers
+
+
+def _plain_head(moment: float, content_type: str) -> list[tuple[bytes, bytes]]:
+    global _plain_heads
+    second, heads = _plain_heads
+    if second != int(moment):
+        heads = {}
+        _plain_heads = (int(moment), heads)
+    head = heads.get(content_type)
+    if head is None:
+        fields = {**_first_headers_at(moment), "Content-Type": content_type}
+        head = heads[content_type] = [_encode(item) for item in fields.items()]
+    return head
 
 
 def _encode(item: tuple[str, Any]) -> tuple[bytes, bytes]:
@@ -101,7 +120,7 @@ class Response:
 
     status: Any = ""
     header_list: list[tuple[bytes, bytes]] = lazy(lambda response: [], [])  # type: ignore[assignment]
-    headers: HeaderMap = lazy(lambda response: response._new_headers(), HeaderMap())  # type: ignore[assignment]
+    headers: HeaderMap = tracked(lambda response: response._make_headers(), HeaderMap())  # type: ignore[assignment]
     cookie: Any = tracked(lambda response: http.cookies.SimpleCookie(), http.cookies.SimpleCookie())
     body: Body = ResponseBody()
     time: float | None = None
@@ -109,18 +128,25 @@ class Response:
     output_status: bytes | None = None
     _body: Any = ()
     _cookie: Any
+    _headers: HeaderMap | None
+    _content_type: str = "text/html"
 
     def __init__(self) -> None:
         self.status = None
         self._body = []
-        self.time = moment = time.time()
-        # PERF: past the map's own methods, since the names are in their canonical form: 0.9 us -> 0.3 us
-        self.headers = headers = dict.__new__(HeaderMap)
-        second, first_headers = _first_headers
-        dict.update(headers, first_headers if second == int(moment) else _renew_first_headers(moment))
+        self.time = time.time()
 
-    def _new_headers(self) -> HeaderMap:
-        return HeaderMap()
+    def _make_headers(self) -> HeaderMap:
+        """Make what the response begins with; if it was finished without anybody looking, what was sent."""
+        headers = HeaderMap()
+        if self.output_status is not None:
+            for name, value in self.header_list:
+                headers[name.decode("latin-1")] = value.decode("latin-1")
+        elif self.time is not None:
+            # PERF: past the map's own methods, since the names are in their canonical form: 0.9 us -> 0.3 us
+            dict.update(headers, _first_headers_at(self.time))
+            dict.__setitem__(headers, "Content-Type", self._content_type)
+        return headers
 
     def collapse_body(self) -> bytes:
         """Read the whole body, keep it as one piece, and return it.
@@ -145,6 +171,21 @@ class Response:
         """Read the body to its end without keeping it: generators get to run their last lines."""
         for _ in self._body:
             pass
+
+    def finalize_plain(self, octets: bytes, content_type: str) -> bool:
+        """Finalize with *octets* for a body if nobody has touched status, headers, cookies or streaming; else False.
+
+        PERF: 0.4 us instead of 2.1 us; the headers are a list that differs in its last one only.
+        """
+        if self._headers is not None or self._cookie is not None or self.status is not None or self.stream:
+            return False
+        self.status = "200 OK"
+        self.output_status = b"200 OK"
+        size = len(octets)
+        length = _LENGTHS[size] if size < 4096 else (b"Content-Length", b"%d" % size)
+        self.header_list = [*_plain_head(self.time or 0.0, content_type), length]
+        self._body = [octets] if size else []
+        return True
 
     def finalize(self) -> None:
         """Make ``output_status`` and ``header_list``, and the Content-Length if it can be known.

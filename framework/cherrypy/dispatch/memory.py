@@ -1,21 +1,24 @@
 """Walks that were made before, to be checked instead of made again.
 
 Law: a remembered walk is used only if every object on it is still where it was, with the ``_cp_config`` it had; so
-pages may be added, replaced and hidden at any time. Only walks are remembered that took all segments: about as many as
-there are pages, whatever clients ask for. What a dispatch method made is found by no ``getattr``: such a walk is made
-anew.
+pages may be added, replaced and hidden at any time. Remembered are walks that took all segments, by their path, and
+those to a page that takes the rest of the path as its arguments, by the part of the path that was walked: about as many
+as there are pages, whatever clients ask for. What a dispatch method made is found by no ``getattr``: such a walk is
+made anew.
 
 PERF: stage_cost.py, dispatch of '/': 4.3 us walked, 1.6 us checked.
 """
 
 from __future__ import annotations
 
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 from cherrypy.core.plan import Plan
 
 LIMIT = 4096
+#: Arguments in a path for which a remembered walk is looked for.
+MOST_ARGUMENTS = 4
 
 # (name, object found, its _cp_config)
 Step = tuple[str, Any, Any]
@@ -30,17 +33,28 @@ class Walk:
         page: the last object found, an exposed page.
         plan: the configuration along the walk.
         is_index: the page was found as 'index'.
+        is_default: the page was found as 'default' of the last object walked.
     """
 
-    __slots__ = ("is_index", "page", "plan", "root", "root_conf", "steps")
+    __slots__ = ("is_default", "is_index", "page", "plan", "root", "root_conf", "steps")
 
-    def __init__(self, root: Any, root_conf: Any, steps: tuple[Step, ...], page: Any, plan: Plan, is_index: bool):
+    def __init__(
+        self,
+        root: Any,
+        root_conf: Any,
+        steps: tuple[Step, ...],
+        page: Any,
+        plan: Plan,
+        is_index: bool,
+        is_default: bool = False,
+    ) -> None:
         self.root = root
         self.root_conf = root_conf
         self.steps = steps
         self.page = page
         self.plan = plan
         self.is_index = is_index
+        self.is_default = is_default
 
     def still_leads_to(self, root: Any) -> Any:
         """Return the page if the walk from *root* would be the same today, else None."""
@@ -59,6 +73,58 @@ class Walk:
         if (plan.snapshots and not plan.is_current()) or not getattr(page, "exposed", False):
             return None
         return page
+
+
+def find(walks: dict[Any, Walk], path: str, dispatcher: Any) -> tuple[Walk | None, list[str]]:
+    """Return the remembered walk for *path*, still to be checked, and the segments that are its page's arguments.
+
+    The object that the first argument is not found in may have got an attribute of that name, or a dispatch method,
+    since the walk was remembered; both are looked for here.
+    """
+    walk = walks.get(path)
+    if walk is not None:
+        return walk, []
+    prefix = path
+    for _ in range(MOST_ARGUMENTS):
+        prefix, _, segment = prefix.rpartition("/")
+        if not segment:
+            break  # '//', or a slash at the end
+        walk = walks.get((prefix,))
+        if walk is not None:
+            last = walk.steps[-2][1] if len(walk.steps) > 1 else walk.root
+            node = last if walk.is_default else walk.page
+            if (
+                getattr(node, dispatcher._attribute(segment), None) is not None
+                or getattr(node, dispatcher.dispatch_method_name, None) is not None
+            ):
+                break
+            return walk, path[len(prefix) + 1 :].split("/")
+    return None, []
+
+
+def prefix_worth_keeping(
+    trail: list[Any], position: int, is_default: bool, path: str, sections: frozenset[str]
+) -> str | None:
+    """Return the part of *path* that was walked if the page takes the rest as its arguments, and that may come again.
+
+    Args:
+        trail: the steps from the root to 'index': (object, segments left after it, ...).
+        position: of the object that is the page, or has it as its default.
+        is_default: the latter.
+        path: as requested.
+        sections: paths that the application configures.
+    """
+    node, left = trail[position][:2]
+    total = trail[0][1]
+    segments = path.split("/")
+    if not 1 < left <= MOST_ARGUMENTS + 1 or len(segments) != total or "" in segments[1:]:
+        return None
+    if trail[position + 1][0] is not None or (not is_default and node.__class__ not in (MethodType, FunctionType)):
+        return None
+    prefix = "/".join(segments[: total - left + 1])
+    if any(section.startswith(prefix + "/") for section in sections):
+        return None
+    return prefix
 
 
 def worth_keeping(trail: list[Any], position: int, left: int) -> bool:

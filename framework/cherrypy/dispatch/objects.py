@@ -16,7 +16,7 @@ from cherrypy.context import serving
 from cherrypy.core.errors import CherryPyException, NotFound
 from cherrypy.core.plan import Plan, Snapshot
 from cherrypy.dispatch.handlers import LateParamPageHandler
-from cherrypy.dispatch.memory import LIMIT, Walk, worth_keeping
+from cherrypy.dispatch.memory import LIMIT, Walk, find, prefix_worth_keeping, worth_keeping
 
 punctuation_to_underscores = dict.fromkeys(map(ord, string.punctuation), ord("_"))
 _SECTION_KEY = "tools.staticdir.dir"
@@ -74,14 +74,14 @@ class Dispatcher:
         request = serving.request
         app = request.app
         walks = app.plans.walks_of(self)
-        known = walks.get(path)
+        known, arguments = find(walks, path, self)
         if known is not None:
             page = known.still_leads_to(app.root)
             if page is not None:
                 request._plan = known.plan
                 request._config = None
                 request.is_index = known.is_index
-                return page, []
+                return page, arguments
         names = [name for name in path.split("/") if name]
         names.append("index")
         trail = self._walk(app, names)
@@ -93,29 +93,54 @@ class Dispatcher:
                 default = getattr(candidate, "default", None)
                 if default is not None and getattr(default, "exposed", False):
                     conf = getattr(default, "_cp_config", None)
+                    prefix = self._prefix(app, trail, position, True, path)
                     trail.insert(position + 1, (default, left, conf, ()))
                     _use_config(request, trail, names)
                     request.is_index = path.endswith("/")
+                    if prefix is not None:
+                        taken = [*names[:position], "default"]
+                        self._remember(walks, (prefix,), trail[: position + 2], taken, request, is_default=True)
                     return default, names[total - left : -1]
                 if getattr(candidate, "exposed", False):
                     _use_config(request, trail, names)
                     # "index" itself was found: the slash at the end is part of the address
                     request.is_index = position == deepest
                     if len(trail) == total + 1 and worth_keeping(trail, position, left):
-                        self._remember(walks, path, trail, names, position, request)
+                        self._remember(walks, path, trail, names, request, position)
+                    else:
+                        prefix = self._prefix(app, trail, position, False, path)
+                        if prefix is not None:
+                            self._remember(walks, (prefix,), trail[: position + 1], names[:position], request, position)
                     return candidate, names[total - left : -1]
             position -= 1
         _use_config(request, trail, names)
         return None, []
 
+    def _prefix(self, app: Any, trail: list[Step], position: int, is_default: bool, path: str) -> str | None:
+        """Return the part of *path* under which its walk may be remembered although the page takes the rest."""
+        node = trail[position][0]
+        if len(trail) != trail[0][1] + 1 or getattr(node, self.dispatch_method_name, None) is not None:
+            return None  # a dispatch method has, or may have, its say
+        return prefix_worth_keeping(trail, position, is_default, path, app.plans.sections)
+
     def _remember(
-        self, walks: dict[str, Walk], path: str, trail: list[Step], names: list[str], position: int, request: Any
+        self,
+        walks: dict[Any, Walk],
+        key: Any,
+        trail: list[Step],
+        names: list[str],
+        request: Any,
+        position: int = -1,
+        *,
+        is_default: bool = False,
     ) -> None:
+        """Remember the walk *trail*, one of *names* at each step; its page is at *position*."""
         if len(walks) >= LIMIT:
             walks.clear()
         steps = tuple((self._attribute(name), step[0], step[2]) for name, step in zip(names, trail[1:], strict=True))
         root, _, root_conf, _ = trail[0]
-        walks[path] = Walk(root, root_conf, steps, trail[position][0], request._plan, request.is_index)
+        page = trail[position][0]
+        walks[key] = Walk(root, root_conf, steps, page, request._plan, request.is_index, is_default)
 
     def _attribute(self, name: str) -> str:
         """Return the name of the attribute that a segment stands for."""

@@ -27,10 +27,25 @@ class Shelf:
         return "shelf"
 
 
+class Catalogue:
+    """A branch with a page for what is not there."""
+
+    @cherrypy.expose
+    def default(self, *args: str, **params: Any) -> str:
+        """Answer for everything."""
+        return repr([args, params, cherrypy.request.is_index, cherrypy.request.args])
+
+    @cherrypy.expose
+    def page(self) -> str:
+        """Be a page beside it."""
+        return "page"
+
+
 class Root:
     """Pages that do everything a page may do without a tool."""
 
     shelf = Shelf()
+    catalogue = Catalogue()
 
     @cherrypy.expose
     def index(self) -> str:
@@ -148,6 +163,36 @@ class Root:
         return repr(seen)
 
     @cherrypy.expose
+    def item(self, *args: str, **params: Any) -> str:
+        """Take the rest of the path and the query."""
+        request = cherrypy.request
+        handler = request.handler.oldhandler
+        seen = [args, params, request.params, request.args, request.kwargs, request.query_string, request.request_line]
+        return repr([*seen, handler.args, handler.kwargs, request.is_index])
+
+    @cherrypy.expose
+    def number(self, number: str, colour: str = "red") -> str:
+        """Want one argument, by path or by query."""
+        return f"{number} {colour}"
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out()
+    def data(self, what: str = "list") -> Any:
+        """Answer JSON, or what is none."""
+        if what == "header":
+            cherrypy.response.headers["X-Name"] = "value"
+        if what == "type":
+            cherrypy.response.headers["Content-Type"] = "text/plain"
+        if what == "status":
+            cherrypy.response.status = 201
+        if what == "error":
+            raise cherrypy.HTTPError(409, "conflict")
+        if what == "handler":
+            return [type(cherrypy.request.handler).__name__, type(cherrypy.request._json_inner_handler).__name__]
+        answers = {"list": [1, "wörld", None], "text": "text", "nothing": None, "set": {1}, "octets": b"octets"}
+        return answers.get(what, what)
+
+    @cherrypy.expose
     @cherrypy.tools.response_headers(headers=[("X-Tool", "on")])
     def tool(self) -> str:
         """Have a tool on."""
@@ -189,7 +234,33 @@ def ask(responder: NativeResponder, path: str, **fields: Any) -> tuple[bytes, li
     return status, [field for field in fields_out if field[0] != b"Date"], octets
 
 
-PATHS = [name for name in vars(Root) if not name.startswith("_") and name != "shelf"]
+ARGUMENTS = [
+    "/item/7",
+    "/item/7/8",
+    "/item/a%2Fb",
+    "/item/caf%C3%A9",
+    "/item/7/",
+    "/item//7",
+    "/item/__class__",
+    "/item/%2e",
+]
+ARGUMENTS += ["/number/7", "/number/7/8", "/number", "/item/1/2/3/4/5/6/7", "/nothing/7", "/data/list", "/data/x/y"]
+ARGUMENTS += ["/catalogue/7", "/catalogue/", "/catalogue", "/catalogue/page", "/catalogue/page/x", "/catalogue/a/b"]
+QUERIES = [
+    "a=b",
+    "a=1&a=2",
+    "a=%C3%A9",
+    "a=%FF",
+    "3,4",
+    "number=7",
+    "number=7&colour=blue",
+    "number=7&number=8",
+    "self=1",
+]
+QUERIES += ["", "a", "a=b;c=d", "=", "number=1&extra=2"]
+DATA = ["", "list", "text", "nothing", "set", "octets", "header", "type", "status", "error", "handler"]
+
+PATHS = [name for name in vars(Root) if not name.startswith("_") and name not in ("shelf", "catalogue")]
 
 
 @pytest.fixture
@@ -220,6 +291,57 @@ def test_both_ways_give_the_same_answer(
     assert short == [ask(responder, mount + name, headers=headers)] * 3
 
 
+@pytest.mark.parametrize("mount", ["", "/below"])
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("path", [*ARGUMENTS, "/", "/data"])
+def test_arguments_come_the_same_both_ways(monkeypatch: pytest.MonkeyPatch, mount: str, query: str, path: str) -> None:
+    """Of the path and of the query, fitting or not."""
+    responder = make_responder()
+    short = [ask(responder, mount + path, query=query) for _ in range(3)]
+    monkeypatch.setattr(plainpage, "serve", lambda *args: False)
+
+    assert short == [ask(responder, mount + path, query=query)] * 3
+    assert short == [ask(make_responder(), mount + path, query=query)] * 3
+
+
+@pytest.mark.parametrize("what", DATA)
+@pytest.mark.parametrize("headers", [[], [(b"Accept-Charset", b"iso-8859-1")]], ids=["plain", "charset"])
+def test_json_is_the_same_both_ways(
+    monkeypatch: pytest.MonkeyPatch, headers: list[tuple[bytes, bytes]], what: str
+) -> None:
+    """Whatever a page with ``json_out`` returns or sets."""
+    responder = make_responder()
+    short = [ask(responder, "/data", query=f"what={what}", headers=headers) for _ in range(3)]
+    monkeypatch.setattr(plainpage, "serve", lambda *args: False)
+
+    assert short == [ask(responder, "/data", query=f"what={what}", headers=headers)] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "query"), [("/item/7", ""), ("/item/7/8", "a=b"), ("/catalogue/7", ""), ("/nothing", "a=b"), ("/data", "")]
+)
+def test_plain_pages_with_arguments_go_the_short_way(count: Callable[[], int], path: str, query: str) -> None:
+    """From the second request on."""
+    responder = make_responder()
+    for _ in range(3):
+        ask(responder, path, query=query)
+
+    assert count() == (0 if path == "/nothing" else 2)
+
+
+def test_a_page_that_appears_in_the_place_of_an_argument_is_seen() -> None:
+    """At once, although the walk to the page above is remembered."""
+    responder = make_responder()
+    for _ in range(3):
+        ask(responder, "/catalogue/new")
+    root = responder.site.tree.apps[""].root
+    root.catalogue = Catalogue()
+    root.catalogue.new = cherrypy.expose(lambda: "new page")
+
+    assert ask(responder, "/catalogue/new")[2] == b"new page"
+    assert b"'other'" in ask(responder, "/catalogue/other")[2]
+
+
 def test_a_plain_page_goes_the_short_way(count: Callable[[], int]) -> None:
     """From the second request on, when walk and plan are known."""
     responder = make_responder()
@@ -229,7 +351,7 @@ def test_a_plain_page_goes_the_short_way(count: Callable[[], int]) -> None:
     assert count() == 2
 
 
-@pytest.mark.parametrize("fields", [{"method": "HEAD"}, {"method": "POST"}, {"query": "a=b"}, {"has_body": True}])
+@pytest.mark.parametrize("fields", [{"method": "HEAD"}, {"method": "POST"}, {"has_body": True}])
 def test_anything_else_goes_the_long_way(count: Callable[[], int], fields: dict[str, Any]) -> None:
     """Another method, a query or a body are not plain."""
     responder = make_responder()

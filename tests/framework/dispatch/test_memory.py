@@ -124,3 +124,53 @@ def test_dispatch_methods_are_asked_each_time(site: Any) -> None:
     site.mount(Root())
 
     assert [site("/x/").body for _ in range(3)] == [b"1", b"2", b"3"]
+
+
+def catch_all() -> Any:
+    """Return a root whose branch answers for whatever is not there, and whose page takes the rest of the path."""
+
+    def page(self: Any, *rest: str) -> str:
+        return f"page {rest}"
+
+    def default(self: Any, *rest: str) -> str:
+        return f"default {rest}"
+
+    branch = type("Branch", (), {"default": cherrypy.expose(default)})
+    return type("Root", (), {"page": cherrypy.expose(page), "branch": branch()})()
+
+
+def test_a_walk_serves_for_other_arguments(site: Any) -> None:
+    """It is remembered once, whatever clients put behind it."""
+    application = site.mount(catch_all())
+    answers = [site(path).body for path in ("/page/1", "/page/2/3", "/branch/4", "/branch/5/6")]
+    walks = application.plans.walks_of(cherrypy.request.dispatch)
+
+    assert answers == [b"page ('1',)", b"page ('2', '3')", b"default ('4',)", b"default ('5', '6')"]
+    assert set(walks) == {("/page",), ("/branch",)}
+
+
+def test_what_appears_in_the_place_of_an_argument_is_found(site: Any) -> None:
+    """An attribute, or a dispatch method that has its say."""
+    root = catch_all()
+    site.mount(root)
+    for path in ("/page/1", "/branch/1", "/branch/new") * 2:
+        site(path)
+    type(root.branch).new = says("new")
+    first = site("/branch/new").body
+    type(root.branch)._cp_dispatch = lambda self, vpath: vpath.pop() and cherrypy.expose(lambda: "dispatched")
+    type(root).page.deeper = cherrypy.expose(lambda: "deeper")
+
+    assert [first, site("/branch/1").body, site("/page/deeper").body] == [b"new", b"dispatched", b"deeper"]
+
+
+def test_a_section_below_a_page_that_takes_arguments_counts(site: Any) -> None:
+    """Configuration for one value of an argument is not lost on a walk that was remembered for another."""
+    application = site.mount(catch_all())
+    for path in ("/page/1", "/page/2"):
+        site(path)
+    application.merge(
+        {"/page/2": {"tools.response_headers.on": True, "tools.response_headers.headers": [("X-A", "b")]}}
+    )
+    answers = [site(path) for path in ("/page/1", "/page/2", "/page/1", "/page/2")]
+
+    assert ["X-A" in answer.headers for answer in answers] == [False, True, False, True]
