@@ -65,6 +65,7 @@ class Seat:
         "key",
         "memory",
         "processor_s",
+        "returns",
         "serial",
         "since",
         "slot",
@@ -77,6 +78,7 @@ class Seat:
         self.memory = baton.memory
         self.slot: list[Connection] = []
         self.serial = 0
+        self.returns = 0  # of those, requests that were here before and came back from elsewhere
         self.bytes_in = 0
         self.bytes_out = 0
         self.inside = False  # runs a request without the baton

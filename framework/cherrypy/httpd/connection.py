@@ -1,7 +1,8 @@
 """One client connection: its socket, where it stands, and what of it has not been used yet.
 
 Law: at any moment exactly one thread owns a connection. While its state is BUSY that is the thread which runs its
-request; in every other state it is the thread that holds the baton.
+request; while it is AWAY (see ``away.py``) its owner writes; in every other state it is the thread that holds the
+baton.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.writer import CONTINUE
 
 if TYPE_CHECKING:
+    from cherrypy.httpd.away import Away
     from cherrypy.httpd.chunks import ChunkDecoder
     from cherrypy.httpd.flush import PendingFile
     from cherrypy.httpd.listener import Listener
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from cherrypy.httpd.tls import TLSSocket
 
 # Where a connection stands. HEAD is also the state of an idle one (with an empty buffer).
-HEAD, BODY, BUSY, WRITE, DISCARD, LINGER, HANDSHAKE, GREETING, CLOSED = range(9)
+HEAD, BODY, BUSY, WRITE, DISCARD, LINGER, HANDSHAKE, GREETING, CLOSED, AWAY = range(10)
 
 _RECEIVE_BYTES = 65536
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -44,6 +46,7 @@ class Connection:
 
     __slots__ = (
         "_local",
+        "away",
         "buffer",
         "deadline",
         "decoder",
@@ -102,6 +105,7 @@ class Connection:
         self.out: bytes | memoryview | None = None
         self.file: PendingFile | None = None
         self.keep = True
+        self.away: Away | None = None  # who answers it elsewhere
 
     def use(self, sock: socket.socket | TLSSocket) -> None:
         """Speak over *sock* from now on."""
@@ -188,6 +192,7 @@ class Connection:
         # The bound methods hold the socket: let the whole knot go at once.
         self.message = None
         self.decoder = None
+        self.away = None
         self.out = None
         if self.file is not None:
             self.file.close()

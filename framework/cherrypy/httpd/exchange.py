@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cherrypy.http.bodyerrors import BodyError
+from cherrypy.httpd.away import Away, Deferred, Handover, Work
 from cherrypy.httpd.body import EMPTY_BODY, StreamBody
 from cherrypy.httpd.connection import ClientGone, Connection
 from cherrypy.httpd.flush import PendingFile, send_pending
-from cherrypy.httpd.message import HTTP_11, Message
+from cherrypy.httpd.message import HTTP_11, Message, Responder
 from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, AnswerTooLong, FileSlice, Framing, frame_answer
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ RESET = "reset"  # only a reset tells the client that a close-delimited answer i
 READY = (
     "ready"  # a whole answer lies in ``connection.out``, not one octet of it is sent; then wait for the next request
 )
+LATER = "later"  # somebody answers elsewhere, see ``away.py``
 FLUSH = "flush"  # the rest of the answer lies in ``connection.out`` or ``connection.file``
 
 _BODY_STATUS = {
@@ -40,12 +42,12 @@ _BODY_STATUS = {
 }
 
 
-def run(server: Server, connection: Connection, message: Message, seat: Seat) -> str:
-    """Answer *message* on *connection*; returns one of the six outcomes above."""
+def run(respond: Responder, server: Server, connection: Connection, message: Message, seat: Seat) -> str:
+    """Answer *message* on *connection* by what *respond* says; returns one of the seven outcomes above."""
     close: Callable[[], object] | None = None
     try:
         try:
-            status, headers, body, close = server.respond(message)
+            status, headers, body, close = respond(message)
             if message.expects_continue and status[:1] == b"5" and connection.limits.failure_continues:
                 _welcome(message)
             if seat.timed:
@@ -55,8 +57,18 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
                 return _send_whole(server, connection, message, seat, status, headers, body, close is None)  # type: ignore[arg-type]
             if kind is FileSlice and not connection.listener.tls:
                 return _send_file(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
+            if isinstance(body, Handover):
+                framing = _frame(server, connection, message, status, headers, None)
+                connection.away = Away(server, connection, message, body.take(framing, close))
+                close = None  # now the owner's business
+                return LATER
             seat.baton.give(seat)
             return _send_stream(server, connection, message, seat, status, headers, body)
+        except Deferred as deferred:
+            connection.away = Away(server, connection, message, deferred.owner)
+            if seat.timed:
+                seat.learn()
+            return LATER
         except ClientGone as error:
             log.debug("client gone peer=%s reason=%s", connection.peer, error)
             return RESET
@@ -75,7 +87,24 @@ def run(server: Server, connection: Connection, message: Message, seat: Seat) ->
             )
     finally:
         if close is not None:
-            _finish(server, close)
+            finish(server, close)
+
+
+def answering(respond: Responder) -> Work:
+    """Work for a connection that comes back: answer its message by what *respond* says."""
+    return lambda away, seat: run(respond, away.server, away.connection, away.message, seat)
+
+
+def ending(outcome: str, close: Callable[[], object] | None, sent_bytes: int = 0) -> Work:
+    """Work for a connection that comes back with its answer sent: call *close*, settle by *outcome*."""
+
+    def end(away: Away, seat: Seat) -> str:
+        seat.bytes_out += sent_bytes
+        if close is not None:
+            finish(away.server, close)
+        return outcome
+
+    return end
 
 
 def _welcome(message: Message) -> None:
@@ -84,7 +113,7 @@ def _welcome(message: Message) -> None:
         body.welcome()
 
 
-def _finish(server: Server, close: Callable[[], object]) -> None:
+def finish(server: Server, close: Callable[[], object]) -> None:
     """Call an answer's ``close``; whatever it raises is logged, since the answer is out already."""
     try:
         close()

@@ -17,12 +17,26 @@ from typing import TYPE_CHECKING
 
 from cherrypy.httpd import exchange
 from cherrypy.httpd.acceptor import Acceptor
+from cherrypy.httpd.away import Away, ring, run_returns, send_away, tell_owners, watch
 from cherrypy.httpd.body import StreamBody
-from cherrypy.httpd.connection import BODY, BUSY, CLOSED, DISCARD, GREETING, HANDSHAKE, HEAD, LINGER, WRITE, Connection
+from cherrypy.httpd.connection import (
+    AWAY,
+    BODY,
+    BUSY,
+    CLOSED,
+    DISCARD,
+    GREETING,
+    HANDSHAKE,
+    HEAD,
+    LINGER,
+    WRITE,
+    Connection,
+)
 from cherrypy.httpd.errors import Refusal
-from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP, READY
+from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP, LATER, READY
 from cherrypy.httpd.flush import send_pending
 from cherrypy.httpd.receive import Receiver
+from cherrypy.httpd.remains import Remains
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Baton, Seat
@@ -33,8 +47,6 @@ _EVENTS = 256
 #: How long a finished answer may wait for others to be sent with; see ``Loop.flush``.
 _WAIT_S = 0.0005
 _READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
-_RECEIVE_BYTES = 65536
-_LINGER_BYTES = 1048576
 _TOO_LATE = Refusal(b"408 Request Timeout", b"The request did not come in time.")
 
 
@@ -45,6 +57,7 @@ class Loop:
         connections: by descriptor.
         ready: connections in whose buffer a whole request may lie.
         outbox: connections with a whole answer that is not sent yet; empty whenever nobody holds the baton.
+        returns: connections that were AWAY and are to go on here.
         current: the connection being looked at, to be blamed for an error in the loop.
         now: the clock (``time.monotonic``) as of the last poll.
     """
@@ -62,19 +75,23 @@ class Loop:
         self.current: Connection | None = None
         self.now = monotonic()
         self._sweep_at = 0.0
-        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.returns: deque[Away] = deque()
+        self._waker, self._returner = (os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(2))
         self.poll_set.register(self._waker, _READ)
+        self.poll_set.register(self._returner, _READ)
         self.acceptor = Acceptor(self)
         self.receiver = Receiver(self)
+        self.remains = Remains(self)
         self._reactions: dict[int, Callable[[Connection, Seat], bool]] = {
             HEAD: self.receiver.read_head,
             BODY: self.receiver.read_body,
             BUSY: self._park,
             WRITE: self._write,
-            DISCARD: self._discard,
-            LINGER: self._linger,
+            DISCARD: self.remains.discard,
+            LINGER: self.remains.linger,
             HANDSHAKE: self._handshake,
             GREETING: self._greet,
+            AWAY: lambda connection, seat: watch(self, connection, seat),
             CLOSED: lambda connection, seat: False,
         }
 
@@ -87,7 +104,8 @@ class Loop:
         for fd, _ in events:
             self.current = connection = connections.get(fd)
             if connection is None:
-                self._react_to_other(fd)
+                if self._react_to_other(fd, seat):
+                    return True
             elif connection.state == HEAD:
                 if read_head(connection, seat):
                     return True
@@ -133,16 +151,23 @@ class Loop:
 
     def wake(self) -> None:
         """Make the holder's poll return, and look at every deadline; callable from any thread."""
-        with suppress(OSError):  # the server has ended meanwhile
-            os.eventfd_write(self._waker, 1)
+        ring(self._waker)
+
+    def call_for_returns(self) -> None:
+        """Have the holder look at ``returns``; callable from any thread."""
+        ring(self._returner)
 
     def close(self) -> None:
-        """Free the descriptors; nobody polls any more."""
+        """Free the descriptors; nobody polls any more. What is AWAY is closed when it comes back."""
+        tell_owners(self, cut=True)
         for connection in list(self.connections.values()):
-            self.drop(connection)
+            if connection.state != AWAY:
+                self.drop(connection)
         self.acceptor.close()
         self.poll_set.close()
-        os.close(self._waker)
+        descriptors, self._waker, self._returner = (self._waker, self._returner), -1, -1
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def run(self, connection: Connection, message: Message, seat: Seat) -> bool:
         """Run one request in this thread and settle its connection; True when the baton was lost over it."""
@@ -157,14 +182,13 @@ class Loop:
             baton.rouse()
         if message.body.__class__ is StreamBody:
             baton.give(seat)
-        outcome = exchange.run(self.server, connection, message, seat)
+        server = self.server
+        outcome = exchange.run(server.respond, server, connection, message, seat)
         connection.served += 1
         try:
             slot.pop()
         except IndexError:
-            if outcome is READY:
-                outcome = exchange.send_ready(connection)
-            self._settle_without_baton(connection, message, seat, outcome)
+            self.settle_outside(connection, message, seat, outcome)
             return True
         if outcome is READY:
             self._post(connection)
@@ -173,6 +197,13 @@ class Loop:
         else:
             self._apply(connection, outcome)
         return False
+
+    def settle_inside(self, connection: Connection, outcome: str) -> None:
+        """Bring a connection into the state that follows *outcome*; for the holder of the baton."""
+        if outcome is READY:
+            self._post(connection)
+        else:
+            self._apply(connection, outcome)
 
     def _post(self, connection: Connection) -> None:
         """Put a finished answer into the outbox."""
@@ -184,8 +215,10 @@ class Loop:
             if monotonic() - self._outbox_since > _WAIT_S:
                 self.flush()
 
-    def _settle_without_baton(self, connection: Connection, message: Message, seat: Seat, outcome: str) -> None:
-        """Hand the connection back to whoever holds the baton now."""
+    def settle_outside(self, connection: Connection, message: Message, seat: Seat, outcome: str) -> None:
+        """Hand the connection back to whoever holds the baton now; from any thread."""
+        if outcome is READY:
+            outcome = exchange.send_ready(connection)
         with self.baton.mutex:
             seat.inside = False
             seat.learn()
@@ -201,7 +234,10 @@ class Loop:
     def _apply(self, connection: Connection, outcome: str) -> None:
         """Bring a connection into the state that follows an exchange, and tell the poll set."""
         if self.poll_set.closed:  # the server ended without waiting for this request
-            connection.close()
+            if outcome is LATER:
+                send_away(self, connection)
+            else:
+                connection.close()
             return
         limits = self.limits
         if outcome is KEEP:
@@ -218,6 +254,8 @@ class Loop:
             self._want(connection, _WRITE)
         elif outcome is END:
             self.leave(connection)
+        elif outcome is LATER:
+            send_away(self, connection)
         else:
             self.drop(connection, abruptly=outcome is not CUT)
 
@@ -247,6 +285,10 @@ class Loop:
                 self.poll_set.unregister(connection.fd)
         connection.close(abruptly=abruptly)
 
+    def want_input(self, connection: Connection) -> None:
+        """Watch for input only."""
+        self._want(connection, _READ)
+
     def _want(self, connection: Connection, mask: int) -> None:
         if connection.parked:
             connection.parked = False
@@ -275,43 +317,6 @@ class Loop:
             self._apply(connection, KEEP if connection.keep else END)
         return False
 
-    def _discard(self, connection: Connection, seat: Seat) -> bool:
-        """Throw away the rest of a body that the application did not read."""
-        message = connection.message
-        data = self._take(connection, seat)
-        if data is None or message is None or message.body.__class__ is not StreamBody:
-            return False
-        connection.taken += len(data)
-        if not message.body.throw_away(data) or connection.taken > self.limits.drain_bytes:
-            self.drop(connection)
-        elif message.body.complete:
-            connection.message = None
-            connection.buffer = message.body.rest
-            self._apply(connection, KEEP)
-        return False
-
-    def _linger(self, connection: Connection, seat: Seat) -> bool:
-        """Read what a client sends although it has had its last answer, so that the answer reaches it."""
-        data = self._take(connection, seat)
-        if data is not None:
-            connection.taken += len(data)
-            if connection.taken > _LINGER_BYTES:
-                self.drop(connection)
-        return False
-
-    def _take(self, connection: Connection, seat: Seat) -> bytes | None:
-        try:
-            data = connection.recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError:
-            data = b""
-        if not data:
-            self.drop(connection)
-            return None
-        seat.bytes_in += len(data)
-        return data
-
     def _handshake(self, connection: Connection, seat: Seat) -> bool:
         waits_for = self.acceptor.shake_hands(connection)
         if waits_for == "gone":
@@ -337,7 +342,11 @@ class Loop:
             return None  # nothing has a deadline: sleep until somebody connects
         return max(self._sweep_at - monotonic(), 0.001)
 
-    def _react_to_other(self, fd: int) -> None:
+    def _react_to_other(self, fd: int, seat: Seat) -> bool:
+        if fd == self._returner:
+            with suppress(BlockingIOError):
+                os.eventfd_read(fd)
+            return run_returns(self, seat)
         if fd == self._waker:
             with suppress(BlockingIOError):
                 os.eventfd_read(self._waker)
@@ -345,6 +354,7 @@ class Loop:
         elif fd in self.acceptor.by_fd:
             self.acceptor.accept(fd)
         # otherwise: closed since the poll, by the thread that ran its request
+        return False
 
     def _sweep(self) -> None:
         """Close what is past its deadline."""

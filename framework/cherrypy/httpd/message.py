@@ -1,7 +1,8 @@
 """One request as the server hands it over, and the answer it takes back: the border to whatever runs above.
 
 A responder is ``respond(message: Message) -> Answer``. It runs in the thread that parsed the request, usually the one
-that holds the baton (see ``baton.py``), so it should call ``message.entering(key)`` once before it runs user code.
+that holds the baton (see ``baton.py``), so it should call ``message.entering(key)`` once before it runs user code. It
+may raise ``away.Deferred`` to answer later, without a thread.
 """
 
 from __future__ import annotations

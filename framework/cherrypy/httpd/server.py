@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from cherrypy.httpd.away import tell_owners
 from cherrypy.httpd.baton import Baton, Seat
-from cherrypy.httpd.connection import BUSY, HEAD
+from cherrypy.httpd.connection import AWAY, BUSY, HEAD
 from cherrypy.httpd.errors import ServerStateError
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import BindAddress, Listener
@@ -24,7 +25,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stats:
-    """A server's counters at one moment. ``threads_busy`` counts those inside a request."""
+    """A server's counters at one moment.
+
+    ``threads_busy`` counts those inside a request; ``in_flight`` also requests and sockets that need no thread.
+    """
 
     accepted: int
     refused: int
@@ -168,8 +172,10 @@ class Server:
             for seat in self._seats:
                 if seat.slot and self._baton.holder is seat:
                     self._baton.give(seat)
+            tell_owners(loop)
             loop.wake()
             return True
+        tell_owners(loop)
         loop.wake()
         finished = self._over.wait(self.limits.stop_s if timeout_s is None else timeout_s)
         if not finished:
@@ -190,6 +196,7 @@ class Server:
         if loop is None:
             return True
         self.leaving = self.draining = True
+        tell_owners(loop)
         end = monotonic() + deadline_s
         while loop.connections and not self._over.is_set():
             left = end - monotonic()
@@ -248,8 +255,8 @@ class Server:
             refused=loop.acceptor.refused if loop else 0,
             connections=len(connections),
             idle_connections=sum(1 for one in connections if one.state == HEAD and not one.buffer),
-            requests=sum(seat.serial for seat in seats),
-            in_flight=busy,
+            requests=sum(seat.serial - seat.returns for seat in seats),
+            in_flight=busy + sum(1 for one in connections if one.state == AWAY),
             bytes_in=sum(seat.bytes_in for seat in seats),
             bytes_out=sum(seat.bytes_out for seat in seats),
             threads=len(seats),
@@ -296,6 +303,7 @@ class Server:
                     connection.sock.shutdown(2)
                 except OSError as error:
                     log.debug("connection was gone already reason=%s", error)
+        tell_owners(loop, cut=True)
         self._over.set()
 
     def _clean_up(self, loop: Loop) -> None:
