@@ -14,17 +14,32 @@ This module holds the public names and nothing else: they are built in ``_wiring
 named server of the configuration.
 """
 
-from cherrypy import _aliases, dispatch, lib, process, wsgi
-from cherrypy._wiring import checker, engine, log, quickstart, server, tools, tree
+from typing import TYPE_CHECKING
+
+from cherrypy import _aliases, dispatch, process, wsgi
+from cherrypy import lib as lib
+from cherrypy._wiring import checker as checker
+from cherrypy._wiring import engine, log, quickstart, tools, tree
+from cherrypy._wiring import server as server
 from cherrypy.app.application import Application
 from cherrypy.conf.site import config
 from cherrypy.context import request, response, serving, thread_data
+from cherrypy.core import version as _version
 from cherrypy.core.errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
 from cherrypy.core.expose import expose, popargs
 from cherrypy.core.urls import url
-from cherrypy.core.version import VERSION as __version__
 from cherrypy.toolbox.tool import Tool
 
+if TYPE_CHECKING:
+    from cherrypy.app.server import Server
+    from cherrypy.lib.caching import MemoryCache
+    from cherrypy.lib.sessions import Session
+
+    session: Session
+    servers: dict[str, Server]
+    _cache: MemoryCache
+
+__version__ = _version.VERSION
 _aliases.install(__name__)
 
 __all__ = (
@@ -51,8 +66,4 @@ __all__ = (
     "popargs",
     "url",
     "config",
-    "checker",
-    "lib",
-    "server",
-    "__version__",
 )

@@ -6,6 +6,8 @@ tests do, to replace something) assigns there, too.
 
 from __future__ import annotations
 
+import binascii
+import hashlib
 import http.client
 import importlib.machinery
 import logging
@@ -14,9 +16,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from cherrypy import dispatch, wsgi
+from cherrypy import context, dispatch, wsgi
 from cherrypy._wiring import tools
-from cherrypy.app import application, checker, native, server, tree, wsgi_server
+from cherrypy.app import application, checker, modpython, native, server, tree, wsgi_server
 from cherrypy.conf import site
 from cherrypy.core import (
     entity,
@@ -37,7 +39,22 @@ from cherrypy.core import (
 from cherrypy.dispatch import handlers, objects, signatures
 from cherrypy.http import query, text
 from cherrypy.httpd import message
-from cherrypy.lib import auth_basic, auth_digest, encoding, httputil, jsoncodec, jsontools
+from cherrypy.lib import (
+    auth_basic,
+    auth_digest,
+    caching,
+    cptools,
+    encoding,
+    gctools,
+    httputil,
+    jsoncodec,
+    jsontools,
+    reprconf,
+    sessions,
+    static,
+    xmlrpcutil,
+)
+from cherrypy.process import plugins
 from cherrypy.toolbox import builtin, special, tool
 from cherrypy.wsgi import app as wsgi_app
 from cherrypy.wsgi import middleware
@@ -62,22 +79,15 @@ class classproperty(property):
         return self.fget(objtype if objtype is not None else type(obj))
 
 
-def _no_mod_python(*args: Any, **kwargs: Any) -> Any:
-    raise NotImplementedError(
-        "mod_python is dead since 2010, and Apache versions that load it are not maintained. Use the native server "
-        "behind a proxy, or mount cherrypy.tree as a WSGI application."
-    )
-
-
 # {old name: (modules to look in, names that are elsewhere or were called otherwise)}
 _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
     "_cpchecker": ((checker,), {}),
     "_cpcompat": ((), _COMPAT),
-    "_cpconfig": ((site,), {"text_or_bytes": _BYTES_OR_TEXT}),
+    "_cpconfig": ((site,), {"reprconf": reprconf, "text_or_bytes": _BYTES_OR_TEXT}),
     "_cpdispatch": ((dispatch, objects, handlers, signatures), {}),
-    "_cperror": ((errors, errorpage), {"classproperty": classproperty, **_COMPAT}),
+    "_cperror": ((errors, errorpage), {"classproperty": classproperty, "_httputil": httputil, **_COMPAT}),
     "_cplogging": ((logs,), {"NullHandler": logging.NullHandler}),
-    "_cpmodpy": ((), dict.fromkeys(("ModPythonServer", "handler", "setup"), _no_mod_python)),
+    "_cpmodpy": ((modpython, errorpage), {"httputil": httputil}),
     "_cpnative_server": (
         (wsgi_server, native, errorpage),
         {"NativeGateway": native.NativeResponder, "httputil": httputil, **_COMPAT},
@@ -85,18 +95,60 @@ _TABLE: dict[str, tuple[tuple[ModuleType, ...], dict[str, Any]]] = {
     "_cpreqbody": ((entity, formdata, sizedreader, query), {"httputil": httputil, "inf": math.inf, **_COMPAT}),
     "_cprequest": (
         (request, response, hooks, namespaces, uniqueid, host, errorpage),
-        {"httputil": httputil, "encoding": encoding, **_COMPAT},
+        {"httputil": httputil, "encoding": encoding, "reprconf": reprconf, **_COMPAT},
     ),
     "_cpserver": ((server,), _COMPAT),
     "_cptools": (
         (tool, special, builtin),
-        {"expose": expose.expose, "auth_basic": auth_basic, "auth_digest": auth_digest, "jsontools": jsontools},
+        {
+            "expose": expose.expose,
+            "auth_basic": auth_basic,
+            "auth_digest": auth_digest,
+            "jsontools": jsontools,
+            "_caching": caching,
+            "_sessions": sessions,
+            "_xmlrpc": xmlrpcutil,
+        },
     ),
-    "_cptree": ((tree, application), {"tools": tools, "httputil": httputil}),
+    "_cptree": ((tree, application), {"tools": tools, "httputil": httputil, "reprconf": reprconf}),
     "_cpwsgi": ((wsgi, wsgi_app, middleware), {"httputil": httputil, **_COMPAT}),
     "_cpwsgi_server": ((wsgi_server,), {"CPWSGIHTTPRequest": message.Message}),
     "_helper": ((expose, urls), {"classproperty": classproperty, "text_or_bytes": _BYTES_OR_TEXT}),
     "_json": ((jsoncodec,), {}),
+}
+
+# {old name: other old names that it has as attributes}, for those who reach one module through another
+_NEIGHBOURS = {
+    "_cplogging": ("_cperror",),
+    "_cprequest": ("_cpreqbody",),
+    "_cptree": ("_cpconfig", "_cplogging", "_cprequest", "_cpwsgi"),
+    "_cpwsgi": ("_cperror",),
+}
+
+# {documented module: names of elsewhere that it has always had, and that are reached through it; "cherrypy": the root}
+_VISITORS: dict[ModuleType, dict[str, Any]] = {
+    auth_basic: {"cherrypy": None, "ntou": text.to_text, "tonative": text.to_native},
+    auth_digest: {"cherrypy": None, "md5": hashlib.md5},
+    caching: {"cherrypy": None, "cptools": cptools, "httputil": httputil},
+    cptools: {"cherrypy": None, "md5": hashlib.md5, "_httputil": httputil},
+    encoding: {"cherrypy": None},
+    gctools: {"cherrypy": None},
+    httputil: {"cherrypy": None, "b2a_base64": binascii.b2a_base64},
+    jsontools: {"cherrypy": None},
+    sessions: {"cherrypy": None},
+    static: {"cherrypy": None, "cptools": cptools, "httputil": httputil, "ntob": text.to_bytes},
+    xmlrpcutil: {"cherrypy": None},
+    plugins: {"ntob": text.to_bytes, "text_or_bytes": _BYTES_OR_TEXT},
+}
+
+# Names of the root that were never documented and are met all the same, in tests of applications mostly.
+_PRIVATE = {
+    "_Serving": context.Serving,
+    "_ThreadData": context.ThreadData,
+    "_ThreadLocalProxy": context.ThreadLocalProxy,
+    "_GlobalLogManager": type(logs.log),
+    "_global_conf_alias": site.config,
+    "_httputil": httputil,
 }
 
 
@@ -130,7 +182,17 @@ class Alias(ModuleType):
 def install(package: str) -> None:
     """Make the old names importable below *package*, and attributes of it."""
     root = sys.modules[package]
-    for name, (owners, extra) in _TABLE.items():
-        module = Alias(f"{package}.{name}", owners, {"cherrypy": root, **extra})
+    modules = {
+        name: Alias(f"{package}.{name}", owners, {"cherrypy": root, **extra})
+        for name, (owners, extra) in _TABLE.items()
+    }
+    for name, module in modules.items():
+        vars(module).update({neighbour: modules[neighbour] for neighbour in _NEIGHBOURS.get(name, ())})
         sys.modules[module.__name__] = module
         setattr(root, name, module)
+    for host_module, visitors in _VISITORS.items():
+        for name, value in visitors.items():
+            if not hasattr(host_module, name):
+                setattr(host_module, name, root if name == "cherrypy" else value)
+    for name, value in _PRIVATE.items():
+        setattr(root, name, value)

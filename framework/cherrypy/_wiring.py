@@ -7,7 +7,7 @@ server, autoreloader, thread manager, checker and the log listener are on the bu
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cherrypy import context
 from cherrypy.app.checker import Checker
@@ -21,9 +21,29 @@ from cherrypy.core.logs import log, reopen_all_files
 from cherrypy.core.request import Request
 from cherrypy.core.response import Response
 from cherrypy.dispatch.objects import Dispatcher
+from cherrypy.lib import gctools, standalone
 from cherrypy.process import plugins
-from cherrypy.process.wspbus import bus as engine
+from cherrypy.process.wspbus import Bus, bus
 from cherrypy.toolbox.builtin import tools
+from cherrypy.wsgi.app import AppResponse
+
+if TYPE_CHECKING:
+
+    class Engine(Bus):
+        """What ``cherrypy.engine`` is to a type checker: the bus with its plugins, and room for more of them."""
+
+        autoreload: plugins.Autoreloader
+        thread_manager: plugins.ThreadManager
+        signal_handler: plugins.SignalHandler
+        signals: HandleSignals
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __delattr__(self, name: str) -> None: ...
+
+    engine: Engine
+else:
+    engine = bus
 
 ROOT = "cherrypy"
 
@@ -57,13 +77,12 @@ class HandleSignals:
 def _wire_engine() -> None:
     engine.listeners.setdefault("before_request", set())
     engine.listeners.setdefault("after_request", set())
-    plugin_host: Any = engine
-    plugin_host.autoreload = plugins.Autoreloader(engine)
-    plugin_host.autoreload.subscribe()
-    plugin_host.thread_manager = plugins.ThreadManager(engine)
-    plugin_host.thread_manager.subscribe()
-    plugin_host.signal_handler = plugins.SignalHandler(engine)
-    plugin_host.signals = HandleSignals(engine)
+    engine.autoreload = plugins.Autoreloader(engine)
+    engine.autoreload.subscribe()
+    engine.thread_manager = plugins.ThreadManager(engine)
+    engine.thread_manager.subscribe()
+    engine.signal_handler = plugins.SignalHandler(engine)
+    engine.signals = HandleSignals(engine)
 
 
 def _log_of_the_bus(msg: str, level: int) -> None:
@@ -104,7 +123,7 @@ def _wire_config() -> None:
         }
     )
     config.reset()
-    config.file_listeners.append(lambda name: engine.autoreload.files.add(name))  # type: ignore[attr-defined]
+    config.file_listeners.append(lambda name: engine.autoreload.files.add(name))
     config.path_listeners.append(lambda: setattr(checker, "global_config_contained_paths", True))
 
 
@@ -136,9 +155,14 @@ def quickstart(root: Any = None, script_name: str = "", config: Any = None) -> N
     if config:
         site.config.update(config)
     _public("tree", tree).mount(root, script_name, config)
-    engine.signals.subscribe()  # type: ignore[attr-defined]
+    engine.signals.subscribe()
     engine.start()
     engine.block()
+
+
+def _wire_library() -> None:
+    standalone.quickstart.append(quickstart)
+    gctools.GCRoot.classes.append((AppResponse, 0, 1, "Should be 1 in this request thread if a WSGI server asked."))
 
 
 def _wire_checker() -> None:
@@ -161,6 +185,7 @@ _wire_log()
 _wire_config()
 _wire_requests()
 _wire_server()
+_wire_library()
 _wire_checker()
 
 __all__ = ["checker", "engine", "log", "quickstart", "server", "tools", "tree"]

@@ -8,7 +8,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cherrypy.core.request import Request
+    from cherrypy.core.response import Response
+
+    class CurrentRequest(Request):
+        """What ``cherrypy.request`` is to a type checker: a Request on which tools and applications put attributes."""
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __delattr__(self, name: str) -> None: ...
+
+    class CurrentResponse(Response):
+        """What ``cherrypy.response`` is to a type checker: a Response that takes further attributes."""
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __delattr__(self, name: str) -> None: ...
+
+
+# {name: why it is not there}
+_EXPLAINED = {
+    "session": "There is no session: tools.sessions.on is not set for this page, or this thread serves no request.",
+}
 
 
 class Serving(threading.local):
@@ -20,6 +44,11 @@ class Serving(threading.local):
 
     request: Any = None
     response: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            _EXPLAINED.get(name, f"Nothing is called {name!r} in the request of this thread."), name=name
+        )
 
     def load(self, request: Any, response: Any) -> None:
         """Make *request* and *response* the current ones of this thread."""
@@ -36,7 +65,7 @@ class ThreadData(threading.local):
 
 
 class ThreadLocalProxy:
-    """An object that stands for ``serving.NAME`` of whichever thread touches it."""
+    """An object that stands for ``serving.NAME`` of whichever thread touches it; ``isinstance`` sees that one, too."""
 
     __slots__ = ("__attrname__", "__dict__")
     __attrname__: str
@@ -52,6 +81,15 @@ class ThreadLocalProxy:
 
     def __delattr__(self, name: str) -> None:
         delattr(getattr(serving, self.__attrname__), name)
+
+    @property  # type: ignore[misc]  # assigning goes to the object behind, by __setattr__
+    def __class__(self) -> Any:
+        return getattr(serving, self.__attrname__).__class__
+
+    @property
+    def __origin__(self) -> Any:
+        """The class that stands behind: pydoc describes it in the place of this one (``help(cherrypy.request)``)."""
+        return self.__class__
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
@@ -84,8 +122,12 @@ class ThreadLocalProxy:
 
 
 serving = Serving()
-request = ThreadLocalProxy("request")
-response = ThreadLocalProxy("response")
+if TYPE_CHECKING:
+    request: CurrentRequest
+    response: CurrentResponse
+else:
+    request = ThreadLocalProxy("request")
+    response = ThreadLocalProxy("response")
 thread_data = ThreadData()
 
 _announcers: list[Callable[[str, Any], None]] = []

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import cherrypy
+from cherrypy import Application
 from cherrypy.process import plugins, servers
 
 __all__ = ["main", "run", "start"]
@@ -76,7 +77,7 @@ def configure(file: str) -> None:
     """Give *file* to the site, and to the application when there is exactly one."""
     cherrypy.config.update(file)
     applications: list[Any] = list(cherrypy.tree.apps.values())
-    if len(applications) == 1 and isinstance(applications[0], cherrypy.Application):
+    if len(applications) == 1 and isinstance(applications[0], Application):
         applications[0].merge(file)
 
 

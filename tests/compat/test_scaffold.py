@@ -21,5 +21,6 @@ def test_it_runs_by_cherryd(start_program, tmp_path: Path) -> None:
     assert requests.get(f"{program.url}/sum?a=1", timeout=10).status_code == 404
     assert "sans-serif" in requests.get(f"{program.url}/static/site.css", timeout=10).text
     assert "sans-serif" in requests.get(f"{program.url}/files/site.css", timeout=10).text
-    assert "2 steps" in requests.get(f"{program.url}/a/b", timeout=10).text
+    assert requests.get(f"{program.url}/other?a=3&c=Ada", timeout=10).text.startswith("3 bananas for Ada, see http://")
+    assert "2 steps" in requests.get(f"{program.url}/a/b?c=d", timeout=10).text
     assert program.stop() == 0

@@ -6,8 +6,9 @@ Run it by ``cherryd -c cherrypy/scaffold/site.conf -i cherrypy.scaffold``.
 import os.path
 
 import cherrypy
+from cherrypy import tools, url
 
-HERE = os.path.abspath(os.path.dirname(__file__))
+local_dir = os.path.abspath(os.path.dirname(__file__))
 
 
 class Root:
@@ -21,8 +22,14 @@ class Root:
         return """<html><head><link rel="stylesheet" href="/static/site.css"></head><body>
             <h1>It works</h1>
             <p>Try <a href="sum?a=1&amp;b=2">a sum</a>, <a href="files/site.css">a file</a>, or
-            <a href="other">something else</a>.</p>
+            <a href="other?a=3">something else</a>.</p>
             </body></html>"""
+
+    @cherrypy.expose
+    def other(self, a: str | int = 2, b: str = "bananas", c: str | None = None) -> str:
+        """Show parameters that have defaults, and an address."""
+        cherrypy.response.headers["Content-Type"] = "text/plain"
+        return f"{a} {b}" if c is None else f"{a} {b} for {c}, see {url('/sum?a=1&b=2')}"
 
     @cherrypy.expose
     def sum(self, a: str, b: str) -> str:
@@ -32,11 +39,12 @@ class Root:
         return f"{int(a)} + {int(b)} = {int(a) + int(b)}"
 
     @cherrypy.expose
-    def default(self, *path: str) -> str:
+    def default(self, *path: str, **parameters: str) -> str:
         """Answer for everything else."""
         return f"There are {len(path)} steps to nowhere."
 
-    files = cherrypy.tools.staticdir.handler(section="/files", dir=os.path.join(HERE, "static"), match=r"\.(css|txt)$")
+    files = tools.staticdir.handler(section="/files", dir=os.path.join(local_dir, "static"), match=r"\.(css|txt)$")
 
 
-cherrypy.tree.mount(Root(), config=os.path.join(HERE, "app.conf"))
+root = Root()
+cherrypy.tree.mount(root, config=os.path.join(local_dir, "app.conf"))

@@ -15,6 +15,7 @@ class SiteTest(helper.CPWebCase):
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import re
 import socket
@@ -26,6 +27,7 @@ from typing import Any, ClassVar
 import cherrypy
 from cherrypy.app.tree import Tree
 from cherrypy.core.errorpage import get_error_page
+from cherrypy.http.text import to_bytes as ntob
 from cherrypy.lib import gctools, httputil
 from cherrypy.test import webtest
 from cherrypy.test.cpprocess import CPProcess, thisdir
@@ -34,6 +36,7 @@ from cherrypy.test.supervisors import (
     LocalWSGISupervisor,
     NativeServerSupervisor,
     Supervisor,
+    gone,
     log_to_stderr,
 )
 
@@ -44,10 +47,23 @@ __all__ = [
     "LocalWSGISupervisor",
     "NativeServerSupervisor",
     "Supervisor",
+    "log",
     "log_to_stderr",
+    "ntob",
+    "serverpem",
     "setup_client",
+    "text_or_bytes",
     "thisdir",
 ]
+
+log = logging.getLogger(__name__)
+serverpem = CPProcess.serverpem
+text_or_bytes = (str, bytes)
+get_cpmodpy_supervisor = gone("get_cpmodpy_supervisor")
+get_modpygw_supervisor = gone("get_modpygw_supervisor")
+get_modwsgi_supervisor = gone("get_modwsgi_supervisor")
+get_modfcgid_supervisor = gone("get_modfcgid_supervisor")
+get_modfastcgi_supervisor = gone("get_modfastcgi_supervisor")
 
 # The documented port; it lies in the range that clients' sockets are taken from, so now and then it is taken.
 PORT = 54583

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 from wsgiref import validate as wsgi_validate
 
 import cherrypy
@@ -91,6 +92,29 @@ class LocalWSGISupervisor(LocalSupervisor):
         """*app*, or the tree, with what stands around it."""
         served = cherrypy.tree if app is None else app
         return wsgi_validate.validator(served) if self.validate else served
+
+
+# {name of the function that made one: what it drove}
+GONE = {
+    "get_cpmodpy_supervisor": "mod_python through our own gateway",
+    "get_modpygw_supervisor": "mod_python through a WSGI gateway",
+    "get_modwsgi_supervisor": "Apache with mod_wsgi",
+    "get_modfcgid_supervisor": "Apache with mod_fcgid",
+    "get_modfastcgi_supervisor": "Apache with mod_fastcgi",
+}
+
+
+def gone(name: str) -> Callable[..., NoReturn]:
+    """A stand-in for the supervisor *name* of an old Apache module, which raises NotImplementedError."""
+
+    def refuse(**options: Any) -> NoReturn:
+        raise NotImplementedError(
+            f"{name}() ran the tests under {GONE[name]}, by configuration files for versions of Apache that nobody "
+            "maintains. Test with default_server = 'wsgi', 'wsgi_u' or 'native', and the deployment as a whole."
+        )
+
+    refuse.__name__ = refuse.__qualname__ = name
+    return refuse
 
 
 def log_to_stderr(msg: str, level: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from cherrypy.lib import auth_basic, auth_digest, caching, cptools, encoding, jsontools, sessions, static, xmlrpcutil
 from cherrypy.toolbox.special import CachingTool, SessionAuthTool, SessionTool, XMLRPCController
@@ -32,17 +31,49 @@ _LATE = {"cpstats": ("cherrypy.lib.cpstats", "StatsTool")}
 class DefaultToolbox(Toolbox):
     """The toolbox of the built-in tools."""
 
-    def __getattr__(self, name: str) -> Any:
+    accept: Tool
+    allow: Tool
+    auth_basic: Tool
+    auth_digest: Tool
+    autovary: Tool
+    caching: CachingTool
+    cpstats: Tool
+    decode: Tool
+    encode: Tool
+    err_redirect: ErrorTool
+    etags: Tool
+    expires: Tool
+    flatten: Tool
+    gzip: Tool
+    ignore_headers: Tool
+    json_in: Tool
+    json_out: Tool
+    log_headers: Tool
+    log_hooks: Tool
+    log_tracebacks: Tool
+    params: Tool
+    proxy: Tool
+    redirect: Tool
+    referer: Tool
+    response_headers: Tool
+    session_auth: SessionAuthTool
+    sessions: SessionTool
+    staticdir: HandlerTool
+    staticfile: HandlerTool
+    trailing_slash: Tool
+    xmlrpc: ErrorTool
+
+    def __getattr__(self, name: str) -> Tool:
         module_name, class_name = _LATE.get(name, ("", ""))
         module = sys.modules.get(module_name)
         if module is None:
             return super().__getattr__(name)
-        tool = getattr(module, class_name)()
+        tool: Tool = getattr(module, class_name)()
         setattr(self, name, tool)
         return tool
 
 
-def build_toolbox() -> Toolbox:
+def build_toolbox() -> DefaultToolbox:
     """Return a new toolbox with all built-in tools."""
     box = DefaultToolbox("tools")
     built_in: dict[str, Tool] = {

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from cherrypy.context import serving
 from cherrypy.core.errors import NotFound
 from cherrypy.core.plan import Plan, epoch
+
+Page = TypeVar("Page", bound=Callable[..., Any])
 
 _attr_error = "A tool cannot be turned on directly: turn it on in the configuration, or decorate a page with it."
 
@@ -89,7 +91,7 @@ class Tool:
         conf.pop("on", None)
         return conf
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+    def __call__(self, *args: Any, **kwargs: Any) -> Callable[[Page], Page]:
         """Return a decorator that turns this tool on, with *kwargs* as its configuration.
 
         Raises:
@@ -196,7 +198,7 @@ class Toolbox:
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Tool:
         raise AttributeError(f"The toolbox {self.namespace!r} has no tool {name!r}.")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -227,7 +229,7 @@ class Toolbox:
             if settings.get("on", False):
                 getattr(self, name)._setup()
 
-    def register(self, point: str, **kwargs: Any) -> Callable[[Any], Any]:
+    def register(self, point: str, **kwargs: Any) -> Callable[[Page], Page]:
         """Return a decorator that makes a function a tool of this box.
 
         >>> @cherrypy.tools.register('before_finalize', priority=60)
