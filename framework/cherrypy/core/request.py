@@ -22,6 +22,7 @@ from cherrypy.core.errorpage import bare_error, format_exc
 from cherrypy.core.errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
 from cherrypy.core.hooks import HookMap, hookpoints, run_in_order
 from cherrypy.core.host import Host
+from cherrypy.core.later import Later
 from cherrypy.core.lazy import lazy, tracked
 from cherrypy.core.logs import log
 from cherrypy.core.namespaces import (
@@ -206,11 +207,16 @@ class Request:
                 self.stage = "before_finalize (HTTPError)"
                 self._run_hooks("before_finalize")
                 response.finalize()
-        finally:
+        except Later:
+            raise  # the page goes on elsewhere, and this request after it
+        except BaseException:
             self.stage = "on_end_resource"
-            # PERF: asked here first, since most plans have no hook at most points (6 calls, 1.2 us of a request)
-            if "on_end_resource" in self._plan.points or self._hooks is not None:
-                self._run_hooks("on_end_resource")
+            self._run_hooks("on_end_resource")
+            raise
+        self.stage = "on_end_resource"
+        # PERF: asked here first, since most plans have no hook at most points (6 calls, 1.2 us of a request)
+        if "on_end_resource" in self._plan.points or self._hooks is not None:
+            self._run_hooks("on_end_resource")
 
     def _do_respond(self, path_info: str) -> None:
         response = serving.response

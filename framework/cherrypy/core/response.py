@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cherrypy.core.errors import HTTPError
+from cherrypy.core.later import Later
 from cherrypy.core.lazy import lazy, tracked
 from cherrypy.core.streams import file_generator
 from cherrypy.core.version import SERVER_HEADER
@@ -99,6 +100,8 @@ class ResponseBody:
             return [value] if value else []
         if isinstance(value, list) and any(isinstance(item, str) for item in value):
             raise ValueError(self.unicode_err)
+        if isinstance(value, Later):
+            raise value  # there is no body yet: out of the request
         if hasattr(value, "read"):
             return file_generator(value)
         pieces: Iterable[bytes] = value

@@ -9,6 +9,7 @@ from typing import Any
 
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
+from cherrypy.core.later import Later
 from cherrypy.core.logs import log
 from cherrypy.lib import file_generator, is_closable_iterator, set_vary_header
 from cherrypy.lib.compression import compress, decompress, gzip
@@ -174,9 +175,19 @@ class ResponseEncoder:
             if _header(headers, "Content-Length") is not None:
                 del headers["Content-Length"]
             return self._encoded_page(body)
+        if body.__class__ is Later:
+            return body.then(self._encode_later)
         self.body = prepare_iter(body)
         self._negotiate(response)
         return self.body
+
+    def inner_handler(self) -> Any:
+        """The handler inside; its result may be still to come."""
+        return self.oldhandler
+
+    def _encode_later(self, result: Any) -> Any:
+        self.oldhandler = lambda: result
+        return self()
 
     def _encoded_page(self, body: str) -> list[bytes]:
         try:
@@ -208,6 +219,12 @@ class ResponseEncoder:
         """
         if not self._may_try(encoding):
             return False
+        map_pieces = getattr(self.body, "map_pieces", None)
+        if map_pieces is not None:  # an asynchronous one
+            self.body = map_pieces(
+                lambda piece: piece.encode(encoding, self.errors) if isinstance(piece, str) else piece
+            )
+            return True
         self.body = StreamEncoder(self.body, encoding, self.errors)
         return True
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
+from cherrypy.core.later import Later
 from cherrypy.core.logs import log
 from cherrypy.http.text import to_text as ntou
 from cherrypy.lib import jsoncodec as json
@@ -62,7 +63,18 @@ def json_in(
 
 def json_handler(*args: Any, **kwargs: Any) -> Any:
     """Call the page handler and return what it returned as JSON."""
-    return list(json.encode(serving.request._json_inner_handler(*args, **kwargs)))
+    value = serving.request._json_inner_handler(*args, **kwargs)
+    if value.__class__ is Later:
+        return value.then(_encoded)
+    return list(json.encode(value))
+
+
+def _encoded(value: Any) -> list[bytes]:
+    return list(json.encode(value))
+
+
+# what the page returns may be still to come
+json_handler.inner_handler = lambda: serving.request._json_inner_handler  # type: ignore[attr-defined]
 
 
 def json_out(
