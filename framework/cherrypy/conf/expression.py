@@ -12,9 +12,14 @@ import builtins
 import importlib
 import operator
 import sys
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+
+ALLOWED = (
+    "names of modules and builtins, attributes, calls, subscripts, lists, tuples, dicts, constants, unary -, + and *"
+)
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {ast.Add: operator.add, ast.Mult: operator.mul}
 UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: operator.neg}
@@ -26,10 +31,23 @@ def unrepr(s: Any) -> Any:
     Raises:
         TypeError: a part of the expression is not allowed, or a name is neither a module nor a builtin.
         SyntaxError: *s* is no expression.
+
+    Warns:
+        UserWarning: something follows the expression; it is left out.
     """
     if not s:
         return s
-    return _evaluate(ast.parse(s.strip(), mode="eval").body)
+    return _evaluate(_parse(s.strip()))
+
+
+def _parse(text: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:
+        # COMPAT: CherryPy reads "8080; x" and "key = 8080" as 8080, so there are files that say it.
+        first = ast.parse(f"value = {text}").body[0]
+    warnings.warn(f"Only the first expression of the value {text!r} counts.", stacklevel=2)
+    return first.value  # type: ignore[attr-defined, no-any-return]
 
 
 def modules(modulePath: str) -> ModuleType:
@@ -62,8 +80,12 @@ def attributes(full_attribute_name: str) -> Any:
 def _evaluate(node: ast.AST) -> Any:
     step = STEPS.get(type(node))
     if step is None:
-        raise TypeError(f"unrepr does not recognize {type(node).__name__}")
+        raise _refused(node)
     return step(node)
+
+
+def _refused(node: ast.AST) -> TypeError:
+    return TypeError(f"unrepr does not recognize {type(node).__name__!r}; a value is made of {ALLOWED}")
 
 
 def _name(node: ast.Name) -> Any:
@@ -74,7 +96,9 @@ def _name(node: ast.Name) -> Any:
     try:
         return getattr(builtins, node.id)
     except AttributeError:
-        raise TypeError(f"unrepr could not resolve the name {node.id!r}") from None
+        raise TypeError(
+            f"unrepr could not resolve the name {node.id!r}: it is neither a module nor a builtin; text has quotes"
+        ) from None
 
 
 def _attribute(node: ast.Attribute) -> Any:
@@ -119,13 +143,13 @@ def _dict(node: ast.Dict) -> dict[Any, Any]:
 
 def _binary(node: ast.BinOp) -> Any:
     if type(node.op) not in BINARY:
-        raise TypeError(f"unrepr does not recognize {type(node.op).__name__}")
+        raise _refused(node.op)
     return BINARY[type(node.op)](_evaluate(node.left), _evaluate(node.right))
 
 
 def _unary(node: ast.UnaryOp) -> Any:
     if type(node.op) not in UNARY:
-        raise TypeError(f"unrepr does not recognize {type(node.op).__name__}")
+        raise _refused(node.op)
     return UNARY[type(node.op)](_evaluate(node.operand))
 
 

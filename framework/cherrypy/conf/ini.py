@@ -20,6 +20,13 @@ __all__ = ["Config", "NamespaceSet", "Parser", "as_dict", "attributes", "modules
 Handler = Callable[[str, Any], Any]
 
 
+class ConfigValueError(ValueError):
+    """A value of a file that is no allowed expression; ``args`` are (text, name of the cause's class, its args)."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Parser(configparser.ConfigParser):
     """Reader of ini files: keys keep their case, ``=`` or ``:`` separates, ``%(name)s`` takes from [DEFAULT]."""
 
@@ -43,7 +50,7 @@ class Parser(configparser.ConfigParser):
         """{section: {option: value}} with every value evaluated; [DEFAULT] is in every section.
 
         Raises:
-            ValueError: naming section, option and value, when the value is not an allowed expression.
+            ConfigValueError: naming section, option, value and cause, when the value is not an allowed expression.
         """
         return {
             section: {option: self._value(section, option, raw, vars) for option in self.options(section)}
@@ -56,9 +63,9 @@ class Parser(configparser.ConfigParser):
             text = self.get(section, option, raw=raw, vars=vars)
             return unrepr(text)
         except Exception as error:
-            raise ValueError(
+            raise ConfigValueError(
                 f"Config error in section: {section!r}, option: {option!r}, value: {text!r}. "
-                "Config values must be valid Python expressions.",
+                f"Config values must be valid Python expressions ({error}).",
                 type(error).__name__,
                 error.args,
             ) from error
@@ -81,7 +88,7 @@ class Parser(configparser.ConfigParser):
 
 def is_file(source: object) -> bool:
     """True for what ``Parser`` reads: a file name or an open file."""
-    return isinstance(source, (str, os.PathLike)) or hasattr(source, "read")
+    return isinstance(source, (str, bytes, os.PathLike)) or hasattr(source, "read")
 
 
 def as_dict(config: str | os.PathLike[str] | TextIO | Mapping[str, Any]) -> dict[str, Any]:

@@ -145,9 +145,9 @@ class Config(Versioned, ini.Config):
 
     def announce_file(self, source: object) -> None:
         """Tell the file listeners if *source* is the name of a file."""
-        if isinstance(source, (str, os.PathLike)):
+        if isinstance(source, (str, bytes, os.PathLike)):
             for listener in self.file_listeners:
-                listener(os.fspath(source))
+                listener(os.fsdecode(source))
 
     def __call__(self, **kwargs: Any) -> Callable[[Target], Target]:
         """Decorate a handler or a class with configuration: ``@cherrypy.config(**{"tools.gzip.on": True})``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import io
 from pathlib import Path
 
@@ -59,6 +60,95 @@ def test_a_bad_value_is_named() -> None:
         as_dict(io.StringIO("[global]\na.b = open(\n"))
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("a.b = 1 - 2", "does not recognize 'Sub'"),
+        ("a.b = localhost", "neither a module nor a builtin"),
+        ("a.b = '%(absent)s'", "absent"),
+        ("a.b = '100%'", "must be followed by"),
+        ("a.b = int('x')", "invalid literal"),
+        ("a.b = os.nothing", "nothing"),
+    ],
+)
+def test_each_refusal_says_where_and_why(line: str, reason: str) -> None:
+    """A file of a hundred lines is searched for one otherwise."""
+    value = line.partition(" = ")[2]
+
+    with pytest.raises(ValueError, match="Config error") as caught:
+        as_dict(io.StringIO(f"[/path]\n{line}\n"))
+
+    assert f"section: '/path', option: 'a.b', value: {value!r}" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[s]\na = 1", {"a": 1}),
+        ("[s]\na: 1", {"a": 1}),
+        ("[s]\na = 'x:y=z'", {"a": "x:y=z"}),
+        ("[s]\n# comment\n; comment\na = 1 # why", {"a": 1}),
+        ("[s]\na = [1,\n  2,\n  # between\n  3]", {"a": [1, 2, 3]}),
+        ("[s]\nA = 1\na = 2", {"A": 1, "a": 2}),
+        ("[s]\na =", {"a": ""}),
+        ("[s]\na = '100%%'", {"a": "100%"}),
+        ("[s]\nx = 5\na = %(x)s * 2", {"x": 5, "a": 10}),
+        ("[DEFAULT]\nx = 'd'\n[s]\na = %(x)s + 'e'", {"a": "de", "x": "d"}),
+        ("[DEFAULT]\nx = 'd'\n[s]\nx = 'own'", {"x": "own"}),
+        ("[s]", {}),
+    ],
+)
+def test_rules_of_the_files(text: str, expected: dict[str, object]) -> None:
+    """Case, separators, comments, several lines, interpolation, nothing at all."""
+    assert as_dict(io.StringIO(text)) == {"s": expected}
+
+
+@pytest.mark.parametrize("text", ["a = 1", "[s]\na", "[s]\na = 1\na = 2", "[s]\na = 1\n[s]\nb = 2", "[s]\na = [1,\n2]"])
+def test_what_is_no_ini_file(text: str) -> None:
+    """No section, no value, a section or an option twice, a second line that is not indented."""
+    with pytest.raises(configparser.Error):
+        as_dict(io.StringIO(text))
+
+
+def test_defaults_are_in_every_section() -> None:
+    """Also in those that say nothing."""
+    assert as_dict(io.StringIO("[DEFAULT]\nx = 1\n[a]\n[b]\n")) == {"a": {"x": 1}, "b": {"x": 1}}
+
+
+def test_all_names_of_files_are_read(tmp_path: Path) -> None:
+    """Text, bytes, path objects, open files, and several at once."""
+    file = tmp_path / "a.conf"
+    file.write_text("[/]\na = 1\n")
+    other = tmp_path / "b.conf"
+    other.write_text("[/]\nb = 2\n")
+    parser = Parser()
+
+    names = parser.read([str(file), other])
+
+    assert names == [str(file), str(other)]
+    assert parser.as_dict() == {"/": {"a": 1, "b": 2}}
+    with file.open() as opened:
+        assert Parser.load(opened) == {"/": {"a": 1}}
+    assert Parser.load(str(file).encode()) == Parser.load(file) == Parser().dict_from_file(str(file)) == {"/": {"a": 1}}
+
+
+def test_raw_values_are_not_interpolated() -> None:
+    """And further variables may be given."""
+    parser = Parser()
+    parser.read_string("[s]\na = '%(x)s'\n")
+
+    assert parser.as_dict(raw=True) == {"s": {"a": "%(x)s"}}
+    assert parser.as_dict(vars={"x": "5"}) == {"s": {"a": "5"}}
+
+
+@pytest.mark.parametrize("source", [None, 5])
+def test_other_sources_are_refused(source: object) -> None:
+    """Before anything is taken in."""
+    with pytest.raises(TypeError):
+        Parser.load(source)
+
+
 def test_a_dict_is_copied() -> None:
     """Its sections are not."""
     given = {"/": {"a": 1}}
@@ -99,6 +189,57 @@ def test_a_copy_of_namespaces_is_its_own() -> None:
 
     assert type(copied) is NamespaceSet
     assert "b" not in namespaces
+
+
+def test_a_handler_that_fails_leaves_its_context() -> None:
+    """The manager is told of the failure, which goes on."""
+    left: list[object] = []
+
+    class Managed:
+        def __enter__(self):
+            def fail(key: str, value: object) -> None:
+                raise KeyError(key)
+
+            return fail
+
+        def __exit__(self, kind: object, *error: object) -> None:
+            left.append(kind)
+
+    with pytest.raises(KeyError, match="c"):
+        NamespaceSet(managed=Managed())({"managed.c": 1})
+
+    assert left == [KeyError]
+
+
+def test_a_context_is_entered_without_keys_too() -> None:
+    """Toolboxes make their map there."""
+    entered: list[int] = []
+
+    class Managed:
+        def __enter__(self):
+            entered.append(1)
+            return print
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    NamespaceSet(managed=Managed())({})
+
+    assert entered == [1]
+
+
+def test_a_config_tells_its_namespaces_of_items() -> None:
+    """One by one, and of what an update brings."""
+    told: list[tuple[str, object]] = []
+
+    class Own(Config):
+        namespaces = NamespaceSet(ns=lambda key, value: told.append((key, value)))
+
+    config = Own({"ns.a": 1})
+    config["ns.b"] = 2
+    config.update(other=3, **{"ns.c": 4})
+
+    assert told == [("a", 1), ("b", 2), ("c", 4)]
 
 
 def test_a_config_applies_an_environment() -> None:
