@@ -23,6 +23,7 @@ from cherrypy.core.response import Response
 from cherrypy.dispatch.objects import Dispatcher
 from cherrypy.lib import gctools, standalone
 from cherrypy.process import plugins
+from cherrypy.process.servers import ServerAdapter
 from cherrypy.process.wspbus import Bus, bus
 from cherrypy.toolbox.builtin import tools
 from cherrypy.wsgi.app import AppResponse
@@ -83,6 +84,24 @@ def _wire_engine() -> None:
     engine.thread_manager.subscribe()
     engine.signal_handler = plugins.SignalHandler(engine)
     engine.signals = HandleSignals(engine)
+    engine.is_guest = _is_guest
+    engine.subscribe("embed", _embed)
+
+
+def _embed() -> None:
+    """Leave to the server that owns the process what is its own: sockets, signals, restarts."""
+    template = site.environments["embedded"]
+    # What was configured before stands, except for what cannot work here.
+    ours = {key: site.config[key] for key in template if key in site.config and not key.startswith("engine.")}
+    site.config.update({"environment": "embedded", **ours})
+    for one in (_public("server", server), *(_public("servers", None) or {}).values()):
+        one.unsubscribe()
+
+
+def _is_guest() -> bool:
+    """True when the site was told so, or has no server of its own: nobody blocks on the engine then."""
+    owners = (getattr(listener, "__self__", None) for listener in engine.listeners["start"])
+    return site.config.get("environment") == "embedded" or not any(isinstance(one, ServerAdapter) for one in owners)
 
 
 def _log_of_the_bus(msg: str, level: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import pwd
@@ -41,7 +40,10 @@ class DropPrivileges(SimplePlugin):
 
     @uid.setter
     def uid(self, value: int | str | None) -> None:
-        self._uid = pwd.getpwnam(value).pw_uid if isinstance(value, str) else value
+        try:
+            self._uid = pwd.getpwnam(value).pw_uid if isinstance(value, str) else value
+        except KeyError:
+            raise KeyError(f"uid: this system has no user {value!r}; give the name of one, a number, or None") from None
 
     @property
     def gid(self) -> int | None:
@@ -50,7 +52,12 @@ class DropPrivileges(SimplePlugin):
 
     @gid.setter
     def gid(self, value: int | str | None) -> None:
-        self._gid = grp.getgrnam(value).gr_gid if isinstance(value, str) else value
+        try:
+            self._gid = grp.getgrnam(value).gr_gid if isinstance(value, str) else value
+        except KeyError:
+            raise KeyError(
+                f"gid: this system has no group {value!r}; give the name of one, a number, or None"
+            ) from None
 
     @property
     def umask(self) -> int | None:
@@ -59,6 +66,10 @@ class DropPrivileges(SimplePlugin):
 
     @umask.setter
     def umask(self, value: int | None) -> None:
+        if value is not None and not isinstance(value, int):
+            raise TypeError(
+                f"umask is {value!r}; it has to be a number such as 0o027, or None to keep the process's own"
+            )
         self._umask = value
 
     def start(self) -> None:
@@ -115,6 +126,7 @@ class Daemonizer(SimplePlugin):
         """Daemonize, once."""
         if self.finalized:
             self.bus.log("Already daemonized.")
+            return
         # A fork takes only the calling thread along; the others' locks stay locked in the child for ever.
         if threading.active_count() != 1:
             names = ", ".join(sorted(thread.name for thread in threading.enumerate()))
@@ -182,7 +194,17 @@ class PIDFile(SimplePlugin):
     start.priority = 70  # type: ignore[attr-defined]  # after Daemonizer, whose forks change the id
 
     def exit(self) -> None:
-        """Remove the file."""
-        with contextlib.suppress(FileNotFoundError):
+        """Remove the file, unless it names another process by now (a second instance, a successor)."""
+        try:
+            with open(self.pidfile, encoding="ascii", errors="replace") as file:
+                if file.read().strip() != str(os.getpid()):
+                    return
             os.remove(self.pidfile)
-            self.bus.log(f"PID file removed: {self.pidfile!r}.")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            # Dropped privileges may not reach into /run any more. The exit goes on; a start overwrites the file.
+            self.bus.log(f"PID file could not be removed: {error}", level=30)
+            return
+        self.finalized = False
+        self.bus.log(f"PID file removed: {self.pidfile!r}.")

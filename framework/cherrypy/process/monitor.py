@@ -89,11 +89,21 @@ class Monitor(SimplePlugin):
         self.name = name
 
     def start(self) -> None:
-        """Run the callback in a thread of its own from now on."""
+        """Run the callback in a thread of its own from now on.
+
+        Raises:
+            TypeError: the frequency is no number.
+        """
+        name = self.name or type(self).__name__
+        if not isinstance(self.frequency, int | float):
+            raise TypeError(
+                f"The frequency of {name!r} is {self.frequency!r}; it has to be a number: seconds between two runs, "
+                "0 or less for never."
+            )
         if self.frequency <= 0 or self.callback is None:
             return
-        name = self.name or type(self).__name__
-        if self.thread is not None:
+        # One that ended (by its first error, or in the parent of a forked process) is replaced.
+        if self.thread is not None and self.thread.is_alive():
             self.bus.log(f"Monitor thread {name!r} already started.")
             return
         self.thread = BackgroundTask(self.frequency, self.callback, bus=self.bus)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import time
 import warnings
@@ -13,6 +14,16 @@ CLIENT_HOSTS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "::0": "::
 
 POLL_S = 0.02
 CONNECT_TIMEOUT_S = 0.5
+
+# What to do about a refused bind.
+CURES = {
+    errno.EADDRINUSE: "Another process listens there: stop it, or choose another port "
+    "(server.socket_port; 0 takes any free one).",
+    errno.EACCES: "Ports below 1024 need a privilege: choose another one (server.socket_port), or start as root and "
+    "subscribe plugins.DropPrivileges.",
+    errno.EADDRNOTAVAIL: "The address is not one of this machine: choose another one (server.socket_host; '0.0.0.0' "
+    "is all of them).",
+}
 
 
 class PortTimeout(OSError):
@@ -43,6 +54,23 @@ def is_occupied(host: str | None, port: int) -> bool:
     return True
 
 
+def is_bindable(host: str | None, port: int) -> bool:
+    """False when the system says that the address is in use. Doubt says yes, likewise.
+
+    It disturbs nobody, needs no route to the address, and knows about all interfaces at once.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
+
+
 def wait_for_free_port(host: str | None, port: int, timeout: float = 1) -> None:
     """Wait until nobody accepts connections on the port any more; port 0 is always free.
 
@@ -51,9 +79,26 @@ def wait_for_free_port(host: str | None, port: int, timeout: float = 1) -> None:
     """
     deadline = time.monotonic() + timeout
     while port and is_occupied(host, port):
-        if time.monotonic() >= deadline:
-            raise PortTimeout(f"Port {port} not free on {host!r}", host, port)
-        time.sleep(POLL_S)
+        _give_up_after(deadline, host, port)
+
+
+def wait_until_bindable(host: str | None, port: int, timeout: float = 1) -> None:
+    """Wait until the port can be bound; port 0 always can.
+
+    Raises:
+        PortTimeout: somebody still has it after *timeout* seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while port and not is_bindable(host, port):
+        _give_up_after(deadline, host, port)
+
+
+def _give_up_after(deadline: float, host: str | None, port: int) -> None:
+    if time.monotonic() >= deadline:
+        taken = PortTimeout(f"Port {port} not free on {host!r}. {CURES[errno.EADDRINUSE]}", host, port)
+        taken.errno = errno.EADDRINUSE
+        raise taken
+    time.sleep(POLL_S)
 
 
 def wait_for_occupied_port(host: str | None, port: int, timeout: float = 5) -> None:
@@ -67,6 +112,17 @@ def wait_for_occupied_port(host: str | None, port: int, timeout: float = 5) -> N
         if time.monotonic() >= deadline:
             raise PortTimeout(f"Port {port} not bound on {host!r}", host, port)
         time.sleep(POLL_S)
+
+
+def with_cure(error: BaseException) -> BaseException:
+    """*error*, with what to do about it in its text if it is a refused bind."""
+    cure = CURES.get(getattr(error, "errno", None) or 0)
+    # A subclass may take other arguments, and has a text of its own.
+    if cure is None or not isinstance(error, OSError) or type(error) not in (OSError, PermissionError):
+        return error
+    cured = OSError(error.errno, f"{error.strerror}. {cure}", *([error.filename] if error.filename else []))
+    cured.__cause__ = error
+    return cured
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import MutableMapping, Sequence
 
@@ -18,15 +19,56 @@ def true_argv() -> list[str]:
 
     ``sys.orig_argv`` holds what the kernel was given, so ``-m``, ``-c``, ``-O`` and ``-X`` come back as they were.
     In an embedded interpreter, which has none, it is rebuilt from what the interpreter knows of itself.
+
+    Raises:
+        RuntimeError: the interpreter does not know its own path, or read the program from standard input.
     """
     original = list(sys.orig_argv)
     if not original:
         return interpreter_argv()
-    return [sys.executable or original[0], *original[1:]]
+    executable = sys.executable or shutil.which(original[0])
+    if not executable:
+        raise RuntimeError(
+            f"The process cannot be run anew: where its interpreter ({original[0]!r}) lies is not known. Start it by "
+            "its full path, or switch the autoreloader off (engine.autoreload.on = False)."
+        )
+    if _came_from_stdin():
+        raise RuntimeError(
+            "The process cannot be run anew: its program came from standard input. Run it from a file, as a module "
+            "(-m) or with -c, or switch the autoreloader off (engine.autoreload.on = False)."
+        )
+    return [executable, *_with_found_program(original[1:])]
+
+
+def _came_from_stdin() -> bool:
+    return sys.argv[:1] in ([], [""], ["-"]) and not _program_file()
+
+
+def _program_file() -> str:
+    """The file of the program; '' if it has none ("<stdin>" is none)."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    return "" if file.startswith("<") else file
+
+
+def _with_found_program(arguments: list[str]) -> list[str]:
+    """*arguments*, with the program by its full path if the start-up directory does not have it.
+
+    The directory was noted when this module was imported; the program may have left its own before.
+    """
+    file = _program_file()
+    is_module = getattr(sys.modules.get("__main__"), "__spec__", None) is not None
+    if not file or is_module or not sys.argv or sys.argv[0] not in arguments:
+        return arguments
+    place = arguments.index(sys.argv[0])
+    if not os.path.isabs(file) or os.path.exists(os.path.join(STARTUP_DIRECTORY, arguments[place])):
+        return arguments
+    return [*arguments[:place], file, *arguments[place + 1 :]]
 
 
 def interpreter_argv() -> list[str]:
     """The command line rebuilt from ``sys.executable``, ``sys.flags`` and ``sys.argv``."""
+    if getattr(sys, "frozen", False):  # the executable is the program
+        return [sys.executable, *sys.argv[1:]]
     flags = {
         "-O": min(sys.flags.optimize, 2),
         "-B": sys.flags.dont_write_bytecode,

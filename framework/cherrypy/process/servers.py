@@ -50,6 +50,8 @@ class ServerAdapter:
         running: True between start and stop.
     """
 
+    _has_ended = False
+
     def __init__(self, bus: Bus, httpserver: Any = None, bind_addr: Any = None) -> None:
         self.bus: Any = bus
         self.httpserver = httpserver
@@ -78,11 +80,15 @@ class ServerAdapter:
             self.bus.log(f"Already serving on {self.description}")
             return
         self.interrupt = None
+        self._has_ended = False
         if not self.httpserver:
             raise ValueError("No HTTP server has been created.")
         if self._checks_ports and isinstance(self.bind_addr, tuple):
             host, port = self.bind_addr
-            ports.wait_for_free_port(host, port, Timeouts.free)
+            if getattr(self.httpserver, "bound_when_ready", False):
+                ports.wait_until_bindable(host, port, Timeouts.free)
+            else:
+                wait_for_free_port(host, port, Timeouts.free)
         thread = threading.Thread(target=self._start_http_thread)
         thread.name = f"HTTPServer {thread.name}"
         thread.start()
@@ -149,6 +155,7 @@ class ServerAdapter:
         message = ""
         try:
             server.start()
+            self._has_ended = True
             return
         except KeyboardInterrupt as error:
             failure: BaseException = error
@@ -157,7 +164,7 @@ class ServerAdapter:
             failure = error
             message = "SystemExit raised: shutting down HTTP server"
         except BaseException as error:
-            failure = error
+            failure = ports.with_cure(error) if isinstance(self.bind_addr, tuple) else error
             # The thread's last words: there is nobody above who could catch this.
             if self.running:
                 self.bus.log("Error in HTTP server: shutting down", level=40, traceback=True)
@@ -173,17 +180,20 @@ class ServerAdapter:
 
         Raises:
             BaseException: what ended the server thread instead.
+            RuntimeError: the thread ended, and nobody knows why.
         """
         while not getattr(self.httpserver, "ready", False):
             if self.interrupt:
                 raise self.interrupt
+            if self._has_ended:
+                raise RuntimeError(f"The HTTP server {self.httpserver} returned from start() without being ready.")
             time.sleep(POLL_S)
         if not self._checks_ports or getattr(self.httpserver, "bound_when_ready", False):
             return
         if isinstance(self.bind_addr, tuple):
             host, port = self.bound_addr
             with _safe_wait(host, port):
-                ports.wait_for_occupied_port(host, port, Timeouts.occupied)
+                wait_for_occupied_port(host, port, Timeouts.occupied)
 
     def stop(self) -> None:
         """Stop the server, and return when its thread has let go of the address."""
@@ -198,7 +208,11 @@ class ServerAdapter:
             and not getattr(self.httpserver, "bound_when_ready", False)
         ):
             host, port = address
-            ports.wait_for_free_port(host, port, Timeouts.free)
+            try:
+                wait_for_free_port(host, port, Timeouts.free)
+            except ports.PortTimeout as error:
+                # Another server may share the port. It is no reason to end an exit half-way.
+                self.bus.log(f"After the stop somebody still listens: {error}", level=30)
         self.running = False
         self.bus.log(f"HTTP Server {self.httpserver} shut down")
 

@@ -22,69 +22,21 @@ from functools import partial
 from typing import Any
 
 from cherrypy.process import respawn
+from cherrypy.process.embedding import Guest
+from cherrypy.process.exitwatch import EX_SOFTWARE, ExitWatch, join_threads
+from cherrypy.process.failures import ChannelFailures
+from cherrypy.process.states import State, _StateEnum, states
+
+__all__ = ["Bus", "ChannelFailures", "State", "_StateEnum", "bus", "states"]
 
 Listener = Callable[..., Any]
 
 DEFAULT_PRIORITY = 50
-EX_SOFTWARE = 70  # sysexits.h: an internal error; what a bus that cannot even exit leaves the process with
 BUILT_IN_CHANNELS = ("start", "stop", "exit", "graceful", "log", "main")
 
 # The number of descriptors a re-executed process looks at; 0 on a Bus switches the marking off.
 max_files = 20000
 _startup_cwd = respawn.STARTUP_DIRECTORY
-
-
-class ChannelFailures(Exception):
-    """All the errors that the listeners of one publication raised; false when there were none."""
-
-    delimiter = "\n"
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self._exceptions: list[BaseException] = []
-
-    def handle_exception(self) -> None:
-        """Keep the exception that is being handled right now."""
-        caught = sys.exc_info()[1]
-        if caught is not None:
-            self._exceptions.append(caught)
-
-    def get_instances(self) -> list[BaseException]:
-        """The exceptions that were raised, in the order of the listeners."""
-        return list(self._exceptions)
-
-    def __str__(self) -> str:
-        return self.delimiter.join(map(repr, self._exceptions))
-
-    __repr__ = __str__
-
-    def __bool__(self) -> bool:
-        return bool(self._exceptions)
-
-
-class _StateEnum:
-    """The states of a bus, as attributes."""
-
-    class State:
-        """One state; compared by identity."""
-
-        name = ""
-
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def __repr__(self) -> str:
-            return f"states.{self.name}"
-
-    STOPPED = State("STOPPED")
-    STARTING = State("STARTING")
-    STARTED = State("STARTED")
-    STOPPING = State("STOPPING")
-    EXITING = State("EXITING")
-
-
-State = _StateEnum.State
-states = _StateEnum()
 
 
 class Bus:
@@ -95,14 +47,26 @@ class Bus:
         listeners: {channel: set of listeners}.
         execv: True when ``block`` has to re-execute the process after the exit.
         max_cloexec_files: descriptors below this number are closed on a re-execution; 0 keeps them all.
+        exit_timeout_s: seconds that all the stop and exit listeners may take together when the bus exits; then the
+            process ends with 70, and the log says where they hang. 0 or None waits for ever, as CherryPy does.
+        join_timeout_s: seconds that ``block`` waits for threads that are no daemons; likewise. Off by default, since
+            Python itself waits for them.
+        embedded: True after ``embed``: another server owns the process.
+        is_guest: asked when the interpreter leaves: True if another server owns the process although nobody said so.
     """
 
     states = states
     execv = False
     max_cloexec_files = max_files
+    # systemd waits as long before it kills (TimeoutStopSec); container engines are less patient.
+    exit_timeout_s: float | None = 90.0
+    join_timeout_s: float | None = None
+    embedded = False
+    is_guest: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self) -> None:
         self.execv = False
+        self._leaving = threading.Lock()
         self._state: State = states.STOPPED
         # Reentrant: a signal handler may change the state while this thread waits for a change.
         self._changed = threading.Condition()
@@ -126,11 +90,21 @@ class Bus:
         """Add *callback* to *channel* (made if need be); without callback: a decorator that does it.
 
         The priority is the argument, else ``callback.priority``, else 50; lower ones are called first.
+
+        Raises:
+            TypeError: the callback cannot be called, or the priority is no number.
         """
         if callback is None:
             return partial(self._subscribed, channel, priority)
+        if not callable(callback):
+            raise TypeError(f"A listener of {channel!r} has to be callable; this is {callback!r}.")
         if priority is None:
             priority = getattr(callback, "priority", DEFAULT_PRIORITY)
+        if not isinstance(priority, int | float):
+            raise TypeError(
+                f"The priority of {callback!r} on {channel!r} is {priority!r}; it has to be a number "
+                "(lower ones are called first, the default is 50)."
+            )
         self.listeners.setdefault(channel, set()).add(callback)
         self._priorities[channel, callback] = priority
         return callback
@@ -207,21 +181,69 @@ class Bus:
             self.exit()
             raise
 
+    def embed(self) -> None:
+        """Start in a process that another server owns (gunicorn, uWSGI, mod_wsgi); instead of ``start`` and ``block``.
+
+        Publishes 'embed', on which the site takes its own server, the autoreloader and the signals off the bus and
+        applies the environment "embedded". Then it starts, and publishes 'main' from a thread of its own. In a worker
+        that is forked later everything starts anew with the first request. A second call does nothing.
+
+            cherrypy.tree.mount(Root(), "/", config)
+            cherrypy.engine.embed()
+            application = cherrypy.tree
+
+        Raises:
+            RuntimeError: the bus runs already; its servers would have to be stopped first.
+            ChannelFailures: a start listener failed.
+        """
+        if self.embedded and self.state is states.STARTED:
+            return
+        if self.state not in (states.STOPPED, states.EXITING):
+            raise RuntimeError(
+                f"embed() starts the bus, but it is in {self.state!r} already. Call embed() instead of start()."
+            )
+        self.embedded = True
+        self.publish("embed")
+        Guest(self).start()
+
     def exit(self) -> None:
-        """Stop everything and prepare to leave the process; a failure on the way ends the process at once."""
-        was_starting = self.state is states.STARTING
+        """Stop everything and prepare to leave the process; a failure on the way ends the process with 70.
+
+        A call while another exit is under way (a second signal, a listener that exits) returns at once; an exit that
+        comes during a restart makes it an exit.
+        """
+        if not self._leaving.acquire(blocking=False):
+            self.execv = False
+            self.log("Bus is exiting already.")
+            return
+        try:
+            was_starting = self.state is states.STARTING
+            with ExitWatch(self.exit_timeout_s, self.log):
+                self._leave()
+            if was_starting:
+                # Someone (a second Ctrl-C, a signal) lost patience with a start listener that does not return.
+                os._exit(EX_SOFTWARE)
+        finally:
+            self._leaving.release()
+
+    def _leave(self) -> None:
+        """Stop and exit. Whatever goes wrong has been logged by publish(): nobody above could do more than leave."""
+        failed = False
         try:
             self.stop()
+        except ChannelFailures:
+            failed = True  # the exit listeners clean up (pid files) all the same
+        except BaseException:
+            os._exit(EX_SOFTWARE)
+        try:
             self.state = states.EXITING
             self.log("Bus EXITING")
             self.publish("exit")
             # The last word of a process in its log, said before anyone waits for threads.
             self.log("Bus EXITED")
         except BaseException:
-            # Whatever it was, it has been logged by publish(); nobody above could do more than leave.
             os._exit(EX_SOFTWARE)
-        if was_starting:
-            # Someone (a second Ctrl-C, a signal) lost patience with a start listener that does not return.
+        if failed:
             os._exit(EX_SOFTWARE)
 
     def stop(self) -> None:
@@ -233,7 +255,13 @@ class Bus:
         self.log("Bus STOPPED")
 
     def restart(self) -> None:
-        """Exit, and let ``block`` run this program anew in the same process."""
+        """Exit, and let ``block`` run this program anew in the same process.
+
+        An exit that is under way already stays one: whoever asked for it wants the process to end.
+        """
+        if self._leaving.locked():
+            self.log("Bus is exiting already; it is not restarted.")
+            return
         self.execv = True
         self.exit()
 
@@ -241,6 +269,12 @@ class Bus:
         """Ask the listeners to reload what they hold: log files, threads, caches."""
         self.log("Bus graceful")
         self.publish("graceful")
+
+    def forget_threads(self) -> None:
+        """Be a stopped bus without locks that anybody holds: for a forked process, which lacks the other threads."""
+        self._changed = threading.Condition()
+        self._leaving = threading.Lock()
+        self._state = states.STOPPED
 
     # Waiting
 
@@ -261,17 +295,20 @@ class Bus:
             self.exit()
             raise
         self.log("Waiting for child threads to terminate...")
-        for thread in threading.enumerate():
-            if thread is threading.current_thread() or thread is threading.main_thread() or thread.daemon:
-                continue
-            self.log(f"Waiting for thread {thread.name}.")
-            thread.join()
+        if not join_threads(self.join_timeout_s, self.log) and not self.execv:  # a fresh run leaves them behind
+            os._exit(EX_SOFTWARE)
         if self.execv:
             self._do_execv()
 
     def wait(self, state: State | Iterable[State], interval: float = 0.1, channel: str | None = None) -> None:
-        """Wait until the bus is in *state* (or one of several), publishing *channel* every *interval* seconds."""
-        wanted = (state,) if isinstance(state, State) else tuple(state)
+        """Wait until the bus is in *state* (or one of several), publishing *channel* every *interval* seconds.
+
+        Raises:
+            TypeError: something else was given; waiting for it would never end.
+        """
+        wanted = tuple(state) if isinstance(state, Iterable) else (state,)
+        if not all(isinstance(one, State) for one in wanted):
+            raise TypeError(f"A bus is waited for by its states, such as bus.states.STARTED, not by {state!r}.")
         while self._state not in wanted:
             with self._changed:
                 self._changed.wait_for(lambda: self._state in wanted, timeout=interval)
@@ -305,15 +342,19 @@ class Bus:
         self.publish("log", msg, level=level)
 
     def _clean_exit(self) -> None:
-        """Exit when the interpreter goes away under a bus that nobody told to exit."""
-        if self.state is states.EXITING:
+        """Exit when the interpreter goes away under a bus that nobody told to exit; warn if that was an oversight."""
+        with self._leaving:  # an exit that another thread (the autoreloader) has begun is let finish
+            is_over = self.state is states.EXITING
+        if is_over:
             return
-        warnings.warn(
-            f"The interpreter is leaving while the bus is in the {self.state!r} state; it is shut down now. "
-            "Call bus.block() after bus.start(), or bus.exit() before the main thread ends.",
-            RuntimeWarning,
-            stacklevel=1,
-        )
+        if self.state is not states.STOPPED and not self.embedded and not self.is_guest():
+            warnings.warn(
+                f"The interpreter is leaving while the bus is in the {self.state!r} state; it is shut down now. "
+                "Call bus.block() after bus.start(), or bus.exit() before the main thread ends; under another server "
+                "call bus.embed() instead of bus.start().",
+                RuntimeWarning,
+                stacklevel=1,
+            )
         self.exit()
 
     def _do_execv(self) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 import threading
 
 import pytest
@@ -51,6 +48,30 @@ def test_publish_returns_the_results(bus: Bus) -> None:
     bus.subscribe("sum", lambda a, b=0: a + b)
 
     assert bus.publish("sum", 1, b=2) == [3]
+
+
+def test_a_new_bus_is_stopped_and_has_the_built_in_channels(bus: Bus) -> None:
+    """Others appear with their first listener."""
+    assert bus.state is states.STOPPED
+    assert set(bus.listeners) == {"start", "stop", "exit", "graceful", "log", "main"}
+    assert (bus.execv, bus.embedded) == (False, False)
+
+
+@pytest.mark.parametrize("name", ["STOPPED", "STARTING", "STARTED", "STOPPING", "EXITING"])
+def test_states_show_their_names(bus: Bus, name: str) -> None:
+    """They are found on the bus as well."""
+    assert repr(getattr(states, name)) == f"states.{name}"
+    assert getattr(bus.states, name) is getattr(states, name)
+
+
+def test_a_listener_that_cannot_be_called_is_refused(bus: Bus) -> None:
+    """When it is subscribed, not hours later at a publication."""
+    with pytest.raises(TypeError, match="A listener of 'exit' has to be callable; this is 'clean_up'"):
+        bus.subscribe("exit", "clean_up")
+    with pytest.raises(TypeError, match=r"The priority of .* on 'exit' is 'high'; it has to be a number"):
+        bus.subscribe("exit", print, "high")
+
+    assert bus.listeners["exit"] == set()
 
 
 def test_a_channel_nobody_knows_is_silent(bus: Bus) -> None:
@@ -130,6 +151,50 @@ def test_system_exit_passes_at_once_and_remembers_failures(bus: Bus) -> None:
         bus.publish("custom")
 
     assert caught.value.code == 1
+
+
+def test_a_system_exit_keeps_its_own_code(bus: Bus) -> None:
+    """Only a clean one is changed by failures."""
+
+    def leaving() -> None:
+        raise SystemExit(3)
+
+    bus.subscribe("custom", lambda: 1 / 0, priority=1)
+    bus.subscribe("custom", leaving, priority=2)
+
+    with pytest.raises(SystemExit) as caught:
+        bus.publish("custom")
+
+    assert caught.value.code == 3
+
+
+def test_a_keyboard_interrupt_passes_at_once(bus: Bus) -> None:
+    """Later listeners are not called."""
+    called = []
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    bus.subscribe("custom", interrupted, priority=1)
+    bus.subscribe("custom", lambda: called.append(1), priority=2)
+
+    with pytest.raises(KeyboardInterrupt):
+        bus.publish("custom")
+
+    assert called == []
+
+
+def test_several_failures_are_shown_line_by_line(bus: Bus) -> None:
+    """None of them is the cause of the whole."""
+    bus.subscribe("custom", lambda: 1 / 0, priority=1)
+    bus.subscribe("custom", lambda: [][1], priority=2)
+
+    with pytest.raises(ChannelFailures) as caught:
+        bus.publish("custom")
+
+    assert str(caught.value) == "ZeroDivisionError('division by zero')\nIndexError('list index out of range')"
+    assert repr(caught.value) == str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_failures_are_false_when_empty() -> None:
@@ -220,6 +285,41 @@ def test_an_interrupt_between_start_and_started(bus: Bus) -> None:
     assert stopped == ["stop"]
 
 
+def test_a_failed_bus_can_be_started_again(bus: Bus) -> None:
+    """Whoever caught the error may cure it."""
+    failures = [OSError("not yet")]
+
+    def once() -> None:
+        if failures:
+            raise failures.pop()
+
+    bus.subscribe("start", once)
+    with pytest.raises(ChannelFailures):
+        bus.start()
+
+    bus.start()
+
+    assert bus.state is states.STARTED
+
+
+def test_stop_and_start_again(bus: Bus, said: list[str]) -> None:
+    """A stopped bus is no exited one."""
+    bus.start()
+    bus.stop()
+    stopped = bus.state
+    bus.start()
+
+    assert stopped is states.STOPPED
+    assert said[2:] == ["Bus STOPPING", "Bus STOPPED", "Bus STARTING", "Bus STARTED"]
+
+
+@pytest.mark.parametrize("wrong", ["STARTED", None, [states.STARTED, 5]])
+def test_waiting_for_what_is_no_state_is_refused(bus: Bus, wrong: object) -> None:
+    """It would wait for ever."""
+    with pytest.raises(TypeError, match=r"waited for by its states, such as bus.states.STARTED"):
+        bus.wait(wrong)
+
+
 def test_wait_returns_when_the_state_comes(bus: Bus) -> None:
     """One state or several, and the channel is published meanwhile."""
     ticks = threading.Event()
@@ -254,6 +354,43 @@ def test_block_waits_for_threads_that_are_not_daemons(bus: Bus, said: list[str])
     assert "Waiting for child threads to terminate..." in said
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("interrupted system call")])
+def test_an_interrupted_block_exits(bus: Bus, said: list[str], error: BaseException) -> None:
+    """Ctrl-C, and system calls that a signal interrupted."""
+    bus.start()
+
+    def interrupted() -> None:
+        bus.unsubscribe("main", interrupted)
+        raise error
+
+    # publish() gathers ordinary errors; block sees those of the wait itself
+    bus.wait = lambda *args, **kwargs: interrupted()
+
+    bus.block()
+
+    assert "Keyboard Interrupt: shutting down bus" in said
+    assert bus.state is states.EXITING
+
+
+def test_a_system_exit_in_a_listener_leaves_block(bus: Bus, said: list[str]) -> None:
+    """With its code, after an exit in good order."""
+    left: list[str] = []
+
+    def leaving() -> None:
+        raise SystemExit(5)
+
+    bus.subscribe("main", leaving)
+    bus.subscribe("exit", lambda: left.append("exit"))
+    bus.start()
+
+    with pytest.raises(SystemExit) as caught:
+        bus.block(interval=0.001)
+
+    assert caught.value.code == 5
+    assert left == ["exit"]
+    assert "SystemExit raised: shutting down bus" in said
+
+
 def test_start_with_callback_runs_once_started(bus: Bus) -> None:
     """In a thread of its own."""
     seen = []
@@ -273,57 +410,3 @@ def test_log_carries_the_traceback(bus: Bus, said: list[str]) -> None:
 
     assert said[0].startswith("failed\nTraceback")
     assert "ZeroDivisionError" in said[0]
-
-
-RESTARTING = """
-    import os, sys
-    from cherrypy.process.wspbus import Bus
-    bus = Bus()
-    if 'AGAIN' in os.environ:
-        print('again', sys.argv[1:], os.getcwd())
-        bus.exit()
-    else:
-        os.environ['AGAIN'] = '1'
-        bus.subscribe('main', bus.restart)
-        bus.start()
-        os.chdir('/')
-        bus.block(interval=0.01)
-"""
-
-
-@pytest.mark.parametrize("how", ["-c", "file", "-m"])
-def test_restart_runs_the_same_command_anew(tmp_path, how: str) -> None:
-    """As a program, a module, or from the command line; in the folder where it was started."""
-    program = textwrap.dedent(RESTARTING)
-    (tmp_path / "again.py").write_text(program)
-    command = {"-c": ["-c", program], "file": ["again.py"], "-m": ["-m", "again"]}[how]
-
-    done = subprocess.run(
-        [sys.executable, *command, "x y", "z"], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"again ['x y', 'z'] {tmp_path}\n"
-
-
-BUS = "from cherrypy.process.wspbus import Bus; b = Bus()"
-
-
-def test_leaving_without_exit_warns_and_exits() -> None:
-    """The interpreter is going: what can still be stopped is stopped."""
-    program = f"{BUS}; b.subscribe('exit', lambda: print('left')); b.start()"
-
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-
-    assert done.stdout == "left\n"
-    assert "RuntimeWarning" in done.stderr
-    assert "states.STARTED" in done.stderr
-
-
-def test_an_exit_that_fails_ends_the_process() -> None:
-    """Nobody above could do more."""
-    program = f"{BUS}; b.subscribe('exit', lambda: 1/0); b.start(); b.exit()"
-
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-
-    assert done.returncode == 70
