@@ -20,7 +20,7 @@ FLOORS = {
     "cherrypy": [
         {"http", "process", "conf", "context"},
         {"httpd", "core"},
-        {"lib"},
+        {"lib", "aio"},
         {"dispatch", "toolbox"},
         {"wsgi"},
         {"app"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cherrypy.aio.pages import ASYNCHRONOUS, settle
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.dispatch.signatures import getargspec, test_callable_spec
@@ -53,10 +54,15 @@ class PageHandler:
         """
         args, kwargs = self.args, self.kwargs
         try:
-            return self.callable(*args, **kwargs)
+            result = self.callable(*args, **kwargs)
         except TypeError as error:
             self.explain(error, args, kwargs)
             raise
+        return settle(result) if result.__class__ in ASYNCHRONOUS else result
+
+    def inner_handler(self) -> Any:
+        """None: nothing is inside but the page. Its result may be still to come (``core.later``)."""
+        return None
 
     def explain(self, error: TypeError, args: Any, kwargs: Any) -> None:
         """Raise the HTTPError that *error* means if it came of arguments that do not fit; else return."""
@@ -85,11 +91,14 @@ class LateParamPageHandler(PageHandler):
             if not params:
                 # PERF: no parameters, no dicts: 0.6 us of a plain page
                 try:
-                    return self.callable(*request.args)
+                    result = self.callable(*request.args)
                 except TypeError as error:
                     self.explain(error, request.args, {})
                     raise
+                return settle(result) if result.__class__ in ASYNCHRONOUS else result
         return PageHandler.__call__(self)
+
+    inner_handler = PageHandler.inner_handler
 
     @property
     def kwargs(self) -> Any:

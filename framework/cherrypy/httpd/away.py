@@ -111,6 +111,11 @@ class Away:
         loop.returns.append(self)
         loop.call_for_returns()
 
+    @property
+    def is_waiting(self) -> bool:
+        """True from ``come_back`` until a thread begins the work."""
+        return bool(self._claim)
+
     def insist(self) -> bool:
         """Run the work in this thread if no pool thread has begun it; True if so.
 

@@ -1,0 +1,1 @@
+"""The event loop room: asynchronous pages, streams, server-sent events, WebSockets, grafted ASGI applications."""
