@@ -8,18 +8,22 @@ from __future__ import annotations
 import tempfile
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from cherrypy.context import serving
+from cherrypy.core.bodylimits import DEFAULTS, Allowance, allowance_of
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.sizedreader import DEFAULT_BUFFER_SIZE, SizedReader
+from cherrypy.http.charsets import is_charset
 from cherrypy.http.headers import HeaderElement
-from cherrypy.http.query import unquote_plus
+from cherrypy.http.query import check_separators, unquote_plus
 
 # {content type or major type: function(entity)}; ``formdata`` enters its own.
 default_processors: dict[str, Callable[[Any], None]] = {}
 # What a request's own body gets in addition: other multipart types in the old style.
 request_processors: dict[str, Callable[[Any], None]] = {}
+
+_Decoded = TypeVar("_Decoded")
 
 
 class Entity:
@@ -54,6 +58,7 @@ class Entity:
     part_class: Any = None
     file: Any = None
     value: Any = None
+    _refused_charset: str | None = None
 
     def __init__(self, fp: Any, headers: Any, params: Any = None, parts: Any = None) -> None:
         self.processors = self.processors.copy()
@@ -66,6 +71,7 @@ class Entity:
         declared = self.content_type.params.get("charset")
         if declared:
             declared = declared.strip("\"'")
+            self._refused_charset = None if is_charset(declared) else declared
             self.attempt_charsets = [declared, *(name for name in self.attempt_charsets if name != declared)]
         else:
             self.attempt_charsets = list(self.attempt_charsets)
@@ -83,9 +89,12 @@ class Entity:
             # RFC 5987: charset'language'percent-encoded
             encoding, _, rest = params["filename*"].strip('"').partition("'")
             encoded = rest.partition("'")[2]
+            encoding = encoding or "utf-8"
             try:
-                self.filename = urllib.parse.unquote(encoded, encoding or "utf-8", errors="strict")
-            except (LookupError, UnicodeDecodeError):
+                if not is_charset(encoding):
+                    raise LookupError(encoding)
+                self.filename = urllib.parse.unquote(encoded, encoding, errors="strict")
+            except (LookupError, UnicodeError):
                 raise HTTPError(400, "The file name of a part cannot be decoded.") from None
 
     def read(self, size: int | None = None, fp_out: Any = None) -> Any:
@@ -138,13 +147,26 @@ class Entity:
         """Decode *value* with the first charset that can.
 
         Raises:
-            HTTPError: 400 when none can.
+            HTTPError: 400 when none can, or when the client declared something that is no charset.
+        """
+        return self.decode_by(lambda charset: value.decode(charset))
+
+    def decode_by(self, decode: Callable[[str], _Decoded]) -> _Decoded:
+        """Return what *decode* makes of the first of ``attempt_charsets`` that it does not fail with.
+
+        Raises:
+            HTTPError: 400, see ``decode_entity``.
+            LookupError: the configuration names something that is no charset.
         """
         for charset in self.attempt_charsets:
+            if charset == self._refused_charset:
+                raise HTTPError(400, f"The request entity declares {charset[:40]!r}, which is no known charset.")
             try:
-                decoded = value.decode(charset)
-            except (UnicodeDecodeError, LookupError):
+                decoded = decode(charset)
+            except UnicodeError:
                 continue
+            except LookupError as error:
+                raise LookupError(f"request.body.attempt_charsets names {charset!r}, which is no charset") from error
             self.charset = charset
             return decoded
         raise self.undecodable()
@@ -158,8 +180,20 @@ class Entity:
         )
 
     def read_all(self) -> bytes:
-        """Read what is left of this body, and only of it."""
-        data: bytes = self.fp.read()
+        """Read what is left of this body, and only of it, as text to be held in memory.
+
+        Raises:
+            HTTPError: 413 for more than ``request.body.max_form_bytes``.
+        """
+        allowance = allowance_of(self.fp)
+        limit = allowance.limits["max_form_bytes"]
+        if limit is not None and self.length is not None:
+            # before anything is read
+            allowance.take_text(self.length)
+            limit = None
+        data: bytes = self.fp.read(None if limit is None else limit + 1)
+        if limit is not None:
+            allowance.take_text(len(data))
         return data
 
     def process(self) -> None:
@@ -178,23 +212,40 @@ class Entity:
 def _length(headers: Any) -> int | None:
     """The Content-Length, None if there is none or the body is chunked."""
     declared = headers.get("Content-Length")
-    if declared is None or "chunked" in headers.get("Transfer-Encoding", "").lower():
+    if declared is None or _is_chunked(headers):
         return None
     return int(declared) if declared.isascii() and declared.isdigit() else None
 
 
+def _is_chunked(headers: Any) -> bool:
+    return "chunked" in headers.get("Transfer-Encoding", "").lower()
+
+
 class RequestBody(Entity):
-    """The body of a request, ``cherrypy.request.body``.
+    """The body of a request, ``cherrypy.request.body``; every attribute is a configuration key ``request.body.NAME``.
 
     Attributes:
         bufsize: how much to read at a time, bytes.
-        maxbytes: more than this answers 413; None for the server's limit only.
+        maxbytes: more than this answers 413, before anything is read if the client says so; None for the server's
+            limit only.
+        maxrambytes: parts beyond this, bytes, go to temporary files; None: files always, fields beyond the
+            ``maxrambytes`` of the part's class.
+        max_fields, max_parts, max_files, max_nesting, max_part_head_bytes, max_form_bytes: beyond these a form is
+            answered 413; None for no limit. ``max_files`` are parts in temporary files, ``max_form_bytes`` the bytes
+            of all fields together.
         request_params: the request's parameters, which ``process`` adds to.
     """
 
     bufsize = DEFAULT_BUFFER_SIZE
     default_content_type = ""
     maxbytes: int | None = None
+    maxrambytes: int | None = None
+    max_fields: int | None = DEFAULTS["max_fields"]
+    max_parts: int | None = DEFAULTS["max_parts"]
+    max_files: int | None = DEFAULTS["max_files"]
+    max_nesting: int | None = DEFAULTS["max_nesting"]
+    max_part_head_bytes: int | None = DEFAULTS["max_part_head_bytes"]
+    max_form_bytes: int | None = DEFAULTS["max_form_bytes"]
 
     def __init__(self, fp: Any, headers: Any, params: Any = None, request_params: Any = None) -> None:
         super().__init__(fp, headers, params)
@@ -210,14 +261,21 @@ class RequestBody(Entity):
         """Read and parse the body and add its parameters to the request's.
 
         Raises:
-            HTTPError: 411 when the client does not say that there is a body.
+            HTTPError: 411 when the client does not say that there is a body, 400 when it says so wrongly, 413 when
+                it is too large.
         """
         headers = serving.request.headers
         if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
             raise HTTPError(411)
+        if self.length is None and not _is_chunked(headers) and headers.get("Content-Length"):
+            # SECURITY: reading on to the end of the stream would take the next request for this one's body
+            raise HTTPError(400, "The Content-Length of the request is not a number.")
+        if self.maxbytes and self.length is not None and self.length > self.maxbytes:
+            raise HTTPError(413)
         self.fp = SizedReader(
             self.fp, self.length, self.maxbytes, bufsize=self.bufsize, has_trailers="Trailer" in headers
         )
+        self.fp.allowance = Allowance({name: getattr(self, name) for name in DEFAULTS}, self.maxrambytes)
         super().process()
         for name, value in self.params.items():
             add_values(self.request_params, name, value)
@@ -235,26 +293,24 @@ def add_values(params: dict[str, Any], name: str, value: Any) -> None:
 
 
 def process_urlencoded(entity: Any) -> None:
-    """Parse ``application/x-www-form-urlencoded``; both '&' and ';' separate.
+    """Parse ``application/x-www-form-urlencoded``; ``request.query_separators`` says what stands between the fields.
 
     Raises:
-        HTTPError: 400 when none of the entity's charsets fits.
+        HTTPError: 400 when none of the entity's charsets fits, 413 for too many fields or too much text.
     """
-    pairs = [
-        tuple(unquote_plus(half) for half in pair.partition(b"=")[::2])
-        for pair in entity.read_all().replace(b";", b"&").split(b"&")
-        if pair
-    ]
-    for charset in entity.attempt_charsets:
-        try:
-            decoded = [(name.decode(charset), value.decode(charset)) for name, value in pairs]
-        except (UnicodeDecodeError, LookupError):
-            continue
-        entity.charset = charset
-        break
-    else:
-        raise entity.undecodable()
-    for name, value in decoded:
+    allowance = allowance_of(entity.fp)
+    data = entity.read_all()
+    separators = serving.request.query_separators
+    if separators != "&":
+        check_separators(separators)
+        data = data.replace(b";", b"&")
+    allowance.check_fields(data.count(b"&") + 1)
+    pairs = [tuple(unquote_plus(half) for half in pair.partition(b"=")[::2]) for pair in data.split(b"&") if pair]
+
+    def decode(charset: str) -> list[tuple[str, str]]:
+        return [(name.decode(charset), value.decode(charset)) for name, value in pairs]
+
+    for name, value in entity.decode_by(decode):
         add_values(entity.params, name, value)
 
 

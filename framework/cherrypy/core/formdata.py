@@ -1,23 +1,24 @@
-"""Multipart bodies: cut at their boundaries block by block, large parts into temporary files.
+"""Multipart bodies: cut at their boundaries, small fields in memory, files and large fields in temporary files.
 
-Law: linear time and bounded memory whatever the client sends. A part is held in memory up to ``Part.maxrambytes``.
+Law: linear time and bounded memory whatever the client sends; ``bodylimits`` says how much of what. A body that
+cannot be read to its end leaves no file open.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from cherrypy.core.bodylimits import allowance_of, too_much
+from cherrypy.core.boundary import copy_to_boundary, discard_rest, skip_preamble
 from cherrypy.core.entity import Entity, RequestBody, add_values, default_processors, request_processors
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.sizedreader import SizedReader
 from cherrypy.http.headers import HeaderMap
 
 _BOUNDARY = re.compile(r"[ -~]{0,200}[!-~]")
-_LINE_LIMIT = 65536
-_HEAD_LIMIT = 65536
-_BLOCK = 65536
 
 
 class Part(Entity):
@@ -26,8 +27,9 @@ class Part(Entity):
     Attributes:
         value: the content in bytes, if it is small and no file.
         file: the content as an open file, if it is large or was sent with a file name.
-        boundary: the boundary line, with its two leading dashes.
-        maxrambytes: a part without a file name goes to a file beyond this.
+        boundary: the boundary line in bytes, with its two leading dashes.
+        maxrambytes: a part without a file name goes to a file beyond this; ``request.body.maxrambytes``, if it is
+            set, says so for all parts.
         is_last: the closing boundary followed this part.
     """
 
@@ -38,14 +40,17 @@ class Part(Entity):
     is_last = False
     is_read = False
 
-    def __init__(self, fp: Any, headers: Any, boundary: str) -> None:
+    def __init__(self, fp: Any, headers: Any, boundary: str | bytes) -> None:
         super().__init__(fp, headers)
         self.boundary = boundary
         self.file = None
         self.value = None
+        configured = allowance_of(fp).maxrambytes
+        if configured is not None:
+            self.maxrambytes = configured
 
     @classmethod
-    def from_fp(cls, fp: Any, boundary: str) -> Part:
+    def from_fp(cls, fp: Any, boundary: str | bytes) -> Part:
         """Read the head of a part from *fp*, which stands behind a boundary line."""
         return cls(fp, cls.read_headers(fp), boundary)
 
@@ -56,28 +61,33 @@ class Part(Entity):
         Raises:
             EOFError: the body ends inside the head.
             ValueError: a line does not end in CRLF, or is no header.
+            HTTPError: 413 beyond ``request.body.max_part_head_bytes``.
         """
-        headers = HeaderMap()
-        name = None
+        limit = allowance_of(fp).limits["max_part_head_bytes"]
+        fields: dict[str, list[str]] = {}
+        values: list[str] | None = None
         size = 0
         while True:
-            line: bytes = fp.readline(_LINE_LIMIT)
+            line: bytes = fp.readline(None if limit is None else limit + 1 - size)
             size += len(line)
             if not line:
                 raise EOFError("Illegal end of headers.")
+            if limit is not None and size > limit:
+                raise too_much("max_part_head_bytes", f"The head of a part has more than {limit} bytes.")
             if line == b"\r\n":
-                return headers
-            if not line.endswith(b"\r\n") or size > _HEAD_LIMIT:
+                break
+            if not line.endswith(b"\r\n"):
                 raise ValueError(f"MIME requires CRLF terminators: {line[:80]!r}")
             text = line.decode("ISO-8859-1")
-            if text[0] in " \t" and name is not None:
-                headers[name] = f"{headers[name]} {text.strip()}"
+            if text[0] in " \t" and values is not None:
+                values.append(text.strip())
                 continue
             name, colon, value = text.partition(":")
             if not colon:
                 raise ValueError(f"Illegal header line: {line[:80]!r}")
-            name, value = name.strip(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+            values = fields.setdefault(name.strip().title(), [])
+            values.append(value.strip())
+        return HeaderMap({name: ", ".join(given) for name, given in fields.items()})
 
     def read_lines_to_boundary(self, fp_out: Any = None) -> Any:
         """Read the content up to the next boundary line.
@@ -89,9 +99,14 @@ class Part(Entity):
             EOFError: the body ends before the boundary.
         """
         sink = _Sink(self, fp_out)
-        marker = b"--" + _bytes(self.boundary)
+        boundary = self.boundary
+        marker = boundary if isinstance(boundary, bytes) else boundary.encode("ISO-8859-1")
         reader = self.fp if isinstance(self.fp, SizedReader) else SizedReader(self.fp, None, None)
-        self.is_last = _copy_to_boundary(reader, marker, sink.write)
+        try:
+            self.is_last = copy_to_boundary(reader, marker, sink.write)
+        except BaseException:
+            sink.abandon()
+            raise
         self.is_read = True
         return sink.result()
 
@@ -108,17 +123,42 @@ class Part(Entity):
 
     def read_into_file(self, fp_out: Any = None) -> Any:
         """Read the content into *fp_out*, or a file from ``make_file``; returns the file, rewound."""
-        if fp_out is None:
-            fp_out = self.make_file()
-        self.read_lines_to_boundary(fp_out=fp_out)
-        return fp_out
+        if fp_out is not None:
+            self.read_lines_to_boundary(fp_out=fp_out)
+            return fp_out
+        allowance_of(self.fp).take_file()
+        made = self.make_file()
+        try:
+            self.read_lines_to_boundary(fp_out=made)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def make_file(self) -> Any:
+        """Return the file that the content is put into. Override it for another place.
+
+        With ``request.body.maxrambytes`` it is in memory until it is larger than that.
+        """
+        in_memory = allowance_of(self.fp).maxrambytes
+        return tempfile.SpooledTemporaryFile(max_size=in_memory) if in_memory else super().make_file()
 
     def read_all(self) -> bytes:
-        """Read the content of this part as bytes."""
+        """Read the content of this part as text to be held in memory.
+
+        Raises:
+            HTTPError: 413 when the fields of the form are more than ``request.body.max_form_bytes`` together.
+        """
         result = self.read_lines_to_boundary()
+        allowance = allowance_of(self.fp)
         if isinstance(result, bytes):
+            allowance.take_text(len(result))
             return result
-        data: bytes = result.read()
+        with result:
+            allowance.give_back_file()
+            allowance.take_text(result.seek(0, 2))
+            result.seek(0)
+            data: bytes = result.read()
         return data
 
 
@@ -131,6 +171,7 @@ class _Sink:
     def __init__(self, part: Part, fp_out: Any) -> None:
         self.part = part
         self.file = fp_out
+        self.is_own = False
         self.chunks: list[bytes] = []
         self.size = 0
 
@@ -141,105 +182,21 @@ class _Sink:
         self.chunks.append(data)
         self.size += len(data)
         if self.size > self.part.maxrambytes:
+            allowance_of(self.part.fp).take_file()
             self.file = self.part.make_file()
+            self.is_own = True
             self.file.write(b"".join(self.chunks))
             self.chunks = []
+
+    def abandon(self) -> None:
+        if self.is_own:
+            self.file.close()
 
     def result(self) -> Any:
         if self.file is None:
             return b"".join(self.chunks)
         self.file.seek(0)
         return self.file
-
-
-def _bytes(boundary: str | bytes) -> bytes:
-    return boundary if isinstance(boundary, bytes) else boundary.encode("ISO-8859-1")
-
-
-def _copy_to_boundary(reader: SizedReader, marker: bytes, write: Callable[[bytes], None]) -> bool:
-    """Give *write* everything before the next line that is *marker*; True if that line closes the multipart body.
-
-    The line end before the boundary belongs to the boundary (RFC 2046, 5.1.1).
-    """
-    delimiter = b"\n" + marker
-    # The content may begin with the boundary: a line end is put before it, and not written.
-    data, skip, search = b"\n", 1, 0
-    while True:
-        at = data.find(delimiter, search)
-        if at >= 0:
-            line_end = data.find(b"\n", at + len(delimiter))
-            tail = data[at + len(delimiter) : line_end + 1 if line_end >= 0 else None]
-            if line_end >= 0 or len(tail) > 256:
-                if _is_boundary_end(tail):
-                    write(_before(data, skip, at))
-                    reader.unread(data[line_end + 1 :])
-                    return b"--" in tail
-                search = at + 1
-                continue
-        more = reader._next_block(_BLOCK)
-        if not more:
-            if at >= 0 and _is_boundary_end(tail):
-                # COMPAT: Flash sends no line end after the last boundary
-                write(_before(data, skip, at))
-                return True
-            raise EOFError("Illegal end of multipart body.")
-        if at < 0:
-            # what cannot be the beginning of a boundary (with the CR before it) is content
-            keep = max(skip, len(data) - len(delimiter) - 1)
-            if keep > skip:
-                write(data[skip:keep])
-                data, skip = data[keep:], 0
-            data += more
-            search = 0
-        else:
-            data += more
-            search = at
-
-
-def _is_boundary_end(tail: bytes) -> bool:
-    return tail.strip(b" \t\r\n") in (b"", b"--")
-
-
-def _before(data: bytes, start: int, line_feed: int) -> bytes:
-    """The content in *data* from *start* to the boundary whose preceding LF is at *line_feed*."""
-    end = line_feed - 1 if line_feed > start and data[line_feed - 1] == 0x0D else line_feed
-    return data[start:end] if end > start else b""
-
-
-def process_multipart(entity: Any) -> None:
-    """Read all parts of a multipart body into ``entity.parts``.
-
-    Raises:
-        HTTPError: 400 when there is no valid boundary, or the body breaks off.
-    """
-    boundary = entity.content_type.params.get("boundary", "").strip('"')
-    if not _BOUNDARY.fullmatch(boundary):
-        raise HTTPError(400, f"Invalid boundary in multipart form: {boundary!r}")
-    marker = ("--" + boundary).encode("ISO-8859-1")
-    # The preamble: whatever stands before the first boundary is for the eyes of humans.
-    while True:
-        line = entity.readline(_LINE_LIMIT)
-        if not line:
-            return
-        if line.strip() == marker:
-            break
-    try:
-        _read_parts(entity, boundary)
-    except (EOFError, ValueError) as error:
-        raise HTTPError(400, str(error)) from error
-
-
-def _read_parts(entity: Any, boundary: str) -> None:
-    while True:
-        part = entity.part_class.from_fp(entity.fp, boundary)
-        entity.parts.append(part)
-        part.process()
-        if not part.is_read:
-            # its processor took less than the part, or it is a multipart body itself: go on behind it
-            is_multipart = bool(part.parts)
-            part.read_lines_to_boundary(fp_out=None if is_multipart else _Discard())
-        if part.is_last:
-            return
 
 
 class _Discard:
@@ -252,24 +209,88 @@ class _Discard:
         """Stay where it is."""
 
 
+def process_multipart(entity: Any) -> None:
+    """Read all parts of a multipart body into ``entity.parts``.
+
+    Raises:
+        HTTPError: 400 when there is no valid boundary, or the body breaks off; 413 beyond a limit of ``bodylimits``.
+    """
+    _read_multipart(entity, lambda part: None)
+
+
 def process_multipart_form_data(entity: Any) -> None:
     """Read ``multipart/form-data``: named parts become parameters, text or (with a file name) the part itself."""
-    process_multipart(entity)
-    unnamed = []
-    for part in entity.parts:
+    unnamed: list[Any] = []
+
+    def take(part: Any) -> None:
         if part.name is None:
             unnamed.append(part)
-        else:
-            add_values(entity.params, part.name, part.fullvalue() if part.filename is None else part)
+            return
+        value = _value_of(part)
+        add_values(entity.params, part.name, value)
+        if value is not part and part.file:
+            part.file.close()
+            allowance_of(part.fp).give_back_file()
+
+    _read_multipart(entity, take)
     entity.parts = unnamed
 
 
 def _old_process_multipart(entity: Any) -> None:
     """Read any other multipart body as CherryPy 3.1 did: parts without a name become the parameter 'parts'."""
-    process_multipart(entity)
-    for part in entity.parts:
-        name = "parts" if part.name is None else part.name
-        add_values(entity.params, name, part.fullvalue() if part.filename is None else part)
+    _read_multipart(
+        entity, lambda part: add_values(entity.params, "parts" if part.name is None else part.name, _value_of(part))
+    )
+
+
+def _value_of(part: Any) -> Any:
+    """Return the text of a field, or the part itself if it is a file."""
+    if part.filename is not None:
+        return part
+    allowance = allowance_of(part.fp)
+    if part.file:
+        allowance.take_text(part.file.seek(0, 2))
+    elif part.value:
+        allowance.take_text(len(part.value))
+    return part.fullvalue()
+
+
+def _read_multipart(entity: Any, take: Callable[[Any], None]) -> None:
+    """Read the parts of *entity*, and give each to *take* as soon as it is complete."""
+    boundary = entity.content_type.params.get("boundary", "").strip('"')
+    if not _BOUNDARY.fullmatch(boundary):
+        raise HTTPError(400, f"Invalid boundary in multipart form: {boundary[:200]!r}")
+    marker = ("--" + boundary).encode("ISO-8859-1")
+    allowance = allowance_of(entity.fp)
+    allowance.enter()
+    try:
+        if skip_preamble(entity, marker):
+            _read_parts(entity, marker, allowance, take)
+        if not isinstance(entity, Part):
+            discard_rest(entity.fp)
+    except BaseException as error:
+        for part in entity.parts:
+            if part.file is not None:
+                part.file.close()
+        if isinstance(error, EOFError | ValueError):
+            raise HTTPError(400, str(error)) from error
+        raise
+    finally:
+        allowance.leave()
+
+
+def _read_parts(entity: Any, marker: bytes, allowance: Any, take: Callable[[Any], None]) -> None:
+    while True:
+        allowance.take_part()
+        part = entity.part_class.from_fp(entity.fp, marker)
+        entity.parts.append(part)
+        part.process()
+        if not part.is_read:
+            # its processor took less than the part, or it is a multipart body itself: go on behind it
+            part.read_lines_to_boundary(fp_out=_Discard())
+        take(part)
+        if part.is_last:
+            return
 
 
 default_processors["multipart/form-data"] = process_multipart_form_data

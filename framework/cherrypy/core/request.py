@@ -60,6 +60,8 @@ class Request:
     method: str = "GET"
     query_string: str = ""
     query_string_encoding: str = "utf8"
+    query_separators: str = "&"
+    """What stands between the parameters of a query or form: '&', or '&;' for both, as it was in older days."""
     protocol: tuple[int, int] = (1, 1)
     """What both client and server speak."""
     params: dict[str, Any] = tracked(lambda request: {}, {})  # type: ignore[assignment]
@@ -170,7 +172,8 @@ class Request:
                 raise
             response = self._recover(response)
         if self.method == "HEAD":
-            response.body = []
+            unsent, response.body = response._body, []
+            response.discard(unsent)
         try:
             self.app.log.access()
         except Exception:
@@ -182,6 +185,7 @@ class Request:
 
     def _recover(self, response: Any) -> Any:
         """Answer an unexpected error; if that fails too, with the bare minimum."""
+        replaced = response._body
         try:
             self.stage = "handle_error"
             self.handle_error()
@@ -193,6 +197,7 @@ class Request:
             log(traceback=True, severity=40)
             body = format_exc() if self.show_tracebacks else ""
             response.output_status, response.header_list, response.body = bare_error(body)
+        response.discard(replaced)
         return response
 
     def respond(self, path_info: str) -> None:
@@ -203,7 +208,9 @@ class Request:
                 self._do_respond(path_info)
             except (HTTPRedirect, HTTPError, BadHeader, BodyError) as error:
                 answer = error if isinstance(error, CherryPyException) else HTTPError(error.status, str(error))
+                replaced = response._body
                 answer.set_response()
+                response.discard(replaced)
                 self.stage = "before_finalize (HTTPError)"
                 self._run_hooks("before_finalize")
                 response.finalize()
@@ -309,7 +316,9 @@ class Request:
             HTTPError: 404 if it is not in ``query_string_encoding``.
         """
         try:
-            parsed = parse_query_string(self.query_string, encoding=self.query_string_encoding)
+            parsed = parse_query_string(
+                self.query_string, encoding=self.query_string_encoding, separators=self.query_separators
+            )
         except UnicodeDecodeError:
             raise HTTPError(
                 404,

@@ -10,7 +10,8 @@ from typing import Any
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.later import Later
 from cherrypy.core.lazy import lazy, tracked
-from cherrypy.core.streams import file_generator
+from cherrypy.core.logs import log
+from cherrypy.core.streams import file_generator, is_closable_iterator
 from cherrypy.core.version import SERVER_HEADER
 from cherrypy.http.dates import HTTPDate
 from cherrypy.http.headers import HeaderMap
@@ -25,6 +26,8 @@ _encoded: dict[tuple[str, Any], tuple[bytes, bytes]] = {}
 _ENCODED_LIMIT = 2048
 
 _BODILESS = frozenset((204, 205, 304))
+# PEP 3333's checker refuses a Content-Type here, as there is nothing that it could describe.
+_TYPELESS = frozenset((204, 304))
 
 # The headers that every response begins with, and the second since the epoch that their Date names.
 _first_headers: tuple[int, dict[str, str]] = (0, {})
@@ -168,12 +171,26 @@ class Response:
             chunks.append(chunk)
         joined = b"".join(chunks)
         self.body = joined
+        if body.__class__ is not list:
+            self.discard(body)
         return joined
 
     def _flush_body(self) -> None:
         """Read the body to its end without keeping it: generators get to run their last lines."""
         for _ in self._body:
             pass
+
+    def discard(self, body: Any) -> None:
+        """Close *body*, a file or generator that is not going to be sent; an error of its own is logged.
+
+        Nothing happens while it is, or may be inside, the present body.
+        """
+        if self._body.__class__ is not list or body.__class__ is list or not is_closable_iterator(body):
+            return
+        try:
+            body.close()
+        except Exception:
+            log(traceback=True, severity=40)
 
     def finalize_plain(self, octets: bytes, content_type: str) -> bool:
         """Finalize with *octets* for a body if nobody has touched status, headers, cookies or streaming; else False.
@@ -201,15 +218,20 @@ class Response:
         except (KeyError, TypeError):
             code, self.status, self.output_status = self._parse_status()
         headers = self.headers
-        if self.stream:
+        if code in _BODILESS or code < 200:
+            # RFC 9110, 15: these have no content, and no length of one
+            headers.pop("Content-Length", None)
+            if code in _TYPELESS:
+                headers.pop("Content-Type", None)
+            unsent = self._body
+            if not self.stream:
+                self._flush_body()
+            self._body = []
+            self.discard(unsent)
+        elif self.stream:
             # a length that is not known leaves the framing to the server
             if "Content-Length" in headers and headers["Content-Length"] is None:
                 del headers["Content-Length"]
-        elif code in _BODILESS or code < 200:
-            # RFC 9110, 15: these have no content, and no length of one
-            headers.pop("Content-Length", None)
-            self._flush_body()
-            self._body = []
         elif dict.get(headers, "Content-Length") is None:
             dict.__setitem__(headers, "Content-Length", str(len(self.collapse_body())))
         try:

@@ -25,7 +25,10 @@ class SizedReader:
         bytes_read: bytes given out by *fp* so far.
         done: the end was reached.
         trailers: {name: value} of the chunked body's trailer section, once done.
+        allowance: what the body's parts may use; see ``bodylimits``.
     """
+
+    allowance: Any = None
 
     def __init__(
         self,

@@ -32,17 +32,21 @@ def parse_query_string(
         query_string: without the question mark.
         keep_blank_values: False drops names whose value is empty.
         encoding: of the percent-encoded octets.
-        separators: the characters that end a pair, '&;' or '&'.
+        separators: the characters that end a pair: '&', or '&;' for both. A proxy or cache in front that knows only '&'
+            sees other parameters than the second does (CVE-2021-23336).
         errors: of the decoder.
 
     Raises:
         UnicodeDecodeError: the octets are not in *encoding*.
+        ValueError: *separators* is neither.
     """
+    if separators != "&":
+        check_separators(separators)
     if image_map_pattern.fullmatch(query_string):
         x, y = query_string.split(",")
         return {"x": int(x), "y": int(y)}
     params: dict[str, object] = {}
-    if ";" in separators and ";" in query_string:
+    if separators != "&" and ";" in query_string:
         query_string = query_string.replace(";", "&")
     for pair in query_string.split("&"):
         name, _, value = pair.partition("=")
@@ -53,6 +57,12 @@ def parse_query_string(
             value = unquote(value.replace("+", " "), encoding, errors)
         add_param(params, name, value)
     return params
+
+
+def check_separators(separators: object) -> None:
+    """Raise ValueError if *separators* is neither '&' nor '&;'."""
+    if separators not in ("&", "&;", ";&"):
+        raise ValueError(f"request.query_separators must be '&' or '&;', not {separators!r}")
 
 
 def add_param(params: dict[str, object], name: str, value: object) -> None:
