@@ -70,12 +70,14 @@ _COMPAT = {
 }
 
 
-class classproperty(property):
+class classproperty:
     """A property of the class itself."""
+
+    def __init__(self, func: Any) -> None:
+        self.fget = func.__func__ if isinstance(func, classmethod) else func
 
     def __get__(self, obj: Any, objtype: type | None = None) -> Any:
         """Call the getter with the class."""
-        assert self.fget is not None
         return self.fget(objtype if objtype is not None else type(obj))
 
 

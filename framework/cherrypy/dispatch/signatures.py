@@ -19,7 +19,10 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 
-getargspec = inspect.getfullargspec
+
+def getargspec(callable: Any) -> tuple[list[str], str | None, str | None, tuple[Any, ...] | None]:
+    """Return names of positional parameters, of ``*args``, of ``**kwargs``, and the defaults of the last positional."""
+    return inspect.getfullargspec(callable)[:4]
 
 
 def test_callable_spec(callable: Any, callable_args: Any, callable_kwargs: Any) -> None:
@@ -64,7 +67,7 @@ def _spec_of(callable: Any) -> inspect.FullArgSpec | None:
     """Return the signature of *callable* or, for an object, of its ``__call__``; None if it cannot be known."""
     for candidate in (callable, getattr(callable, "__call__", None)):  # noqa: B004
         try:
-            return getargspec(candidate)
+            return inspect.getfullargspec(candidate)
         except TypeError:
             continue
     return None

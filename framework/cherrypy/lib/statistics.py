@@ -140,8 +140,14 @@ class StatsTool:
     _point = "on_end_request"
     _priority = 50
 
-    def __call__(self, **kwargs: Any) -> Callable[[Any], Any]:
-        """Return a decorator that turns this tool on, with *kwargs* as its configuration."""
+    def __call__(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Return a decorator that turns this tool on, with *kwargs* as its configuration.
+
+        Raises:
+            TypeError: positional arguments were given.
+        """
+        if args:
+            raise TypeError("The 'cpstats' Tool does not accept positional arguments; use keyword arguments.")
 
         def turn_on(page: Any) -> Any:
             config = dict(getattr(page, "_cp_config", None) or {})

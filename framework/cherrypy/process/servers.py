@@ -241,7 +241,13 @@ class _FlupServer:
         Raises:
             ImportError: ``flup`` is not installed.
         """
-        server_class: Callable[..., Any] = importlib.import_module(f"flup.server.{self.protocol}").WSGIServer
+        try:
+            server_class: Callable[..., Any] = importlib.import_module(f"flup.server.{self.protocol}").WSGIServer
+        except ImportError as error:
+            raise ImportError(
+                f"{type(self).__name__} needs the package 'flup', which is not installed and hardly maintained. Let "
+                "cherrypy.server answer HTTP behind the web server, or give cherrypy.tree to a WSGI server."
+            ) from error
         self.server = server_class(*self.args, **self.kwargs)
         # The bus owns the signals, and Python lets only the main thread have them.
         self.server._installSignalHandlers = lambda: None

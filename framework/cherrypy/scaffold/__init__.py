@@ -39,9 +39,9 @@ class Root:
         return f"{int(a)} + {int(b)} = {int(a) + int(b)}"
 
     @cherrypy.expose
-    def default(self, *path: str, **parameters: str) -> str:
+    def default(self, *args: str, **kwargs: str) -> str:
         """Answer for everything else."""
-        return f"There are {len(path)} steps to nowhere."
+        return f"There are {len(args)} steps to nowhere."
 
     files = tools.staticdir.handler(section="/files", dir=os.path.join(local_dir, "static"), match=r"\.(css|txt)$")
 
