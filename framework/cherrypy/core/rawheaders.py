@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from cherrypy.core.headermap import HeaderMap
 from cherrypy.http.forwarded import is_host
-from cherrypy.http.headers import HeaderMap, SanitizedHost, decode_TEXT_maybe
+from cherrypy.http.headers import SanitizedHost, decode_TEXT_maybe
 
 # {name as sent: canonical name}; clients send few different ones.
 _names: dict[bytes, str] = {}

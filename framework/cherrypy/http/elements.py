@@ -148,18 +148,22 @@ class AcceptElement(HeaderElement):
     __hash__ = HeaderElement.__hash__
 
 
-def header_elements(fieldname: str, fieldvalue: str | None) -> list[HeaderElement]:
+def header_elements(
+    fieldname: str, fieldvalue: str | None, accept_element: type[AcceptElement] = AcceptElement
+) -> list[HeaderElement]:
     """The elements of a header value, last in sort order first: for ``Accept*`` and ``TE``, the most wanted first.
 
     >>> [str(element) for element in header_elements('Accept', 'text/html;q=0.3, */*')]
     ['*/*', 'text/html;q=0.3']
+
+    *accept_element* is what elements of ``Accept*`` and ``TE`` are made of.
 
     Raises:
         BadHeader: a q-value is malformed.
     """
     if not fieldvalue:
         return []
-    kind = AcceptElement if fieldname.startswith("Accept") or fieldname == "TE" else HeaderElement
+    kind = accept_element if fieldname.startswith("Accept") or fieldname == "TE" else HeaderElement
     # RFC 9110, 5.6.1.2: empty elements do not count
     return sorted(
         [kind.from_str(part) for part in split_quoted(fieldvalue, ",") if part and not part.isspace()], reverse=True

@@ -16,6 +16,7 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
+from cherrypy.http.status import valid_status
 from cherrypy.lib import set_vary_header
 
 _FASTEST, _BEST = 1, 9
@@ -53,7 +54,9 @@ def decompress(body: bytes) -> bytes:
         return packed.read()
 
 
-def gzip(compress_level: int = 5, mime_types: Iterable[str] = ("text/html", "text/plain"), debug: bool = False) -> None:
+def gzip(
+    compress_level: int = 5, mime_types: str | Iterable[str] = ("text/html", "text/plain"), debug: bool = False
+) -> None:
     """Compress the body if the client accepts gzip and the type is one of *mime_types*.
 
     Args:
@@ -68,17 +71,23 @@ def gzip(compress_level: int = 5, mime_types: Iterable[str] = ("text/html", "tex
     if not response.body or getattr(request, "cached", False):
         # what comes from the cache has been through here
         return
-    wanted = request.headers.elements("Accept-Encoding")
+    try:
+        wanted = request.headers.elements("Accept-Encoding")
+        quality = {element.value.lower(): element.qvalue for element in wanted}
+    except HTTPError:
+        if valid_status(response.status)[0] >= 400:
+            # what the malformed header has led to is being sent: raising again would make a 500 of it
+            return
+        raise
     if not wanted:
         return
-    quality = {element.value.lower(): element.qvalue for element in wanted}
     other = quality.get("*")
     packed = max((quality[name] for name in ("gzip", "x-gzip") if name in quality), default=other or 0)
     plain = quality.get("identity")
     if debug:
         log(f"gzip q={packed}, identity q={plain}, *;q={other}", "TOOLS.GZIP")
     if packed and not (plain and plain > packed):
-        if _is_compressible(response, list(mime_types)):
+        if _is_compressible(response, [mime_types] if isinstance(mime_types, str) else list(mime_types)):
             _pack(response, compress_level)
     elif plain == 0 or (plain is None and other == 0):
         HTTPError(406, "identity, gzip").set_response()
@@ -88,6 +97,9 @@ def _is_compressible(response: Any, mime_types: list[str]) -> bool:
     headers = response.headers
     if "Content-Encoding" in headers or "Content-Range" in headers:
         # encoded already, or a slice of the uncompressed page
+        return False
+    if any(element.value.lower() == "no-transform" for element in headers.elements("Cache-Control")):
+        # RFC 9111, 5.2.2.6
         return False
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return any(_type_matches(kind, pattern) for pattern in mime_types)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from cherrypy.core.errors import HTTPError
+from cherrypy.core.headermap import AcceptElement, header_elements
 from cherrypy.core.host import Host
-from cherrypy.http import elements as _elements
 from cherrypy.http.dates import HTTPDate, parse_date
 from cherrypy.http.elements import (
     RE_HEADER_SPLIT,
@@ -14,7 +11,6 @@ from cherrypy.http.elements import (
     SanitizedHost,
     decode_TEXT,
     decode_TEXT_maybe,
-    header_elements,
     parse_header,
     q_separator,
 )
@@ -32,28 +28,6 @@ from cherrypy.http.text import to_text as ntou
 from cherrypy.http.urls import protocol_from_http, urljoin, urljoin_bytes
 
 response_codes = RESPONSE_CODES
-
-
-class AcceptElement(_elements.AcceptElement):
-    """An element of an ``Accept*`` field whose ``qvalue`` answers 400 when it is malformed."""
-
-    @property
-    def qvalue(self) -> float:
-        """How much the client wants this, 0 (not at all) to 1.
-
-        Raises:
-            HTTPError: 400, the number is malformed.
-        """
-        try:
-            return super().qvalue
-        except ValueError as error:
-            raise HTTPError(400, str(error)) from error
-
-    @classmethod
-    def from_str(cls, elementstr: str) -> Self:
-        """Make an element of its text."""
-        return super().from_str(elementstr)
-
 
 __all__ = [
     "RE_HEADER_SPLIT",

@@ -7,8 +7,9 @@ from typing import Any
 
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
+from cherrypy.core.headermap import HeaderMap
 from cherrypy.core.logs import log
-from cherrypy.http.headers import CaseInsensitiveDict, HeaderMap
+from cherrypy.http.headers import CaseInsensitiveDict
 
 
 def accept(media: str | list[str] | None = None, debug: bool = False) -> str | None:
