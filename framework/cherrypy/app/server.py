@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from cherrypy.app.server_settings import as_networks, check
 from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
 from cherrypy.conf.expression import attributes
 from cherrypy.httpd.message import Responder
@@ -32,20 +34,23 @@ def _no_site() -> Any:
 class Server(ServerAdapter):
     """One HTTP server of the site. Every attribute below is a key of the configuration namespace ``server``.
 
-    Units are seconds and octets. A server object is made at the first start and kept for the next ones;
-    ``httpserver = None`` asks for a fresh one.
+    Units are seconds and octets. What may be assigned is in ``server_settings``; anything else is a ValueError.
+    A server object is made at the first start and kept for the next ones; ``httpserver = None`` asks for a fresh one.
 
     Attributes:
         current_responder: returns the responder of the site (set once, by the wiring).
         current_app: returns the site as a WSGI callable (set once, by the wiring).
     """
 
+    _namespace = "server"
     current_responder: ClassVar[Callable[[], Responder]] = staticmethod(_no_site)
     current_app: ClassVar[Callable[[], Any]] = staticmethod(_no_site)
 
-    socket_port: int | None = 8080
+    socket_host: str | None = "127.0.0.1"
+    """Address or name to listen on; None for all interfaces."""
+    socket_port: int | str | None = 8080
     """TCP port; 0 takes any free one, which ``bound_addr`` tells."""
-    socket_file: str | None = None
+    socket_file: str | os.PathLike[str] | None = None
     """Path of a Unix socket, ``@name`` for an abstract one; wins over host and port."""
     socket_mode: int | None = 0o777
     """Permissions of a Unix socket's file; None leaves them to the umask."""
@@ -64,7 +69,7 @@ class Server(ServerAdapter):
     thread_pool = 10
     """Number of threads that run handlers."""
     thread_pool_max = -1
-    """Kept for its name: the pool has a fixed size."""
+    """While all threads are busy their number grows up to this, and falls again; -1 for a fixed number."""
     max_request_header_size = 500 * 1024
     """Most octets of request line and header fields together; 413 beyond, 414 for the line alone."""
     max_request_body_size = 100 * 1024 * 1024
@@ -96,8 +101,6 @@ class Server(ServerAdapter):
     trusted_proxies: Iterable[str] | None = None
     """Addresses and networks whose forwarding headers are believed; "unix:" for peers of a Unix socket."""
 
-    _socket_host: str | None = "127.0.0.1"
-
     def __init__(self) -> None:
         self.bus = bus
         self.httpserver: Any = None
@@ -105,27 +108,12 @@ class Server(ServerAdapter):
         self.running = False
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "trusted_proxies":
+            value = as_networks(value)
+        check(self._namespace, name, value)
         super().__setattr__(name, value)
         if name in LIVE and isinstance(self.httpserver, CPHTTPServer):
             setattr(self.httpserver, LIVE[name], value)
-
-    @property
-    def socket_host(self) -> str | None:
-        """Address or name to listen on; None for all interfaces.
-
-        Raises:
-            ValueError: assigned '', which means something else on every system.
-        """
-        return self._socket_host
-
-    @socket_host.setter
-    def socket_host(self, value: str | None) -> None:
-        if value == "":
-            raise ValueError(
-                "The empty string ('') is not an allowed value. Use '0.0.0.0' instead to listen on all active "
-                "interfaces (INADDR_ANY)."
-            )
-        self._socket_host = value
 
     @property
     def bind_addr(self) -> Any:
@@ -135,10 +123,10 @@ class Server(ServerAdapter):
             ValueError: assigned something else.
         """
         if self.socket_file:
-            return self.socket_file
+            return os.fspath(self.socket_file)
         if self.socket_host is None and self.socket_port is None:
             return None
-        return self.socket_host, self.socket_port
+        return self.socket_host, None if self.socket_port is None else int(self.socket_port)
 
     @bind_addr.setter
     def bind_addr(self, value: Any) -> None:
@@ -172,13 +160,27 @@ class Server(ServerAdapter):
 
         Args:
             httpserver: an object, or a dotted name to call with this adapter; else ``instance``; else our own.
+
+        Raises:
+            ValueError: the dotted name names nothing.
         """
         made = self.instance if httpserver is None else httpserver
         if made is None:
             made = CPWSGIServer(self)
         if isinstance(made, str):
-            made = attributes(made)(self)
+            made = self._named(made)(self)
         return made, self.bind_addr
+
+    def _named(self, dotted: str) -> Callable[[Server], Any]:
+        try:
+            made: Callable[[Server], Any] = attributes(dotted)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(
+                f"{self._namespace}.instance is {dotted!r}, which names nothing ({error}). Allowed: an HTTP server "
+                "object, or the dotted name of what makes one from this adapter, for example "
+                "'cherrypy._cpwsgi_server.CPWSGIServer'."
+            ) from error
+        return made
 
     def start(self) -> None:
         """Make the HTTP server object if there is none, and start it."""
@@ -196,7 +198,7 @@ class Server(ServerAdapter):
     def base(self) -> str:
         """Scheme, host and port as a client would write them; the path of a Unix socket."""
         if self.socket_file:
-            return self.socket_file
+            return os.fspath(self.socket_file)
         host, port = self.bound_addr or (None, None)
         if host is None or host in ANY_ADDRESS:
             host = socket.gethostname()  # something that a client can reach

@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from cherrypy.app.server_settings import number
 from cherrypy.app.server_stats import Pool, Statistics
 from cherrypy.app.server_tls import tls_for
 from cherrypy.core.version import VERSION
 from cherrypy.httpd.gateway import WSGIGateway
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import FIRST_INHERITED_FD, BindAddress, Listener, inherited_descriptors
-from cherrypy.httpd.message import Message, Responder
+from cherrypy.httpd.message import HTTP_10, Answer, Message, Responder
 from cherrypy.httpd.server import Server as NativeServer
 
 # socket_timeout is one number in CherryPy and several deadlines here.
@@ -56,9 +57,9 @@ class CPHTTPServer:
         self.server_name: str | None = adapter.socket_host
         self.software = self.version
         self.protocol: str = adapter.protocol_version
-        self.numthreads: int = adapter.thread_pool or 1
-        self.shutdown_timeout: float = adapter.shutdown_timeout
-        self.request_queue_size: int = adapter.socket_queue_size
+        self.numthreads: int = int(number(adapter.thread_pool or 0)) or 1
+        self.shutdown_timeout: float | None = adapter.shutdown_timeout
+        self.request_queue_size: int = int(number(adapter.socket_queue_size))
         self.nodelay: bool = adapter.nodelay
         self.peercreds_enabled: bool = adapter.peercreds
         self.peercreds_resolve_enabled: bool = adapter.peercreds_resolve
@@ -76,7 +77,7 @@ class CPHTTPServer:
         self.max_request_body_size = adapter.max_request_body_size
         # A queue of 5, CherryPy's default, loses connections under load; only a number that was asked for counts.
         if "socket_queue_size" in vars(adapter):
-            self.limits.backlog = adapter.socket_queue_size
+            self.limits.backlog = self.request_queue_size
         self.requests = Pool(self)
         self.stats = Statistics(self, is_enabled=bool(adapter.statistics))
         self._interrupt: BaseException | None = None
@@ -94,7 +95,7 @@ class CPHTTPServer:
     def timeout(self, seconds: float | None) -> None:
         self._timeout = seconds  # as it was given: applications print it
         for name in TIMEOUT_LIMITS:
-            setattr(self.limits, name, float(BOUNDLESS) if seconds is None else float(seconds))
+            setattr(self.limits, name, float(BOUNDLESS) if seconds is None else number(seconds))
 
     @property
     def max_request_header_size(self) -> int:
@@ -103,10 +104,11 @@ class CPHTTPServer:
 
     @max_request_header_size.setter
     def max_request_header_size(self, octets: int | None) -> None:
+        limit = int(number(octets or 0)) or BOUNDLESS
         for name in HEADER_SIZE_LIMITS:
-            setattr(self.limits, name, octets or BOUNDLESS)
+            setattr(self.limits, name, limit)
         # Room for many cookies is no reason for a target that nobody can log: beyond this it is 414.
-        self.limits.request_line_bytes = min(octets, Limits().request_line_bytes) if octets else BOUNDLESS
+        self.limits.request_line_bytes = BOUNDLESS if limit == BOUNDLESS else min(limit, Limits().request_line_bytes)
 
     @property
     def max_request_body_size(self) -> int:
@@ -115,7 +117,7 @@ class CPHTTPServer:
 
     @max_request_body_size.setter
     def max_request_body_size(self, octets: int | None) -> None:
-        self.limits.body_bytes = max(0, octets or 0)
+        self.limits.body_bytes = max(0, int(number(octets or 0)))
 
     # Life
 
@@ -171,7 +173,11 @@ class CPHTTPServer:
             for address in self._addresses()
         ]
         return NativeServer(
-            listeners, self.responder(), limits=self.limits, threads=self.numthreads, server_name=self.software
+            listeners,
+            in_protocol(self.protocol, self.responder()),
+            limits=self.limits,
+            threads=self.numthreads,
+            server_name=self.software,
         )
 
     def _addresses(self) -> list[BindAddress]:
@@ -189,17 +195,19 @@ class CPHTTPServer:
         return [self.bind_addr]
 
     def stop(self) -> None:
-        """Stop accepting, let running requests finish for ``shutdown_timeout`` seconds, and close."""
+        """Stop accepting, let running requests finish for ``shutdown_timeout`` seconds (None: for ever), and close."""
         running = self._running
         if running is None:
             return
+        given = self.shutdown_timeout
+        patience_s = threading.TIMEOUT_MAX if given is None or number(given) < 0 else number(given)
         if running.owns_thread():
             # A page that stops its own server cannot wait for its own end; the time limit holds all the same.
-            threading.Thread(target=running.stop, args=(self.shutdown_timeout,), daemon=True).start()
+            threading.Thread(target=running.stop, args=(patience_s,), daemon=True).start()
             return
-        running.stop(self.shutdown_timeout)
+        running.stop(patience_s)
         # Not before it has let go of the address: the next start may follow at once.
-        self._ended.wait(self.shutdown_timeout)
+        self._ended.wait(patience_s)
 
     def drain(self, deadline_s: float) -> bool:
         """Go on serving, but make every answer the last on its connection; True once no connection is left.
@@ -244,7 +252,7 @@ class CPWSGIServer(CPHTTPServer):
         # The site's own tree needs no WSGI between it and the server.
         self._wsgi_app = None if app is self.server_adapter.site_app() else app
         if self._running is not None:
-            self._running.respond = self.responder()
+            self._running.respond = in_protocol(self.protocol, self.responder())
 
     def responder(self) -> Responder:
         """The gateway to ``wsgi_app`` if one was assigned, else the native path."""
@@ -280,6 +288,22 @@ class PeerGateway(WSGIGateway):
                 return environ
             environ.update(X_REMOTE_USER=user, X_REMOTE_GROUP=group, REMOTE_USER=user)
         return environ
+
+
+def in_protocol(protocol: str, respond: Responder) -> Responder:
+    """Let *respond* see HTTP/1.0 requests only, on connections that do not persist, if *protocol* says so.
+
+    Answers name HTTP/1.1 all the same. RFC: 9110, 6.2: the version is that of the server, not of what it uses.
+    """
+    if protocol != "HTTP/1.0":
+        return respond
+
+    def respond_in_1_0(message: Message) -> Answer:
+        message.version = HTTP_10
+        message.keep_alive = False
+        return respond(message)
+
+    return respond_in_1_0
 
 
 def gateway_for(adapter: Any, app: Callable[..., Any]) -> WSGIGateway:

@@ -39,6 +39,11 @@ def names_of(target: object) -> list[str]:
     return [name for name in dir(target) if not name.startswith("_")]
 
 
+def plugin_switches(engine: object) -> list[str]:
+    """The keys 'PLUGIN.on' of the plugins that *engine* has."""
+    return [f"{name}.on" for name in names_of(engine) if hasattr(getattr(engine, name, None), "unsubscribe")]
+
+
 def set_attribute(namespace: str, target: object, name: str, value: Any) -> None:
     """Set an attribute, warning once if *target* had none of that name."""
     if not name.startswith("_") and not hasattr(target, name):
@@ -63,9 +68,11 @@ def engine_namespace(engine: Any) -> Handler:
         if name in SIGNAL_KEYS:
             _handle_signal(engine, name, value)
         elif not dot:
-            set_attribute("engine", engine, name, value)
+            if not hasattr(engine, name):
+                warn_unknown("engine", name, [*names_of(engine), *plugin_switches(engine)])
+            setattr(engine, name, value)
         elif not hasattr(engine, plugin_name):
-            warn_unknown("engine", name, names_of(engine))
+            warn_unknown("engine", name, plugin_switches(engine))
         elif attribute == "on":
             switch(getattr(engine, plugin_name), value)
         else:
@@ -95,6 +102,8 @@ def server_namespace(
 ) -> Handler:
     """``server.KEY`` for the default server, ``server.NAME.KEY`` for further ones, made at their first key.
 
+    ``server.on`` and ``server.NAME.on`` say whether the server starts with the site.
+
     Args:
         default: returns ``cherrypy.server``.
         named: returns ``cherrypy.servers``, making it known at the first call.
@@ -104,12 +113,17 @@ def server_namespace(
     def handle(name: str, value: Any) -> None:
         server_name, dot, key = name.partition(".")
         if not dot:
-            set_attribute("server", default(), name, value)
+            if name == "on":
+                switch(default(), value)
+            else:
+                set_attribute("server", default(), name, value)
             return
         servers = named()
         if server_name not in servers:
-            servers[server_name] = make_server()
-            servers[server_name].subscribe()
+            made = servers[server_name] = make_server()
+            # for its messages
+            made._namespace = f"server.{server_name}"
+            made.subscribe()
         if key == "on":
             switch(servers[server_name], value)
         else:

@@ -1,0 +1,119 @@
+"""What may be assigned to the settings of a server: one table, asked at every assignment.
+
+Numbers may be given as text: environment variables are. The settings keep what was given; ``number`` reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from cherrypy.http.forwarded import Trust
+
+
+class Rule(NamedTuple):
+    """What a setting accepts, and how to say so."""
+
+    accepts: Callable[[Any], bool]
+    allowed: str
+
+
+def number(value: Any) -> float:
+    """The number that a setting stands for: 5, 5.0 or '5'.
+
+    Raises:
+        ValueError: it stands for none.
+    """
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        return int(value) if value.strip().lstrip("-").isdecimal() else float(value)
+    raise ValueError(f"{value!r} is no number")
+
+
+def _number(least: float, most: float = float("inf")) -> Callable[[Any], bool]:
+    def accepts(value: Any) -> bool:
+        try:
+            return least <= number(value) <= most
+        except ValueError:
+            return False
+
+    return accepts
+
+
+def _whole(least: int, most: float = float("inf")) -> Callable[[Any], bool]:
+    is_number = _number(least, most)
+    return lambda value: is_number(value) and float(number(value)).is_integer()
+
+
+def _optional(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or accepts(value)
+
+
+def _is_trust(value: Any) -> bool:
+    try:
+        Trust(value or ())
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+_TEXT = Rule(lambda value: value is None or isinstance(value, str), "text, or None")
+_PATH = Rule(lambda value: value is None or isinstance(value, str | os.PathLike), "the path of a file, or None")
+_OCTETS = Rule(_optional(_whole(0)), "a whole number of octets, 0 for no limit")
+_UNUSED = Rule(_optional(_number(-1)), "a number; -1 for no limit")
+
+RULES: dict[str, Rule] = {
+    "socket_host": Rule(
+        lambda value: value is None or (isinstance(value, str) and value != ""),
+        "an address or a name to listen on; '0.0.0.0' instead of '' for all IPv4 interfaces (INADDR_ANY), '::' for all "
+        "interfaces, or None",
+    ),
+    "socket_port": Rule(_optional(_whole(0, 65535)), "a TCP port from 0 (any free one) to 65535, or None"),
+    "socket_file": _PATH,
+    "socket_mode": Rule(_optional(_whole(0, 0o7777)), "permissions such as 0o660, or None for the umask's"),
+    "socket_queue_size": Rule(_whole(0), "a number of connections from 0"),
+    "socket_timeout": Rule(
+        lambda value: value is None or (_number(0)(value) and number(value) > 0), "seconds, more than 0; None for ever"
+    ),
+    "accepted_queue_size": _UNUSED,
+    "accepted_queue_timeout": _UNUSED,
+    "shutdown_timeout": Rule(_optional(_number(float("-inf"))), "seconds; None, or less than 0, for ever"),
+    "protocol_version": Rule(lambda value: value in ("HTTP/1.1", "HTTP/1.0"), "'HTTP/1.1' or 'HTTP/1.0'"),
+    "thread_pool": Rule(_optional(_whole(0, 10_000)), "a number of threads from 1 to 10000"),
+    "thread_pool_max": Rule(_optional(_whole(-1, 10_000)), "a number of threads up to 10000, or -1"),
+    "max_request_header_size": _OCTETS,
+    "max_request_body_size": _OCTETS,
+    "ssl_module": Rule(
+        lambda value: value in (None, "builtin", "pyopenssl"),
+        "'builtin', 'pyopenssl' (the same here), or None: TLS is the standard library's",
+    ),
+    "ssl_context": Rule(lambda value: value is None or isinstance(value, ssl.SSLContext), "an ssl.SSLContext, or None"),
+    "ssl_certificate": _PATH,
+    "ssl_certificate_chain": _PATH,
+    "ssl_private_key": _PATH,
+    "ssl_ciphers": _TEXT,
+    "wsgi_version": Rule(lambda value: value in ((1, 0), ("u", 0)), "(1, 0) or ('u', 0)"),
+    "trusted_proxies": Rule(_is_trust, "addresses, networks such as '10.0.0.0/8', and 'unix:'; or None"),
+}
+
+
+def as_networks(value: Any) -> Any:
+    """``trusted_proxies`` as a list: of text it takes what commas or blanks separate."""
+    if isinstance(value, str):
+        return [part for part in re.split(r"[,\s]+", value) if part]
+    return list(value) if isinstance(value, Iterable) else value
+
+
+def check(namespace: str, name: str, value: Any) -> None:
+    """Let pass what the setting *name* of the server that is configured as *namespace* may be.
+
+    Raises:
+        ValueError: it may not; the text says what was given, to which key, and what is allowed.
+    """
+    rule = RULES.get(name)
+    if rule is not None and not rule.accepts(value):
+        raise ValueError(f"{namespace}.{name} is {value!r}, which is not an allowed value. Allowed: {rule.allowed}.")

@@ -1,0 +1,268 @@
+"""The keys of the namespace ``server``: defaults, what they become, and what is refused."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cherrypy.app.server import Server
+from cherrypy.app.server_settings import RULES, number
+from cherrypy.app.wsgi_server import BOUNDLESS, CPWSGIServer
+
+DEFAULTS = {
+    "socket_host": "127.0.0.1",
+    "socket_port": 8080,
+    "socket_file": None,
+    "socket_queue_size": 5,
+    "socket_timeout": 10,
+    "accepted_queue_size": -1,
+    "accepted_queue_timeout": 10,
+    "shutdown_timeout": 5,
+    "protocol_version": "HTTP/1.1",
+    "thread_pool": 10,
+    "thread_pool_max": -1,
+    "max_request_header_size": 512000,
+    "max_request_body_size": 104857600,
+    "instance": None,
+    "ssl_module": "builtin",
+    "ssl_context": None,
+    "ssl_certificate": None,
+    "ssl_certificate_chain": None,
+    "ssl_private_key": None,
+    "ssl_ciphers": None,
+    "statistics": False,
+    "nodelay": True,
+    "wsgi_version": (1, 0),
+    "peercreds": False,
+    "peercreds_resolve": False,
+    "trusted_proxies": None,
+}
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_documented_defaults(key: str) -> None:
+    """As the manual lists them."""
+    assert getattr(Server(), key) == DEFAULTS[key]
+
+
+def test_settings_become_limits(server: Server) -> None:
+    """Of the native server."""
+    server.max_request_header_size = 5000
+    server.max_request_body_size = 0
+    server.socket_timeout = 3
+    server.thread_pool = 4
+
+    made = CPWSGIServer(server)
+
+    assert (made.limits.head_bytes, made.limits.field_bytes, made.limits.request_line_bytes) == (5000, 5000, 5000)
+    assert made.limits.head_status == 413
+    assert made.limits.body_bytes == 0
+    assert (made.limits.idle_s, made.limits.head_s) == (3, 3)
+    assert made.numthreads == 4
+    assert made.limits.backlog >= 1024
+
+
+def test_a_queue_that_was_asked_for_counts(server: Server) -> None:
+    """The documented default of 5 would lose connections."""
+    server.socket_queue_size = 7
+
+    assert CPWSGIServer(server).limits.backlog == 7
+
+
+def test_room_for_fields_is_no_room_for_the_request_line(server: Server) -> None:
+    """A target beyond 16 KiB is refused as too long, with the default of 500 KiB as well."""
+    limits = CPWSGIServer(server).limits
+
+    assert (limits.head_bytes, limits.field_bytes, limits.request_line_bytes) == (512000, 512000, 16384)
+
+
+def test_zero_is_unlimited(server: Server) -> None:
+    """Written as the manual says."""
+    server.max_request_header_size = 0
+
+    made = CPWSGIServer(server)
+
+    assert made.max_request_header_size == 0
+    assert made.limits.head_bytes == made.limits.request_line_bytes == BOUNDLESS
+
+
+def test_every_documented_setting_has_a_rule_or_is_a_switch() -> None:
+    """Switches take anything, as truth does; so does ``instance``."""
+    switches = {"statistics", "nodelay", "peercreds", "peercreds_resolve", "instance"}
+
+    assert set(DEFAULTS) - set(RULES) == switches
+
+
+REFUSED: list[tuple[str, Any]] = [
+    ("socket_host", ""),
+    ("socket_host", 5),
+    ("socket_port", -1),
+    ("socket_port", 65536),
+    ("socket_port", "http"),
+    ("socket_port", 80.5),
+    ("socket_file", 5),
+    ("socket_mode", 0o10000),
+    ("socket_mode", "rw"),
+    ("socket_queue_size", -1),
+    ("socket_queue_size", None),
+    ("socket_timeout", 0),
+    ("socket_timeout", -1),
+    ("socket_timeout", "soon"),
+    ("accepted_queue_size", "many"),
+    ("accepted_queue_timeout", "soon"),
+    ("shutdown_timeout", "soon"),
+    ("protocol_version", "HTTP/2"),
+    ("protocol_version", 1.1),
+    ("thread_pool", -1),
+    ("thread_pool", "ten"),
+    ("thread_pool", [10]),
+    ("thread_pool_max", -2),
+    ("max_request_header_size", -1),
+    ("max_request_header_size", "500K"),
+    ("max_request_body_size", -1),
+    ("max_request_body_size", "100M"),
+    ("ssl_module", "gnutls"),
+    ("ssl_context", "x"),
+    ("ssl_certificate", 5),
+    ("ssl_certificate_chain", 5),
+    ("ssl_private_key", 5),
+    ("ssl_ciphers", ["AES"]),
+    ("wsgi_version", (2, 0)),
+    ("wsgi_version", "1.0"),
+    ("trusted_proxies", ["10.0.0.0/8", "proxy.example"]),
+    ("trusted_proxies", "10.0.0.0/33"),
+    ("trusted_proxies", 5),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), REFUSED)
+def test_a_wrong_value_is_refused_where_it_is_written(key: str, value: Any) -> None:
+    """With the key, the value, and what is allowed; the setting stays what it was."""
+    server = Server()
+
+    with pytest.raises(
+        ValueError, match=rf"^server\.{key} is .*, which is not an allowed value\. Allowed: .+\.$"
+    ) as caught:
+        setattr(server, key, value)
+
+    assert RULES[key].allowed in str(caught.value)
+    assert getattr(server, key) == DEFAULTS.get(key, Server.socket_mode)
+
+
+def test_every_rule_refuses_something() -> None:
+    """A rule that accepts everything is none."""
+    assert {key for key, _ in REFUSED} == set(RULES)
+
+
+ACCEPTED: list[tuple[str, Any]] = [
+    ("socket_host", None),
+    ("socket_host", "::1"),
+    ("socket_port", None),
+    ("socket_port", 0),
+    ("socket_port", "8080"),
+    ("socket_file", Path("/run/a.sock")),
+    ("socket_mode", None),
+    ("socket_queue_size", 0),
+    ("socket_timeout", None),
+    ("socket_timeout", 0.5),
+    ("socket_timeout", "1.5"),
+    ("accepted_queue_size", -1),
+    ("shutdown_timeout", None),
+    ("shutdown_timeout", -1),
+    ("thread_pool", "20"),
+    ("thread_pool", None),
+    ("thread_pool_max", 100),
+    ("max_request_header_size", 0),
+    ("max_request_body_size", None),
+    ("max_request_body_size", 1e9),
+    ("ssl_module", "pyopenssl"),
+    ("ssl_context", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)),
+    ("ssl_certificate", Path("cert.pem")),
+    ("wsgi_version", ("u", 0)),
+    ("protocol_version", "HTTP/1.0"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), ACCEPTED)
+def test_right_values_are_kept_as_they_are(key: str, value: Any) -> None:
+    """Text from the environment stays text: applications print it and join it to other text."""
+    server = Server()
+
+    setattr(server, key, value)
+
+    assert getattr(server, key) is value
+
+
+def test_numbers_may_be_text(server: Server) -> None:
+    """Of an environment variable, for example."""
+    for key, value in {
+        "socket_port": "8081",
+        "thread_pool": "7",
+        "socket_timeout": "2.5",
+        "socket_queue_size": "9",
+        "max_request_body_size": "100",
+        "max_request_header_size": "5000",
+    }.items():
+        setattr(server, key, value)
+
+    made = CPWSGIServer(server)
+
+    assert server.bind_addr == ("127.0.0.1", 8081)
+    assert (made.numthreads, made.limits.idle_s, made.limits.backlog) == (7, 2.5, 9)
+    assert (made.limits.body_bytes, made.limits.head_bytes) == (100, 5000)
+
+
+@pytest.mark.parametrize(("given", "meant"), [(5, 5), (5.5, 5.5), ("5", 5), ("-5", -5), ("5.5", 5.5)])
+def test_numbers(given: Any, meant: float) -> None:
+    """Whole ones stay whole."""
+    assert number(given) == meant
+    assert type(number(given)) is type(meant)
+
+
+@pytest.mark.parametrize("given", ["", "x", None, []])
+def test_no_numbers(given: Any) -> None:
+    """Never a TypeError from somewhere else."""
+    with pytest.raises(ValueError, match=r"no number|could not convert"):
+        number(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("10.0.0.0/8", ["10.0.0.0/8"]),
+        ("10.0.0.1, unix: ::1", ["10.0.0.1", "unix:", "::1"]),
+        (("127.0.0.1",), ["127.0.0.1"]),
+        (iter(["127.0.0.1"]), ["127.0.0.1"]),
+        ([], []),
+        (None, None),
+    ],
+)
+def test_trusted_proxies_are_a_list(given: Any, kept: Any) -> None:
+    """One text is not taken for a list of letters."""
+    server = Server()
+
+    server.trusted_proxies = given
+
+    assert server.trusted_proxies == kept
+
+
+def test_a_named_server_says_which_one_it_is() -> None:
+    """Of ``server.2.socket_port``, the two is the point."""
+    named = Server()
+    named._namespace = "server.2"
+
+    with pytest.raises(ValueError, match=r"^server\.2\.socket_port is 'x'"):
+        named.socket_port = "x"
+
+
+def test_a_timeout_of_none_is_no_limit(server: Server) -> None:
+    """For idle connections, heads, bodies and answers."""
+    made = CPWSGIServer(server)
+
+    made.timeout = None
+
+    assert made.timeout is None
+    assert {made.limits.idle_s, made.limits.head_s, made.limits.body_grace_s, made.limits.write_grace_s} == {BOUNDLESS}
