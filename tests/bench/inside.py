@@ -82,7 +82,7 @@ class Message:
     version = (1, 1)
     headers = [(name.encode(), value.encode()) for name, value in HEADERS]
     body = io.BytesIO()
-    has_body = False
+    has_body = names_charset = False
     connection = Connection()
 
     def __init__(self, path: str, query: str) -> None:

@@ -70,7 +70,7 @@ def stages(respond: Any, app: Any) -> list[tuple[str, Callable[[], Any]]]:
 
     return [
         ("new request and response, forget them", serve_and_release),
-        ("are the plans still good", lambda: app.plans.refresh(request, app)),
+        ("are the plans still good", lambda: app.plans.refresh(type(request), app)),
         ("dispatch: walk, plan, handler", lambda: dispatch("/")),
         ("dispatch and the page itself", handler),
         ("hooks of the default tools", hooks),

@@ -55,6 +55,7 @@ class Site:
             version=version,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs.items()],
             has_body=bool(body),
+            names_charset="accept-charset" in {name.lower() for name in pairs},
             content_length=len(body) or None,
             body=io.BytesIO(body),
             entering=self.entered.append,

@@ -6,6 +6,7 @@ from typing import Any
 
 from cherrypy.conf import site
 from cherrypy.conf.ini import NamespaceSet
+from cherrypy.conf.namespaces import attribute_namespace
 from cherrypy.context import serving
 from cherrypy.core.logs import LogManager
 from cherrypy.core.plan import PlanCache
@@ -49,14 +50,14 @@ class Application:
         self.script_name = script_name
         self.wsgiapp = CPWSGIApp(self)
         self.namespaces = self.namespaces.copy()
-        self.namespaces["log"] = lambda k, v: setattr(self.log, k, v)
+        self.namespaces["log"] = attribute_namespace("log", lambda: self.log)
         self.namespaces["wsgi"] = self.wsgiapp.namespace_handler
         self.config = site.AppConfig()
         if config:
             self.merge(config)
 
     def __repr__(self) -> str:
-        return f"{type(self).__module__}.{type(self).__name__}({self.root!r}, {self.script_name!r})"
+        return f"{type(self).__module__}.{type(self).__name__}({self.root!r}, {self._script_name!r})"
 
     @property
     def config(self) -> Any:
@@ -105,16 +106,7 @@ class Application:
 
     def get_serving(self, local: Any, remote: Any, scheme: str, sproto: str) -> tuple[Any, Any]:
         """Make a request and a response the current ones of this thread, and return them."""
-        listeners = bus.listeners
-        at_thread = listeners.get("acquire_thread")
-        if at_thread and len(at_thread) == 1:
-            # PERF: the ThreadManager alone, nearly always; without the machinery for failures of several listeners
-            for listener in at_thread:
-                listener()
-        else:
-            bus.publish("acquire_thread")
-        if listeners.get("before_request"):
-            bus.publish("before_request")
+        announce_request()
         request = self.request_class(local, remote, scheme, sproto)
         request.app = self
         if self._script_name:
@@ -138,3 +130,17 @@ class Application:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Serve one WSGI request."""
         return self.wsgiapp(environ, start_response)
+
+
+def announce_request() -> None:
+    """Publish that this thread begins a request."""
+    listeners = bus.listeners
+    at_thread = listeners.get("acquire_thread")
+    if at_thread and len(at_thread) == 1:
+        # PERF: the ThreadManager alone, nearly always; without the machinery for failures of several listeners
+        for listener in at_thread:
+            listener()
+    else:
+        bus.publish("acquire_thread")
+    if listeners.get("before_request"):
+        bus.publish("before_request")

@@ -11,25 +11,29 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cherrypy.app import plainpage
-from cherrypy.app.application import Application
+from cherrypy.app.application import Application, announce_request
+from cherrypy.app.route import Route, Routes, is_plain
 from cherrypy.app.tree import Tree
 from cherrypy.app.wsgi_server import gateway_for
 from cherrypy.context import serving
 from cherrypy.core.errors import InternalRedirect
 from cherrypy.core.host import Host
 from cherrypy.core.logs import log
-from cherrypy.core.rawheaders import RawHeaders
+from cherrypy.core.request import Request
+from cherrypy.core.response import Response
 from cherrypy.core.streams import file_generator, is_closable_iterator
 from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.gateway import WSGIGateway, decode_path
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.writer import FileSlice
 from cherrypy.lib.filebody import FileBody
-from cherrypy.wsgi.app import AppResponse, CPWSGIApp, text_head
+from cherrypy.process.wspbus import bus
+from cherrypy.wsgi.app import text_head
 from cherrypy.wsgi.environ import recode
 from cherrypy.wsgi.middleware import log_and_bare_error, note_redirect, with_query
 
 _PROTOCOLS = {(1, 1): "HTTP/1.1", (1, 0): "HTTP/1.0"}
+_new = object.__new__
 _NOT_FOUND: Answer = (b"404 Not Found", [(b"Content-Length", b"0")], [], None)
 
 
@@ -45,14 +49,23 @@ class NativeResponder:
         self.site = site
         self._trust: tuple[Any, Trust | None] = (None, None)
         self._gateway: tuple[Any, WSGIGateway | None] = (None, None)
+        self._routes = Routes()
+        self._make_environ = self._environ
 
     def __call__(self, message: Message) -> Answer:
         """Answer one message."""
         tree = self.site.tree
+        path = message.path
+        may_be_short = message.method == "GET" and not message.has_body and message.query.isascii()
+        if may_be_short:
+            route, arguments = self._routes.find(path)
+            if route is not None:
+                page = route.page_in(tree)
+                if page is not None:
+                    return self._serve_shortly(route, page, arguments, message, path)
         if tree.__class__ is not Tree:
             # the site's tree stands behind middleware
             return self._by_wsgi(tree, message)
-        path = message.path
         if "%" in path:
             path = decode_path(path)
         apps = tree.apps
@@ -64,9 +77,37 @@ class NativeResponder:
                 return _NOT_FOUND
             script_name = found
         app = apps[script_name]
-        if not _is_plain(app):
+        if not is_plain(app):
             return self._by_wsgi(tree, message)
+        if may_be_short and path.isascii():
+            route, arguments = self._routes.learn(tree, app, path, is_as_sent=path is message.path)
+            page = route.page_in(tree) if route is not None else None
+            if route is not None and page is not None:
+                return self._serve_shortly(route, page, arguments, message, path)
         return self._serve(app, message, path)
+
+    def _serve_shortly(
+        self, route: Route, page: Any, arguments: tuple[str, ...], message: Message, path: str
+    ) -> Answer:
+        """Call *page* the short way; on the long way as soon as it is not as plain as it was."""
+        app = route.app
+        announce_request()
+        # PERF: their constructors' work, as far as it is any
+        serving.request = request = _new(Request)
+        serving.response = response = Response()
+        request.app = app
+        if route.script_name:
+            request.script_name = route.script_name
+        self._introduce(request, message)
+        if plainpage.serve(route, page, arguments, message, path, request, response):
+            if bus.listeners.get("after_request"):
+                app.release_serving()
+            else:
+                # PERF: release_serving without its wall: no hook can fail here, there are none
+                request.close()
+                serving.clear()
+            return response.output_status, response.header_list, response._body, None  # type: ignore[return-value]
+        return self._serve(app, message, path, (request, response))
 
     def _by_wsgi(self, tree: Any, message: Message) -> Answer:
         return self._gateway_to(tree)(message)
@@ -86,8 +127,8 @@ class NativeResponder:
         environ["SCRIPT_NAME"] = script_name
         return environ
 
-    def _serve(self, app: Application, message: Message, path: str) -> Answer:
-        """Run the request, and those it redirects to internally."""
+    def _serve(self, app: Application, message: Message, path: str, begun: tuple[Any, Any] | None = None) -> Answer:
+        """Run the request, which may have *begun* already, and those it redirects to internally."""
         method, query, rfile = message.method, message.query, message.body
         if not (path.isascii() and query.isascii()):
             encoding = app.find_config(path, "request.uri_encoding", "utf-8")
@@ -95,14 +136,11 @@ class NativeResponder:
         previous: Any = None
         visited: list[str] = []
         while True:
-            request, response = self._get_serving(app, message)
+            request, response = begun or self._get_serving(app, message)
+            begun = None
             if previous is not None:
                 request.prev = previous
             try:
-                is_plain = method == "GET" and previous is None and not message.has_body
-                if is_plain and plainpage.serve(app, message, path, query, request, response):
-                    app.release_serving()
-                    return response.output_status, response.header_list, response._body, None
                 request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)
                 return _answer(app, request, response)
             except InternalRedirect as redirect:
@@ -124,15 +162,20 @@ class NativeResponder:
                 return answer
 
     def _get_serving(self, app: Application, message: Message) -> tuple[Any, Any]:
-        connection = message.connection
-        request, response = app.get_serving(None, None, connection.scheme, "HTTP/1.1")
-        request._source = RawHeaders(message.headers, connection.peer[0])
+        request, response = app.get_serving(None, None, message.connection.scheme, "HTTP/1.1")
+        self._introduce(request, message)
+        return request, response
+
+    def _introduce(self, request: Any, message: Message) -> None:
+        """Let *request* know where it came from."""
         request._message = message
-        request._make_environ = self._environ
+        request._make_environ = self._make_environ
+        connection = message.connection
+        if connection.scheme != "http":
+            request.scheme = connection.scheme
         trusted = self.site.server.trusted_proxies
         if trusted:
             self._believe(trusted, request, connection.peer)
-        return request, response
 
     def _believe(self, trusted: Iterable[str], request: Any, peer: tuple[str, int]) -> None:
         """Take scheme, host and address of the client from what trusted proxies say, before dispatch."""
@@ -155,22 +198,6 @@ class NativeResponder:
             trust = Trust(key)
             self._trust = (key, trust)
         return trust
-
-
-def _is_plain(app: Any) -> bool:
-    """True for an application that nothing stands around."""
-    if app.__class__ is not Application and (
-        not isinstance(app, Application) or type(app).__call__ is not Application.__call__
-    ):
-        return False
-    wsgiapp = app.wsgiapp
-    return (
-        wsgiapp.__class__ is CPWSGIApp
-        and wsgiapp.pipeline == CPWSGIApp.pipeline
-        and wsgiapp.response_class is AppResponse
-        and not wsgiapp.config
-        and app._script_name is not None
-    )
 
 
 def _answer(app: Application, request: Any, response: Any) -> Answer:

@@ -1,40 +1,29 @@
 """The short way through a request: a GET for a page on which nothing but the default tools, or ``json_out``, is on.
 
 What the long way (``Request.run``) finds at its eight hook points, in its dispatch and its tools is known beforehand
-then: a remembered walk, a plan without further hooks, a page to call and a value to encode. So most of it is left out.
+then (see ``route``): a page to call and a value to encode. So most of it is left out.
 
 Law: the page is called once, and whatever is not exactly the plain case goes the long way: before the call by
-returning False, after it by an ``Outcome``, which stands for the page that has been called already.
+returning None, after it by an ``Outcome``, which stands for the page that has been called already.
 
-PERF: stage_cost.py, the whole of a plain request: 20 us the long way, 6 us the short way; with json_out 28 us and 8 us.
+PERF: stage_cost.py: the whole of a plain request costs 20 us the long way.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from cherrypy.aio.pages import ASYNCHRONOUS, settle
+from cherrypy.app.route import JSON, TEXT, Route
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
-from cherrypy.core.plan import Plan
 from cherrypy.core.request import Request
-from cherrypy.core.response import Response
 from cherrypy.dispatch.handlers import LateParamPageHandler
-from cherrypy.dispatch.memory import find
-from cherrypy.dispatch.objects import Dispatcher
-from cherrypy.httpd.message import Message
+from cherrypy.httpd.message import HTTP_11, Message
 from cherrypy.lib import jsontools
-from cherrypy.lib.encoding import ResponseEncoder, names_charsets
-from cherrypy.lib.redirection import trailing_slash
+from cherrypy.lib.encoding import ResponseEncoder
 
-TEXT, JSON = "text/html", "application/json"
-
-# The tools at before_handler, in their order, and what a page returns under them.
-_KINDS = {
-    (trailing_slash, ResponseEncoder): TEXT,
-    (jsontools.json_out, trailing_slash, ResponseEncoder): JSON,
-}
-_DEFAULT_POINTS = frozenset({"before_handler", "before_error_response"})
 _TEXT_IN_UTF8 = "text/html;charset=utf-8"
 _header = dict.get
 _set_header = dict.__setitem__
@@ -69,33 +58,35 @@ class Outcome:
                 del serving.response.headers["Content-Type"]
         if self.error is not None:
             raise self.error
-        return self.body
+        return settle(self.body) if self.body.__class__ in ASYNCHRONOUS else self.body
+
+    def inner_handler(self) -> Any:
+        """None: the page's result may be still to come."""
+        return None
 
 
-def serve(app: Any, message: Message, path: str, query: str, request: Any, response: Any) -> bool:
-    """Call the page at *path* and finish *response*; False if the long way has to be gone (on).
+def serve(
+    route: Route, page: Any, arguments: tuple[str, ...], message: Message, path: str, request: Request, response: Any
+) -> bool:
+    """Call *page* and finish *response*; False if the long way has to be gone (on).
 
     Args:
-        app: an ``Application`` with nothing around it.
+        route: leads to the page.
+        page: what the route led to just now.
+        arguments: its positional arguments.
         message: a GET without body.
         path: decoded, with the script name.
-        query: raw.
         request: new, and current in this thread.
         response: likewise.
     """
-    found = _find(app, path, request, response)
-    if found is None:
-        return False
-    page, arguments, kind = found
-    if query:
-        request.query_string = query
+    _prepare(route, arguments, message, path, request)
+    if message.query:
+        request.query_string = message.query
         try:
             request.process_query_string()
         except HTTPError:
             return False
-    _prepare(request, message, path)
-    if arguments:
-        request._arguments = arguments
+    kind = route.kind
     if kind is JSON:
         response._content_type = JSON
     message.entering(getattr(page, "__code__", LateParamPageHandler))
@@ -111,73 +102,33 @@ def serve(app: Any, message: Message, path: str, query: str, request: Any, respo
     if (
         request._hooks is not None
         or request._config is not None
-        or not (_finish_text(request, response, body) if kind is TEXT else _finish_json(response, body))
+        or (message.names_charset and kind is TEXT)
+        or not (_finish_text(response, body) if kind is TEXT else _finish_json(response, body))
     ):
         Outcome(request, page, body)
         return False
     request.stage = "on_end_resource"
     try:
-        app.log.access()
+        route.app.log.access()
     except Exception:
         log.error(traceback=True)
     return True
 
 
-def _find(app: Any, path: str, request: Any, response: Any) -> tuple[Any, tuple[str, ...], str] | None:
-    """Return page, positional arguments and what it returns, and give *request* its plan; None for the long way."""
-    if request.__class__ is not Request or response.__class__ is not Response:
-        return None  # they may have a life of their own
-    plans = app.plans
-    plans.refresh(request, app)
-    dispatcher = request.dispatch
-    if plans.has_dispatch or dispatcher.__class__ is not Dispatcher:
-        return None
-    script_name = request.script_name
-    path_info = path[len(script_name) :] if script_name else path
-    walk, segments = find(plans.walks_of(dispatcher), path_info, dispatcher)
-    if walk is None or (walk.is_index and path_info[-1:] != "/"):
-        return None
-    page = walk.still_leads_to(app.root)
-    plan = walk.plan
-    kind = plan.short_way if plan.short_way is not None else _short_way(plan)
-    if page is None or not kind:
-        return None
-    request.path_info = path_info
-    request.is_index = walk.is_index
-    request._plan = plan
+def _prepare(route: Route, arguments: tuple[str, ...], message: Message, path: str, request: Request) -> None:
+    """Give *request* all that a page may look at."""
+    script_name = route.script_name
+    request.path_info = path[len(script_name) :] if script_name else path
+    request.is_index = route.walk.is_index
+    request._plan = plan = route.plan
     if plan.request_attributes:
         for name, value in plan.request_attributes.items():
             setattr(request, name, value)
-    if segments:
-        return page, tuple([one.replace("%2F", "/") for one in segments]), kind
-    return page, (), kind
-
-
-def _short_way(plan: Plan) -> str:
-    """Return what pages of *plan* return if only tools of ``_KINDS`` are on, with their default arguments, else ''.
-
-    The answer is remembered in the plan.
-    """
-    if not plan.is_compiled:
-        return ""
-    hooks = plan.points.get("before_handler", ())
-    kind = _KINDS.get(tuple(hook.callback for hook in hooks), "")
-    if (
-        not plan.is_simple
-        or not plan.points.keys() <= _DEFAULT_POINTS
-        or any(hook.kwargs for hook in hooks)
-        or "GET" in plan.request_attributes.get("methods_with_bodies", ())
-    ):
-        kind = ""
-    plan.short_way = kind
-    return kind
-
-
-def _prepare(request: Any, message: Message, path: str) -> None:
-    """Give *request* all else that a page may look at."""
-    if message.version != (1, 1):
+    if message.version is not HTTP_11 and message.version != HTTP_11:
         request._req_protocol = "HTTP/1.0"
         request.protocol = message.version
+    if arguments:
+        request._arguments = arguments
     request._path = path
     request.rfile = message.body
     request.process_request_body = False
@@ -187,8 +138,8 @@ def _prepare(request: Any, message: Message, path: str) -> None:
 
 def _make_handler(request: Any) -> Any:
     """Make the handlers that the long way would have made, for a page that looks at its own."""
-    walk, _ = find(request.app.plans.walks_of(request.dispatch), request.path_info, request.dispatch)
-    handler = LateParamPageHandler(walk.page if walk is not None else None, *request._arguments)
+    page, _ = request.dispatch.find_handler(request.path_info)
+    handler = LateParamPageHandler(page, *request._arguments)
     if request._plan.short_way is JSON:
         request._json_inner_handler = handler
         request.handler = jsontools.json_handler
@@ -206,7 +157,7 @@ def _explained(request: Any, page: Any, error: TypeError) -> Exception:
     return error
 
 
-def _finish_text(request: Any, response: Any, body: Any) -> bool:
+def _finish_text(response: Any, body: Any) -> bool:
     """Encode and finalize; False, and nothing is changed, if the page did anything but return plain text."""
     if body.__class__ is str:
         try:
@@ -216,8 +167,6 @@ def _finish_text(request: Any, response: Any, body: Any) -> bool:
     elif body.__class__ is bytes:
         octets = body
     else:
-        return False
-    if names_charsets(request):
         return False
     return response.finalize_plain(octets, _TEXT_IN_UTF8) or _finish_touched(response, octets, TEXT, _TEXT_IN_UTF8)
 

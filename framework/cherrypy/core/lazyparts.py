@@ -44,6 +44,12 @@ def make_request_line(request: Any) -> str:
     return f"{request.method} {request._path}{query} {request._req_protocol}"
 
 
+def make_source(request: Any) -> Any:
+    """Return where the headers are made from: the pairs that the native server parsed, () without them."""
+    message = request._message
+    return () if message is None else rawheaders.RawHeaders(message.headers, message.connection.peer[0])
+
+
 def list_headers(request: Any) -> list[tuple[str, str]]:
     """Return the headers as they came, as pairs of text."""
     return list(request._source)

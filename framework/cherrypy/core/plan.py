@@ -220,7 +220,7 @@ class PlanCache:
         self.has_dispatch = False
         self.sections: frozenset[str] = frozenset()
 
-    def refresh(self, request: Any, app: Any) -> None:
+    def refresh(self, request_class: Any, app: Any) -> None:
         """Forget everything if something that all plans were made from has changed."""
         config = app._config
         if (
@@ -228,7 +228,7 @@ class PlanCache:
             and config.version == self._version
             and site.config.version == self._site_version
             and epoch.value == self._epoch
-            and request.__class__ is self._request_class
+            and request_class is self._request_class
             and app.toolboxes == self._toolboxes
             and self._namespaces[0] == self._namespaces[1]
         ):
@@ -238,10 +238,10 @@ class PlanCache:
         self._walks = {}
         self._config, self._version = config, config.version
         self._site_version, self._epoch = site.config.version, epoch.value
-        self._request_class = kind = request.__class__
+        self._request_class = request_class
         self._toolboxes = dict(app.toolboxes)
         # the framework's own set bumps the epoch; an application's has to be compared
-        own = kind.namespaces
+        own = request_class.namespaces
         self._namespaces = (own, dict(own)) if own.__class__ is NamespaceSet else (None, None)
         self.has_root = "/" in config
         self.sections = frozenset(path for path in config if path.startswith("/") and path != "/")

@@ -120,7 +120,7 @@ class Request:
     _config: Any
     _params: dict[str, Any] | None
     _headers: HeaderMap | None
-    _source: Any = ()
+    _source: Any = lazy(lazyparts.make_source, ())
     _make_environ: Any = None
     _make_handler: Any = None
     _arguments: Any = ()
@@ -343,7 +343,7 @@ class Request:
         """Call the dispatcher, which sets ``handler`` and ``config``."""
         app = self.app
         plans = app.plans
-        plans.refresh(self, app)
+        plans.refresh(self.__class__, app)
         if plans.has_dispatch:
             dispatch = app.find_config(path, "request.dispatch", self.dispatch)
         else:

@@ -47,6 +47,7 @@ class Message:
         "headers",
         "keep_alive",
         "method",
+        "names_charset",
         "path",
         "query",
         "target",
@@ -75,6 +76,9 @@ class Message:
     """Where it came from: ``peer``, ``local``, ``scheme``, ``peercreds()``, ``tls_environ()``."""
     entering: Callable[[Hashable], None]
     """To be called once with a key for the handler about to run: the baton's memory of handlers that block."""
+
+    names_charset: bool
+    """True when there is an Accept-Charset field; few clients send one, so nobody has to look for it."""
 
     chunked: bool
     """The server's own: the body is framed by chunks."""

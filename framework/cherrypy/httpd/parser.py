@@ -20,7 +20,7 @@ from cherrypy.httpd.message import HTTP_10, HTTP_11, Message
 HEAD_END = b"\r\n\r\n"
 
 #: What a field line means to the server, as bits.
-HOST, LENGTH, CODING, CLOSE, KEEP_ALIVE, EXPECT, DROP = 1, 2, 4, 8, 16, 32, 64
+HOST, LENGTH, CODING, CLOSE, KEEP_ALIVE, EXPECT, DROP, CHARSET = 1, 2, 4, 8, 16, 32, 64, 128
 _ONCE = HOST | LENGTH | CODING
 _FRAMING = LENGTH | CODING
 
@@ -92,6 +92,7 @@ def parse_head(block: bytes, limits: Limits) -> Message:
     message.path = path
     message.query = query
     message.version = version
+    message.names_charset = seen & CHARSET != 0
     message.headers = headers if authority is None else _replace_host(headers, authority)
     if version is HTTP_11:
         message.keep_alive = not seen & CLOSE
@@ -296,6 +297,8 @@ def _kind(name: bytes, value: bytes) -> int:
         return (CLOSE if b"close" in members else 0) | (KEEP_ALIVE if b"keep-alive" in members else 0)
     if name == b"expect" and value.lower() == b"100-continue":
         return EXPECT
+    if name == b"accept-charset":
+        return CHARSET
     return 0
 
 

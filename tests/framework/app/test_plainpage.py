@@ -222,9 +222,11 @@ def ask(responder: NativeResponder, path: str, **fields: Any) -> tuple[bytes, li
         headers=headers,
         body=io.BytesIO(),
         has_body=False,
+        names_charset=False,
         connection=SimpleNamespace(peer=("192.0.2.1", 5), local=("127.0.0.1", 80), scheme="http"),
         entering=lambda key: None,
     )
+    message.names_charset = any(name == b"Accept-Charset" for name, _ in headers)
     for name, value in fields.items():
         setattr(message, name, value)
     status, fields_out, body, close = responder(message)
