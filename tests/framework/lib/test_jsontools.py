@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import cherrypy
+from cherrypy.lib import jsoncodec
 
 
 class Root:
@@ -99,3 +100,28 @@ def test_other_types_are_refused_if_forced(browser: Any) -> None:
     assert browser("/either", "POST", body=b"a=1").body == b'{"a": "1"}'
     assert browser("/either", "POST", JSON, b"2").body == b"2"
     assert browser("/own", "POST", {"Content-Type": "x/y"}, b"?").body == b"mine"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 1, -2.5, float("inf"), "wörld \ud800 \n", [], {}, {"a": [1, {"b": None}], 2: "c", None: 1.5}, (1, 2)],
+)
+def test_documents_are_written_as_the_standard_library_writes_them(value: Any) -> None:
+    """To the octet: blanks, escapes, keys and numbers."""
+    assert b"".join(jsoncodec.encode(value)) == json.dumps(value).encode()
+
+
+@pytest.mark.parametrize("value", [{1}, object(), {"a": b"octets"}, {(1, 2): 3}])
+def test_what_is_no_json_is_a_type_error(value: Any) -> None:
+    """As the standard library says it."""
+    with pytest.raises(TypeError):
+        jsoncodec.encode(value)
+
+
+def test_a_circular_document_fails() -> None:
+    """And does not hang."""
+    value: list[Any] = []
+    value.append(value)
+
+    with pytest.raises((RecursionError, ValueError)):
+        jsoncodec.encode(value)
