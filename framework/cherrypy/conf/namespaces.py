@@ -140,8 +140,13 @@ def tree_namespace(tree: Callable[[], Any], log: Callable[[str], object]) -> Han
             for script_name, app in value.items():
                 tree().graft(app, script_name)
                 log(f"Mounted: {app} on {script_name or '/'}")
-        else:
-            tree().graft(value, value.script_name)
-            log(f"Mounted: {value} on {value.script_name or '/'}")
+            return
+        script_name = getattr(value, "script_name", None)
+        if not callable(value) or not isinstance(script_name, str):
+            raise TypeError(
+                f"tree.{name} is {value!r}; allowed: an Application, or {{script_name: WSGI callable}} for others"
+            )
+        tree().graft(value, script_name)
+        log(f"Mounted: {value} on {script_name or '/'}")
 
     return handle
