@@ -92,8 +92,10 @@ def _embed() -> None:
     """Leave to the server that owns the process what is its own: sockets, signals, restarts."""
     template = site.environments["embedded"]
     # What was configured before stands, except for what cannot work here.
-    ours = {key: site.config[key] for key in template if key in site.config and not key.startswith("engine.")}
-    site.config.update({"environment": "embedded", **ours})
+    config = site.config
+    stated = {key for key in template if key in config and config[key] != config.defaults.get(key)}
+    ours = {key: config[key] for key in stated if not key.startswith("engine.")}
+    config.update({"environment": "embedded", **ours})
     for one in (_public("server", server), *(_public("servers", None) or {}).values()):
         one.unsubscribe()
 

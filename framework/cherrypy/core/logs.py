@@ -1,7 +1,8 @@
 """The error log and the access log, of the site and of each application, on the standard library's ``logging``.
 
 Law: no line is formatted that nobody reads. Each manager has two loggers, ``cherrypy.error[.ID]`` and
-``cherrypy.access[.ID]``; an application's propagate to the site's.
+``cherrypy.access[.ID]``; an application's propagate to the site's, and have its levels until they get their own.
+They are ordinary loggers: ``logging.config`` may give them handlers and levels, before the import or after it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,27 @@ import logging
 import os
 import sys
 import weakref
+from collections.abc import Callable
+from time import perf_counter
 from typing import Any, ClassVar, TextIO
 
 from cherrypy.context import serving
+from cherrypy.core.loghandlers import NotTwice, WSGIErrorHandler, has_reader
+from cherrypy.process.wspbus import bus
+
+__all__ = [
+    "GlobalLogManager",
+    "LazyRfc3339UtcTime",
+    "LogManager",
+    "WSGIErrorHandler",
+    "has_reader",
+    "log",
+    "logfmt",
+    "reopen_all_files",
+]
 
 logfmt = logging.Formatter("%(message)s")
 
-_NULL = logging.NullHandler
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -28,44 +43,26 @@ class LazyRfc3339UtcTime:
         return datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat("T") + "Z"
 
 
-class WSGIErrorHandler(logging.Handler):
-    """Writes each record to the ``wsgi.errors`` of the request that is being served, if there is one."""
+class _Late:
+    """A value that is asked for only when a format uses it."""
 
-    def flush(self) -> None:
-        """Flush ``wsgi.errors``."""
-        stream = _wsgi_errors()
-        if stream is not None:
-            stream.flush()
+    __slots__ = ("_ask",)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        stream = _wsgi_errors()
-        if stream is None:
-            return
-        try:
-            stream.write(self.format(record) + "\n")
-            self.flush()
-        except Exception:
-            self.handleError(record)
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._ask = ask
+
+    def __format__(self, spec: str) -> str:
+        return format(self._ask(), spec)
 
 
-def _wsgi_errors() -> Any:
-    environ = getattr(serving.request, "wsgi_environ", None)
-    return environ.get("wsgi.errors") if environ else None
+def _note_begin() -> None:
+    serving.began = perf_counter()
 
 
-def has_reader(logger: logging.Logger, level: int) -> bool:
-    """True when a record of *level* would reach a handler that does something with it."""
-    here: logging.Logger | None = logger
-    while here is not None:
-        for handler in here.handlers:
-            if handler.__class__ is not _NULL:
-                return logger.isEnabledFor(level)
-        if not here.propagate:
-            break
-        here = here.parent
-    # a filter of the application's own may be there to see every line
-    return bool(logger.filters) and logger.isEnabledFor(level)
+def _microseconds() -> str:
+    """How long the request has taken, '-' if its beginning was not noted."""
+    began = getattr(serving, "began", None)
+    return "-" if began is None else str(round((perf_counter() - began) * 1e6))
 
 
 # Every manager that is alive: the files of all of them are reopened together.
@@ -83,7 +80,12 @@ class LogManager:
 
     Attributes:
         error_log, access_log: the ``logging`` loggers, free to be given handlers and levels.
-        access_log_format: ``str.format`` of the atoms h l u t r s b f a, and o (Host), i (unique id), z (UTC time).
+        access_log_format: ``str.format`` of these atoms; nothing of them can end a line, or a quoted piece of it.
+
+    Atoms: h (client), l (always -), u (user), t (local time), r (request line), s (status), b (octets of the body by
+    Content-Length), f (Referer), a (User-Agent), o (Host), i (unique id), z (UTC time as in RFC 3339), and ours: tz
+    (local time with its zone, as Apache writes it) and D (microseconds that the request took until it was logged,
+    Apache's %D; a stream is sent after that).
     """
 
     appid: Any = None
@@ -98,11 +100,24 @@ class LogManager:
         suffix = "" if appid is None else f".{appid}"
         self.error_log = logging.getLogger(f"{logger_root}.error{suffix}")
         self.access_log = logging.getLogger(f"{logger_root}.access{suffix}")
-        for logger in (self.error_log, self.access_log):
-            logger.setLevel(logging.INFO)
+        for logger, kind in ((self.error_log, "error"), (self.access_log, "access")):
+            # An application's level is the site's; one that was configured before us stands.
+            site = logging.getLogger(f"{logger_root}.{kind}")
+            if site.level == logging.NOTSET:
+                site.setLevel(logging.INFO)
             # silences the "no handlers" fallback to stderr
-            logger.addHandler(logging.NullHandler())
+            if not any(handler.__class__ is logging.NullHandler for handler in logger.handlers):
+                logger.addHandler(logging.NullHandler())
         _managers.add(self)
+        if appid is not None:
+            # An id is given again: the next application must not find files of this one, nor fill the memory with it.
+            weakref.finalize(self, _forget, self.error_log, self.access_log).atexit = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "access_log_format" and "{D" in str(value):
+            # PERF: beginnings are noted only where somebody wants to see them
+            bus.subscribe("before_request", _note_begin, 0)
 
     def reopen_files(self) -> None:
         """Close and open again the files of all file handlers: what a rotation of logs needs."""
@@ -133,6 +148,12 @@ class LogManager:
         atoms = self._atoms(request, serving.response)
         try:
             self.access_log.log(logging.INFO, self.access_log_format.format(**atoms))
+        except (KeyError, IndexError) as unknown:
+            self(
+                f"log.access_log_format is {self.access_log_format!r}; there is no atom {unknown}. "
+                f"Atoms are: {' '.join(atoms)}.",
+                severity=logging.ERROR,
+            )
         except Exception:
             self(traceback=True)
 
@@ -154,14 +175,14 @@ class LogManager:
             "f": inheaders.get("Referer", ""),
             "a": inheaders.get("User-Agent", ""),
             "o": inheaders.get("Host", "-"),
-            "i": request.unique_id,
-            "z": LazyRfc3339UtcTime(),
         }
-        return {
-            # i and z are left lazy: most formats do not use them
-            key: value if key in "iz" else _escaped(value)
-            for key, value in atoms.items()
-        }
+        atoms = {key: _escaped(value) for key, value in atoms.items()}
+        # These cannot be forged, and are left lazy: most formats do not use them.
+        atoms["i"] = request.unique_id
+        atoms["z"] = LazyRfc3339UtcTime()
+        atoms["tz"] = _Late(_zoned_time)
+        atoms["D"] = _Late(_microseconds)
+        return atoms
 
     def time(self) -> str:
         """Return the local time as Apache's logs write it, without the zone: ``[21/Nov/2026:03:12:07]``."""
@@ -192,14 +213,18 @@ class LogManager:
             log.removeHandler(handler)
 
     def _add_builtin_file_handler(self, log: logging.Logger, fname: str) -> None:
-        self._add(log, logging.FileHandler(fname), "file")
+        self._add(log, logging.FileHandler(fname, encoding="utf-8"), "file")
 
     def _add(self, log: logging.Logger, handler: logging.Handler, key: str) -> None:
         handler.setFormatter(logfmt)
         handler._cpbuiltin = key  # type: ignore[attr-defined]
+        handler.addFilter(NotTwice(log, handler))
         log.addHandler(handler)
 
     def _set_file_handler(self, log: logging.Logger, filename: str | None) -> None:
+        key = "log.error_file" if log is self.error_log else "log.access_file"
+        if filename and not isinstance(filename, str | os.PathLike):
+            raise TypeError(f"{key} is {filename!r}; it has to be the path of a file, or '' for none.")
         handler = self._get_builtin_handler(log, "file")
         if handler is not None:
             if filename and handler.baseFilename == os.path.abspath(filename):
@@ -207,7 +232,11 @@ class LogManager:
             handler.close()
             log.removeHandler(handler)
         if filename:
-            self._add_builtin_file_handler(log, filename)
+            try:
+                self._add_builtin_file_handler(log, filename)
+            except OSError as error:
+                reason = f"{error.strerror} ({key} has to name a file in a folder that exists, and that we may write)"
+                raise OSError(error.errno, reason, os.fspath(filename)) from error
 
     def _file_of(self, log: logging.Logger) -> str:
         handler = self._get_builtin_handler(log, "file")
@@ -250,6 +279,25 @@ class LogManager:
     @wsgi.setter
     def wsgi(self, enable: bool) -> None:
         self._set_wsgi_handler(self.error_log, enable)
+
+
+def _zoned_time() -> str:
+    now = datetime.datetime.now().astimezone()
+    return f"[{now:%d}/{_MONTHS[now.month - 1]}/{now:%Y:%H:%M:%S %z}]"
+
+
+def _forget(*loggers: logging.Logger) -> None:
+    """Close the files of loggers whose application is gone, and let the loggers go, unless another one has them."""
+    in_use = [one for manager in list(_managers) for one in (manager.error_log, manager.access_log)]
+    for logger in loggers:
+        if logger in in_use:
+            continue
+        for handler in list(logger.handlers):
+            if hasattr(handler, "_cpbuiltin"):
+                logger.removeHandler(handler)
+                handler.close()
+        if logger.manager.loggerDict.get(logger.name) is logger:
+            del logger.manager.loggerDict[logger.name]
 
 
 def _escaped(value: Any) -> str:
