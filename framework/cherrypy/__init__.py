@@ -31,6 +31,20 @@ from cherrypy.core.urls import url
 from cherrypy.toolbox.tool import Tool
 
 if TYPE_CHECKING:
+    from cherrypy import _cpchecker as _cpchecker
+    from cherrypy import _cpcompat as _cpcompat
+    from cherrypy import _cpconfig as _cpconfig
+    from cherrypy import _cpdispatch as _cpdispatch
+    from cherrypy import _cperror as _cperror
+    from cherrypy import _cplogging as _cplogging
+    from cherrypy import _cpreqbody as _cpreqbody
+    from cherrypy import _cprequest as _cprequest
+    from cherrypy import _cpserver as _cpserver
+    from cherrypy import _cptools as _cptools
+    from cherrypy import _cptree as _cptree
+    from cherrypy import _cpwsgi as _cpwsgi
+    from cherrypy import _helper as _helper
+    from cherrypy import _json as _json
     from cherrypy.app.server import Server
     from cherrypy.lib.caching import MemoryCache
     from cherrypy.lib.sessions import Session

@@ -11,11 +11,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from http.cookies import SimpleCookie
+
+    from cherrypy.app.application import Application
+    from cherrypy.core.formdata import RequestBody
     from cherrypy.core.request import Request
     from cherrypy.core.response import Response
 
     class CurrentRequest(Request):
         """What ``cherrypy.request`` is to a type checker: a Request on which tools and applications put attributes."""
+
+        app: Application
+        body: RequestBody
+        config: dict[str, Any]
+        cookie: SimpleCookie
 
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...
@@ -23,6 +32,9 @@ if TYPE_CHECKING:
 
     class CurrentResponse(Response):
         """What ``cherrypy.response`` is to a type checker: a Response that takes further attributes."""
+
+        status: int | str | None
+        cookie: SimpleCookie
 
         def __getattr__(self, name: str) -> Any: ...
         def __setattr__(self, name: str, value: Any) -> None: ...

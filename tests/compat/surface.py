@@ -5,8 +5,8 @@
     python surface.py --write --add cherrypy.lib.x.y    and begin to keep a new one
     python surface.py --against DIR --python EXE        what the ``cherrypy`` below DIR has, run by EXE, and we lack
 
-A name of a module is kept as "module", "object", a plain value, the parameters of a function, or {member: the same} of a
-class; functions and classes of the standard library and the like are "foreign", and only looked for in our own modules.
+A name of a module is kept as "module", "object", a plain value, the parameters of a function, or {member: the same} of
+a class; functions and classes of the standard library and the like are "foreign": only their presence counts.
 """
 
 from __future__ import annotations

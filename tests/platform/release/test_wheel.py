@@ -29,6 +29,9 @@ def test_wheel_holds_all_that_a_worker_needs(tmp_path: Path) -> None:
     assert {"cherrypy/__init__.py", "kirsch/spec/stack.py", "kirsch/py.typed", "kirsch/nginx/pages/502.html"} <= set(
         names
     )
+    assert {"cherrypy/py.typed", "cherrypy/_cptools.pyi", "cherrypy/favicon.ico", "cherrypy/scaffold/app.conf"} <= set(
+        names
+    )
     assert f"Version: {source.full_version}\n" in head
     assert "Requires-Dist: msgspec" in head
     assert not [name for name in names if "__pycache__" in name]

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cherrypy._cpwsgi_server import CPWSGIServer  # type: ignore[import-not-found]  # made by cherrypy._aliases
-
 import cherrypy
+from cherrypy._cpwsgi_server import CPWSGIServer
 from kirsch.link.order import Order
 from kirsch.worker.account import Account
 from kirsch.worker.voice import Voice
@@ -22,7 +21,7 @@ SOCKET_MODE = 0o600
 SETTLE_S = 0.1
 
 
-class WorkerServer(CPWSGIServer):  # type: ignore[misc]  # the alias has no types
+class WorkerServer(CPWSGIServer):
     """CherryPy's server with every request on the scoreboard."""
 
     def __init__(self, adapter: Any, voice: Voice) -> None:
