@@ -1,9 +1,9 @@
 """Ambient state for coroutines: each sees its own request as the current one, however their steps interleave.
 
-``cherrypy.request`` is the current thread's, and all coroutines share the event loop's thread. So a coroutine that belongs
-to a request is carried: before each of its steps the request becomes current, after it no longer. Tasks that it creates
-inherit this through a context variable, functions that it sends to other threads (``asyncio.to_thread``) through the
-loop's executor. Bare callbacks (``call_soon``) do not.
+``cherrypy.request`` is the current thread's, and all coroutines share the event loop's thread. So a coroutine that
+belongs to a request is carried: before each of its steps the request becomes current, after it no longer. Tasks that
+it creates inherit this through a context variable, functions that it sends to other threads (``asyncio.to_thread``)
+through the loop's executor. Bare callbacks (``call_soon``) do not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Interrupted(Exception):
 
 
 class Carried(Coroutine[Any, Any, Any]):
-    """*coroutine* with *state*, the contents of ``serving``, in place during each step; the state follows its changes."""
+    """*coroutine* with *state*, the contents of ``serving``, in place in each step; the state follows its changes."""
 
     __slots__ = ("_coroutine", "_state")
 
@@ -74,7 +74,7 @@ class Carried(Coroutine[Any, Any, Any]):
         self._step(self._coroutine.close)
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self  # type: ignore[return-value]
+        return self
 
     def __iter__(self) -> Carried:
         return self

@@ -1,8 +1,8 @@
 """Requests of the native server whose page is a coroutine: owners of connections that are AWAY.
 
-    pool thread                 event loop                     pool thread
-    run .. page -> Later  ->    PageTask: the coroutine  ->    resume: hooks, finalize, answer
-                                StreamTask: Pieces       ->    close (on_end_request)
+pool thread                 event loop                     pool thread
+run .. page -> Later  ->    PageTask: the coroutine  ->    resume: hooks, finalize, answer
+                            StreamTask: Pieces       ->    close (on_end_request)
 """
 
 from __future__ import annotations

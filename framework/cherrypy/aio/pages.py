@@ -6,6 +6,7 @@ Anywhere else, under a WSGI server or inside a wrapper that wants the result its
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import AsyncGeneratorType, CoroutineType
 from typing import Any
@@ -20,7 +21,7 @@ ASYNCHRONOUS = frozenset({CoroutineType, AsyncGeneratorType})
 
 
 def settle(result: Any) -> Any:
-    """Return what stands for *result*, of a kind in ``ASYNCHRONOUS``: a body, a ``Later``, or after a wait the result."""
+    """Return what stands for *result*, of a kind in ``ASYNCHRONOUS``: a body, a ``Later``, or (waiting) the result."""
     if isinstance(result, AsyncGeneratorType):
         if serving.response.stream:
             return Pieces(result)
@@ -42,6 +43,20 @@ async def _bodied(awaitable: Any) -> Any:
 
 async def _collect(pieces: AsyncIterator[Any]) -> list[Any]:
     return [piece async for piece in pieces]
+
+
+def wrapped(newhandler: Callable[..., Any], inner: Any) -> Callable[..., Any]:
+    """Return a handler that runs *newhandler*, a coroutine function, around the handler *inner*: what it awaits."""
+
+    async def next_handler(*args: Any, **kwargs: Any) -> Any:
+        result = await asyncio.to_thread(inner, *args, **kwargs)  # the page inside may be one that blocks
+        return result.finish(await result.awaitable) if isinstance(result, Later) else result
+
+    def wrap(*args: Any, **kwargs: Any) -> Any:
+        return settle(newhandler(next_handler, *args, **kwargs))
+
+    wrap.inner_handler = lambda: inner  # type: ignore[attr-defined]
+    return wrap
 
 
 class Pieces:

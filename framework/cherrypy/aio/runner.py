@@ -87,9 +87,7 @@ class Runner:
         """True in the loop's own thread, and in those that run blocking functions for coroutines."""
         current = threading.current_thread()
         executor = self._executor
-        return self.is_running and (
-            current is self._thread or (executor is not None and current in executor._threads)
-        )
+        return self.is_running and (current is self._thread or (executor is not None and current in executor._threads))
 
     def call(self, function: Callable[..., Any], *args: Any) -> None:
         """Have the loop call *function* soon; from any thread."""

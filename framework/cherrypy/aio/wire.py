@@ -56,7 +56,7 @@ class Wire:
                 self.sent_bytes += count
 
     async def receive(self, timeout_s: float | None = None) -> bytes | None:
-        """Some octets; ``b""`` at the end of input, None when *timeout_s* is over. What was taken in ahead comes first."""
+        """Some octets, those taken in ahead first; ``b""`` at the end of input, None when *timeout_s* is over."""
         connection = self.connection
         if connection.buffer:
             data, connection.buffer = connection.buffer, b""

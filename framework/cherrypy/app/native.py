@@ -8,16 +8,22 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable, Iterator
+from time import time
+from functools import partial
 from typing import Any
 
+from cherrypy.aio.exchange import StreamBody
+from cherrypy.aio.pages import Pieces
 from cherrypy.app import plainpage
 from cherrypy.app.application import Application, announce_request
+from cherrypy.app.continuation import put_aside
 from cherrypy.app.route import Route, Routes, is_plain
 from cherrypy.app.tree import Tree
 from cherrypy.app.wsgi_server import gateway_for
 from cherrypy.context import serving
 from cherrypy.core.errors import InternalRedirect
 from cherrypy.core.host import Host
+from cherrypy.core.later import Later
 from cherrypy.core.logs import log
 from cherrypy.core.request import Request
 from cherrypy.core.response import Response
@@ -94,7 +100,10 @@ class NativeResponder:
         announce_request()
         # PERF: their constructors' work, as far as it is any
         serving.request = request = _new(Request)
-        serving.response = response = Response()
+        serving.response = response = _new(Response)
+        response.status = None
+        response._body = []
+        response.time = time()
         request.app = app
         if route.script_name:
             request.script_name = route.script_name
@@ -133,33 +142,55 @@ class NativeResponder:
         if not (path.isascii() and query.isascii()):
             encoding = app.find_config(path, "request.uri_encoding", "utf-8")
             path, query = recode(path, query, "ISO-8859-1", encoding) or (path, query)
-        previous: Any = None
-        visited: list[str] = []
-        while True:
-            request, response = begun or self._get_serving(app, message)
-            begun = None
-            if previous is not None:
-                request.prev = previous
-            try:
-                request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)
-                return _answer(app, request, response)
-            except InternalRedirect as redirect:
-                app.release_serving()
-                previous = redirect.request
-                there_path = app.script_name + redirect.path
-                there = with_query(there_path, redirect.query_string)
-                try:
-                    note_redirect(visited, with_query(path, query), there, False)
-                except RuntimeError:
-                    return _unrecoverable()
-                method, path, query, rfile = "GET", there_path, redirect.query_string, io.BytesIO()  # type: ignore[assignment]
-            except (KeyboardInterrupt, SystemExit):
-                app.release_serving()
-                raise
-            except Exception:
-                answer = _unrecoverable()
-                app.release_serving()
-                return answer
+        request, response = begun or self._get_serving(app, message)
+        try:
+            request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)
+            return _answer(app, request, response)
+        except BaseException as error:
+            return self._otherwise(error, app, message, with_query(path, query), [])
+
+    def _otherwise(
+        self, error: BaseException, app: Application, message: Message, here: str, visited: list[str]
+    ) -> Answer:
+        """Answer the current request, at the URL *here*, whose run came to an exception.
+
+        Args:
+            error: the exception; it is being handled.
+            app: the application.
+            message: what came in.
+            here: path and query.
+            visited: the URLs that have redirected to here.
+        """
+        if isinstance(error, Later):
+            # while another thread answers, nothing here may hold on to the request
+            raise put_aside(
+                error, app, message, _answer, partial(self._otherwise, here=here, visited=visited)
+            ) from None
+        if isinstance(error, InternalRedirect):
+            return self._redirect(error, app, message, here, visited)
+        if not isinstance(error, Exception):
+            app.release_serving()
+            raise error
+        answer = _unrecoverable()
+        app.release_serving()
+        return answer
+
+    def _redirect(
+        self, redirect: InternalRedirect, app: Application, message: Message, here: str, visited: list[str]
+    ) -> Answer:
+        app.release_serving()
+        path, query = app.script_name + redirect.path, redirect.query_string
+        try:
+            note_redirect(visited, here, with_query(path, query), False)
+        except RuntimeError:
+            return _unrecoverable()
+        request, response = self._get_serving(app, message)
+        request.prev = redirect.request
+        try:
+            request.run("GET", path, query, _PROTOCOLS[message.version], request._source, io.BytesIO())
+            return _answer(app, request, response)
+        except BaseException as error:
+            return self._otherwise(error, app, message, with_query(path, query), visited)
 
     def _get_serving(self, app: Application, message: Message) -> tuple[Any, Any]:
         request, response = app.get_serving(None, None, message.connection.scheme, "HTTP/1.1")
@@ -213,6 +244,10 @@ def _answer(app: Application, request: Any, response: Any) -> Answer:
         return status, headers, body, None
     if body.__class__ is list or body.__class__ is tuple:
         return status, headers, body, _Closer(app, None)
+    if body.__class__ is Pieces:
+        closer = _Closer(app, body)
+        closer.moves()
+        return status, headers, StreamBody(body), closer  # type: ignore[return-value]
     slice_of_file = _file_slice(body, response)
     closer = _Closer(app, body)
     return status, headers, slice_of_file or _logged(iter(body)), closer
@@ -254,6 +289,11 @@ class _Closer:
         self.body = body
         self.thread = threading.get_ident()
         self.state = serving.__dict__.copy()
+
+    def moves(self) -> None:
+        """The answer goes on elsewhere: this thread forgets the request."""
+        self.thread = 0
+        serving.clear()
 
     def __call__(self) -> None:
         if threading.get_ident() != self.thread:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from cherrypy.aio.runner import runner
 from cherrypy.app.server_settings import number
 from cherrypy.app.server_stats import Pool, Statistics
 from cherrypy.app.server_tls import tls_for
@@ -201,7 +202,7 @@ class CPHTTPServer:
             return
         given = self.shutdown_timeout
         patience_s = threading.TIMEOUT_MAX if given is None or number(given) < 0 else number(given)
-        if running.owns_thread():
+        if running.owns_thread() or runner.owns_thread():
             # A page that stops its own server cannot wait for its own end; the time limit holds all the same.
             threading.Thread(target=running.stop, args=(patience_s,), daemon=True).start()
             return
