@@ -125,3 +125,106 @@ def test_a_circular_document_fails() -> None:
 
     with pytest.raises((RecursionError, ValueError)):
         jsoncodec.encode(value)
+
+
+class Money(json.JSONEncoder):
+    """Writes sets."""
+
+    def default(self, o: Any) -> Any:
+        """Sets as lists."""
+        return sorted(o) if isinstance(o, set) else super().default(o)
+
+
+class Exact(json.JSONDecoder):
+    """Reads numbers as texts."""
+
+    def __init__(self) -> None:
+        super().__init__(parse_float=str)
+
+
+class Coded:
+    """Pages with readers and writers of their own."""
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out(encoder=Money)
+    def by_class(self) -> Any:
+        """A set."""
+        return {1, 2}
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out(encoder=lambda value: f"<{value}>".encode())
+    def by_function(self) -> Any:
+        """Bytes of one's own."""
+        return 1
+
+    @cherrypy.expose
+    @cherrypy.tools.json_in(decoder=Exact)
+    def exact(self) -> str:
+        """What was read."""
+        return repr(cherrypy.request.json)
+
+    @cherrypy.expose
+    @cherrypy.tools.json_in(decoder=lambda text: text.upper())
+    def upper(self) -> str:
+        """What was read."""
+        return str(cherrypy.request.json)
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out(encoder=Money, handler=lambda: b"")
+    def two_writers(self) -> int:
+        """A contradiction."""
+        return 1
+
+    @cherrypy.expose
+    @cherrypy.tools.json_in(decoder=Exact, processor=lambda entity: None)
+    def two_readers(self) -> str:
+        """Another."""
+        return ""
+
+
+def test_an_encoder_of_one_s_own_needs_no_private_attribute(serve: Callable[..., Any]) -> None:
+    """A class like those of ``json``, or a function."""
+    browser = serve(Coded())
+
+    assert browser("/by_class").body == b"[1, 2]"
+    assert browser("/by_function").body == b"<1>"
+    assert browser("/by_function").headers["Content-Type"] == "application/json"
+
+
+def test_a_decoder_of_one_s_own_needs_no_processor(serve: Callable[..., Any]) -> None:
+    """Likewise; what it refuses is a bad request."""
+    browser = serve(Coded())
+
+    assert browser("/exact", "POST", JSON, b"[1.10]").body == b"['1.10']"
+    assert browser("/upper", "POST", JSON, b"abc").body == b"ABC"
+    assert browser("/exact", "POST", JSON, b"{").status == 400
+
+
+def test_two_ways_to_write_at_once_are_a_mistake(serve: Callable[..., Any]) -> None:
+    """One of them would be ignored in silence."""
+    browser = serve(Coded())
+
+    assert browser("/two_writers").status == 500
+    assert b"tools.json_out.encoder" in browser("/two_writers").body
+    assert b"tools.json_in.decoder" in browser("/two_readers", "POST", JSON, b"1").body
+
+
+def test_a_byte_order_mark_is_no_mistake(browser: Any) -> None:
+    """Some editors and clients write it."""
+    assert browser("/read", "POST", JSON, b"\xef\xbb\xbf[1]").body == b"[1]"
+
+
+def test_the_inner_handler_stays_where_applications_look_for_it(serve: Callable[..., Any]) -> None:
+    """``request._json_inner_handler``, in a handler of their own."""
+
+    def shout(*args: Any, **kwargs: Any) -> bytes:
+        value = cherrypy.serving.request._json_inner_handler(*args, **kwargs)
+        return json.dumps(value).upper().encode()
+
+    class Page:
+        @cherrypy.expose
+        @cherrypy.tools.json_out(handler=shout)
+        def index(self) -> str:
+            return "a"
+
+    assert serve(Page())("/").body == b'"A"'
