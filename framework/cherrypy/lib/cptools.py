@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cherrypy.context import serving
@@ -14,6 +13,7 @@ from cherrypy.lib import is_iterator
 from cherrypy.lib.conditional import validate_etags, validate_since
 from cherrypy.lib.logtools import log_hooks, log_request_headers, log_traceback
 from cherrypy.lib.negotiation import MonitoredHeaderMap, accept, autovary
+from cherrypy.lib.paramtypes import convert_params
 from cherrypy.lib.proxying import proxy
 from cherrypy.lib.redirection import redirect, trailing_slash
 from cherrypy.lib.sessionauth import SessionAuth, session_auth
@@ -64,21 +64,21 @@ def allow(methods: str | Iterable[str] | None = None, debug: bool = False) -> No
         raise HTTPError(405)
 
 
-def ignore_headers(headers: Iterable[str] = ("Range",), debug: bool = False) -> None:
+def ignore_headers(headers: str | Iterable[str] = ("Range",), debug: bool = False) -> None:
     """Delete *headers* from the request before anyone acts on them."""
     request = serving.request
-    for name in headers:
+    for name in [headers] if isinstance(headers, str) else headers:
         if name in request.headers:
             if debug:
                 log(f"Ignoring request header {name!r}", "TOOLS.IGNORE_HEADERS")
             del request.headers[name]
 
 
-def response_headers(headers: Iterable[tuple[str, Any]] | None = None, debug: bool = False) -> None:
-    """Set *headers*, pairs of name and value, on the response."""
+def response_headers(headers: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None, debug: bool = False) -> None:
+    """Set *headers*, a dict or pairs of name and value, on the response."""
     if debug:
         log(f"Setting response headers: {headers!r}", "TOOLS.RESPONSE_HEADERS")
-    for name, value in headers or ():
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers or ():
         serving.response.headers[name] = value
 
 
@@ -120,32 +120,3 @@ def _flattened(body: Iterable[Any]) -> Iterator[Any]:
             yield from _flattened(chunk)
         else:
             yield chunk
-
-
-def convert_params(exception: type[Exception] | tuple[type[Exception], ...] = ValueError, error: int = 400) -> None:
-    """Convert the request's parameters to the types that the handler's annotations name.
-
-    >>> @cherrypy.tools.params()
-    ... def page(self, page: int, when: datetime.date.fromisoformat): ...
-
-    Args:
-        exception: what a conversion raises for a bad value.
-        error: the answer to that.
-
-    Raises:
-        HTTPError: *error* for a value that cannot be converted.
-    """
-    request = serving.request
-    types = _annotations(request.handler.callable)
-    with HTTPError.handle(exception, error):
-        for name in types.keys() & request.params.keys():
-            request.params[name] = types[name](request.params[name])
-
-
-def _annotations(function: Callable[..., Any]) -> dict[str, Callable[[Any], Any]]:
-    """The converters by parameter; annotations that are not callable convert nothing."""
-    given = getattr(function, "__annotations__", {})
-    if any(isinstance(one, str) for one in given.values()):
-        # written under `from __future__ import annotations`
-        given = inspect.get_annotations(inspect.unwrap(getattr(function, "__func__", function)), eval_str=True)
-    return {name: one for name, one in given.items() if callable(one) and name != "return"}
