@@ -9,23 +9,26 @@ from cherrypy.core.expose import expose
 from cherrypy.lib import caching, sessions, xmlrpcutil
 from cherrypy.toolbox.tool import HandlerTool, Tool
 
-_COOKIE_ARGUMENTS = frozenset(("path", "path_header", "name", "timeout", "domain", "secure"))
+# after everything that may refuse the request or choose another handler
+_CACHING_PRIORITY = 90
 
 
 class SessionTool(Tool):
     """Sessions: load before the body is read, lock, save before the response goes, close at the end.
 
     ``tools.sessions.locking`` says when the session is locked: 'implicit' before the page runs, 'early' before the
-    body is read, 'explicit' when the page calls ``cherrypy.session.acquire_lock()``.
+    body is read, 'explicit' when the page calls ``cherrypy.session.acquire_lock()``. The lock is given back when the
+    session is saved; a streamed answer holds it to its end unless the page saves before.
     """
 
     def __init__(self) -> None:
         Tool.__init__(self, "before_request_body", sessions.init)
 
     def _lock_session(self) -> None:
-        serving.session.acquire_lock()
+        sessions.lock()
 
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:
+        sessions.check(conf)
         hooks = target.hooks
         locking = conf.get("locking", "implicit")
         hooks.attach(self._point, self.callable, priority=self._pop_priority(conf), **conf)
@@ -40,8 +43,7 @@ class SessionTool(Tool):
     def regenerate(self) -> None:
         """Give the current session a new id, and the client the cookie for it."""
         serving.session.regenerate()
-        conf = {name: value for name, value in self._merged_args().items() if name in _COOKIE_ARGUMENTS}
-        sessions.set_response_cookie(**conf)
+        sessions.set_response_cookie(**sessions.cookie_arguments(self._merged_args()))
 
 
 class SessionAuthTool(HandlerTool):
@@ -58,11 +60,14 @@ class CachingTool(Tool):
         elif request.cacheable:
             request.hooks.attach("before_finalize", caching.tee_output, priority=100)
 
-    _wrapper.priority = 90  # type: ignore[attr-defined]
+    _wrapper.priority = _CACHING_PRIORITY  # type: ignore[attr-defined]
 
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:
+        target.hooks.attach("before_handler", self._wrapper, priority=self._pop_priority(conf), **conf)
+
+    def _pop_priority(self, conf: dict[str, Any]) -> int:
         priority = conf.pop("priority", None)
-        target.hooks.attach("before_handler", self._wrapper, priority=priority, **conf)
+        return _CACHING_PRIORITY if priority is None else priority
 
 
 class XMLRPCController:

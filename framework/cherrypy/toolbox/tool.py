@@ -7,19 +7,25 @@ a ``_setup`` of its own runs for every request.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from cherrypy.aio.pages import wrapped
 from cherrypy.context import serving
 from cherrypy.core.errors import NotFound
+from cherrypy.core.logs import log
 from cherrypy.core.plan import Plan, epoch
+from cherrypy.toolbox.arguments import ToolArgumentError, find_error, nearest, odd_arguments
 
 Page = TypeVar("Page", bound=Callable[..., Any])
 
 _attr_error = "A tool cannot be turned on directly: turn it on in the configuration, or decorate a page with it."
 
 # Changing one of these changes what a plan was made from.
-_COMPILED = frozenset(("callable", "namespace", "_point", "_name", "_priority", "_setup", "_merged_args", "_attach"))
+_COMPILED = frozenset(
+    ("callable", "namespace", "_point", "_name", "_priority", "_setup", "_merged_args", "_attach", "_hook_in")
+)
 
 
 def _getargs(func: Any) -> list[str]:
@@ -115,7 +121,26 @@ class Tool:
     @compiles
     def _setup(self) -> None:
         """Hook this tool into the current request."""
-        self._attach(serving.request, self._merged_args())
+        self._hook_in(serving.request, self._merged_args())
+
+    def _hook_in(self, target: Any, conf: dict[str, Any]) -> None:
+        """Attach hooks to *target* if *conf* can work, else one that says why it cannot."""
+        prefix = f"{self.namespace}.{self._name}."
+        error = find_error(self.callable, prefix, conf)
+        if error is not None:
+            self._attach_refusal(target, error)
+            return
+        for sentence in odd_arguments(self.callable, prefix, conf):
+            # COMPAT: they have always been taken in silence
+            log(sentence, "TOOLS", severity=logging.WARNING)
+        self._attach(target, conf)
+
+    def _attach_refusal(self, target: Any, error: ToolArgumentError) -> None:
+        # COMPAT: raised where the tool would have run, not earlier: a tool for errors must not break good pages
+        def refuse() -> None:
+            raise ToolArgumentError(error.key, str(error))
+
+        target.hooks.attach(self._point, refuse, priority=self._pop_priority({}))
 
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:
         """Attach hooks to *target*, a request or a plan; *conf* is the tool's configuration."""
@@ -169,6 +194,9 @@ class HandlerWrapperTool(Tool):
         """Put the wrapper around the request's handler."""
         request = serving.request
         inner = request.handler
+        if inspect.iscoroutinefunction(self.newhandler):
+            request.handler = wrapped(self.newhandler, inner)
+            return
 
         def wrap(*args: Any, **kwargs: Any) -> Any:
             return self.newhandler(inner, *args, **kwargs)
@@ -183,13 +211,24 @@ class ErrorTool(Tool):
         Tool.__init__(self, None, callable, name)
 
     def _wrapper(self) -> None:
-        self.callable(**self._merged_args())
+        conf = self._merged_args()
+        conf.pop("priority", None)
+        self.callable(**conf)
 
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:
+        self._respond_with(target, self._wrapper)
+
+    def _attach_refusal(self, target: Any, error: ToolArgumentError) -> None:
+        def refuse() -> None:
+            raise ToolArgumentError(error.key, str(error))
+
+        self._respond_with(target, refuse)
+
+    def _respond_with(self, target: Any, error_response: Callable[[], None]) -> None:
         if isinstance(target, Plan):
-            target.request_attributes["error_response"] = self._wrapper
+            target.request_attributes["error_response"] = error_response
         else:
-            target.error_response = self._wrapper
+            target.error_response = error_response
 
 
 class Toolbox:
@@ -199,7 +238,11 @@ class Toolbox:
         self.namespace = namespace
 
     def __getattr__(self, name: str) -> Tool:
-        raise AttributeError(f"The toolbox {self.namespace!r} has no tool {name!r}.")
+        if name.startswith("__"):
+            # copy and pickle ask for these, also before there is a namespace
+            raise AttributeError(name)
+        tools = [name for name, one in vars(self).items() if hasattr(one, "_setup")]
+        raise AttributeError(f"The toolbox {self.namespace!r} has no tool {name!r}.{nearest(name, tools)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tool):
@@ -256,7 +299,7 @@ class Toolbox:
                 continue
             tool = getattr(self, name)
             if _is_compilable(tool):
-                tool._attach(plan, {key: value for key, value in settings.items() if key != "on"})
+                tool._hook_in(plan, {key: value for key, value in settings.items() if key != "on"})
             else:
                 plan.setups.append(tool._setup)
         return True

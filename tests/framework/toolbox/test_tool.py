@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 import pytest
-from cherrypy._cptools import ErrorTool, HandlerTool, HandlerWrapperTool, Toolbox
 
 import cherrypy
+from cherrypy._cptools import ErrorTool, HandlerTool, HandlerWrapperTool, Toolbox
 
 
 @pytest.fixture
