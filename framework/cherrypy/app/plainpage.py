@@ -89,7 +89,7 @@ def serve(
     kind = route.kind
     if kind is JSON:
         response._content_type = JSON
-    message.entering(getattr(page, "__code__", LateParamPageHandler))
+    message.entering(route.key)
     parameters = request._params
     try:
         body = page(*arguments, **parameters) if parameters else page(*arguments)

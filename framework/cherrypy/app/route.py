@@ -41,14 +41,17 @@ class Route:
         app, tree, apps: where it was found; ``apps`` is what was mounted then.
         walk: the way to the page, and its plan.
         kind: TEXT or JSON.
+        key: by which the server remembers whether the page blocks.
     """
 
-    __slots__ = ("app", "apps", "kind", "plan", "script_name", "table", "tree", "walk")
+    __slots__ = ("app", "apps", "key", "kind", "plan", "script_name", "table", "tree", "walk", "wsgiapp")
 
     def __init__(self, tree: Any, app: Application, walk: Walk, kind: str) -> None:
         self.tree = tree
         self.apps = dict(tree.apps)
         self.app = app
+        self.wsgiapp = app.wsgiapp
+        self.key = getattr(walk.page, "__code__", Route)
         self.script_name: str = app._script_name or ""
         self.walk = walk
         self.plan = walk.plan
@@ -58,17 +61,23 @@ class Route:
     def page_in(self, tree: Any) -> Any:
         """Return the page if it is where it was, else None."""
         app = self.app
-        if tree is not self.tree or tree.apps != self.apps or not is_plain(app):
-            return None
+        wsgiapp = self.wsgiapp
         request_class = app.request_class
         plans = app.plans
         plans.refresh(request_class, app)
         if (
             plans.plans is not self.table
+            or tree is not self.tree
+            or tree.apps != self.apps
             or request_class is not Request
             or app.response_class is not Response
             or app._script_name != self.script_name
             or Request.dispatch.__class__ is not Dispatcher
+            # what ``is_plain`` looks at, and can change
+            or app.wsgiapp is not wsgiapp
+            or wsgiapp.config
+            or wsgiapp.response_class is not AppResponse
+            or wsgiapp.pipeline != CPWSGIApp.pipeline
         ):
             return None
         return self.walk.still_leads_to(app.root)

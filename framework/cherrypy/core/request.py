@@ -23,7 +23,7 @@ from cherrypy.core.errors import CherryPyException, HTTPError, HTTPRedirect, Int
 from cherrypy.core.hooks import HookMap, hookpoints, run_in_order
 from cherrypy.core.host import Host
 from cherrypy.core.later import Later
-from cherrypy.core.lazy import lazy, tracked
+from cherrypy.core.lazy import lazy, reserve, tracked
 from cherrypy.core.logs import log
 from cherrypy.core.namespaces import (
     namespaces,
@@ -371,3 +371,11 @@ class Request:
             if "on_end_request" in self._plan.points or self._hooks is not None:
                 self._run_hooks("on_end_request")
             self.stage = "close"
+
+
+reserve(
+    Request,
+    "app script_name _message _make_environ scheme path_info is_index _plan _arguments _path rfile process_request_body"
+    " stage _make_handler query_string _params closed show_tracebacks show_mismatched_params method _req_protocol"
+    " protocol _source _config handler args kwargs _headers _hooks",
+)

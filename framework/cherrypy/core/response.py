@@ -9,7 +9,7 @@ from typing import Any
 
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.later import Later
-from cherrypy.core.lazy import lazy, tracked
+from cherrypy.core.lazy import lazy, reserve, tracked
 from cherrypy.core.logs import log
 from cherrypy.core.streams import file_generator, is_closable_iterator
 from cherrypy.core.version import SERVER_HEADER
@@ -31,8 +31,8 @@ _TYPELESS = frozenset((204, 304))
 
 # The headers that every response begins with, and the second since the epoch that their Date names.
 _first_headers: tuple[int, dict[str, str]] = (0, {})
-# (second, {Content-Type: the first three headers in bytes}) for responses that nobody gave any other.
-_plain_heads: tuple[int, dict[str, list[tuple[bytes, bytes]]]] = (0, {})
+# (second, the next one, {Content-Type: the first three headers in bytes}) for responses that nobody gave any other.
+_plain_heads: tuple[int, int, dict[str, list[tuple[bytes, bytes]]]] = (0, 0, {})
 # Content-Length as a header, for the lengths of pages.
 _LENGTHS = [(b"Content-Length", b"%d" % length) for length in range(4096)]
 
@@ -48,15 +48,16 @@ def _first_headers_at(moment: float) -> dict[str, str]:
 
 def _plain_head(moment: float, content_type: str) -> list[tuple[bytes, bytes]]:
     global _plain_heads
-    second, heads = _plain_heads
-    if second != int(moment):
-        heads = {}
-        _plain_heads = (int(moment), heads)
-    head = heads.get(content_type)
-    if head is None:
+    second, next_second, heads = _plain_heads
+    if not second <= moment < next_second:
+        second, heads = int(moment), {}
+        _plain_heads = (second, second + 1, heads)
+    try:
+        return heads[content_type]
+    except KeyError:
         fields = {**_first_headers_at(moment), "Content-Type": content_type}
         head = heads[content_type] = [_encode(item) for item in fields.items()]
-    return head
+        return head
 
 
 def _encode(item: tuple[str, Any]) -> tuple[bytes, bytes]:
@@ -257,3 +258,6 @@ class Response:
         for morsel in self.cookie.values():
             name, value = morsel.output().split(": ", 1)
             header_list.append((headers.encode(name), headers.encode(value)))
+
+
+reserve(Response, "status _body time output_status header_list _headers _cookie _content_type stream")

@@ -36,7 +36,7 @@ class Walk:
         is_default: the page was found as 'default' of the last object walked.
     """
 
-    __slots__ = ("checks", "is_default", "is_index", "page", "plan", "root", "root_conf", "steps")
+    __slots__ = ("attributes", "checks", "is_default", "is_index", "page", "plan", "root", "root_conf", "steps")
 
     def __init__(
         self,
@@ -56,6 +56,8 @@ class Walk:
         self.is_index = is_index
         self.is_default = is_default
         self.checks = [_check(*step) for step in steps]
+        # of the function, if the page is a method that takes arguments
+        self.attributes: dict[str, Any] | None = None if is_default or not steps else self.checks[-1][3]
 
     def still_leads_to(self, root: Any) -> Any:
         """Return the page if the walk from *root* would be the same today, else None."""
@@ -117,6 +119,10 @@ def find(walks: dict[Any, Walk], path: str, dispatcher: Any) -> tuple[Walk | Non
 
 def is_argument_of(walk: Walk, segment: str, dispatcher: Any) -> bool:
     """True if the walk would end where it did with *segment* behind it."""
+    attributes = walk.attributes
+    if attributes is not None and segment.isalnum():
+        # PERF: what a method has beyond its function's attributes is underscored; a failing getattr costs 0.4 us
+        return segment not in attributes and dispatcher.dispatch_method_name not in attributes
     if walk.is_default:
         node = walk.steps[-2][1] if len(walk.steps) > 1 else walk.root
     else:
