@@ -62,7 +62,15 @@ def _note_begin() -> None:
 def _microseconds() -> str:
     """How long the request has taken, '-' if its beginning was not noted."""
     began = getattr(serving, "began", None)
-    return "-" if began is None else str(round((perf_counter() - began) * 1e6))
+    if began is None:
+        _note_begins()  # the format came by a way we did not see: for the next request
+        return "-"
+    return str(round((perf_counter() - began) * 1e6))
+
+
+def _note_begins() -> None:
+    """From now on; PERF: only where a format wants to see them."""
+    bus.subscribe("before_request", _note_begin, 0)
 
 
 # Every manager that is alive: the files of all of them are reopened together.
@@ -116,8 +124,7 @@ class LogManager:
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name == "access_log_format" and "{D" in str(value):
-            # PERF: beginnings are noted only where somebody wants to see them
-            bus.subscribe("before_request", _note_begin, 0)
+            _note_begins()
 
     def reopen_files(self) -> None:
         """Close and open again the files of all file handlers: what a rotation of logs needs."""
