@@ -42,7 +42,7 @@ def parse_query_string(
     """
     if separators != "&":
         check_separators(separators)
-    if image_map_pattern.fullmatch(query_string):
+    if "," in query_string and image_map_pattern.fullmatch(query_string):
         x, y = query_string.split(",")
         return {"x": int(x), "y": int(y)}
     params: dict[str, object] = {}
@@ -55,7 +55,10 @@ def parse_query_string(
         if "+" in pair or "%" in pair:
             name = unquote(name.replace("+", " "), encoding, errors)
             value = unquote(value.replace("+", " "), encoding, errors)
-        add_param(params, name, value)
+        if name in params:
+            add_param(params, name, value)
+        else:
+            params[name] = value
     return params
 
 
