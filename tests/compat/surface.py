@@ -17,6 +17,7 @@ import inspect
 import json
 import os
 import re
+import string
 import subprocess
 import sys
 import warnings
@@ -189,14 +190,23 @@ def load() -> dict[str, Names]:
     return kept
 
 
+def refreshed(shape: Any, current: Any) -> Any:
+    """How *current* looks in what *shape* keeps of it."""
+    if isinstance(shape, dict) and isinstance(current, dict):
+        return {member: refreshed(shape[member], current[member]) for member in sorted(shape) if member in current}
+    if not (isinstance(shape, str) and isinstance(current, str) and shape.startswith("(") and current.startswith("(")):
+        return current
+    names = {name_of(one) for one in split(shape)}
+    return f"({', '.join(one for one in split(current) if name_of(one) in names)})"
+
+
+def name_of(parameter: str) -> str:
+    """'b' for 'b=1', '*' for '*args': names of these are free."""
+    return parameter.rstrip("_" + string.ascii_letters) if parameter.startswith("*") else parameter.partition("=")[0]
+
+
 def write(kept: dict[str, Names], now: dict[str, Names]) -> None:
-    """Take over how the names of *kept* look now, one line for each."""
-
-    def refreshed(shape: Any, current: Any) -> Any:
-        if not isinstance(shape, dict) or not isinstance(current, dict):
-            return current
-        return {member: current[member] for member in sorted(shape) if member in current}
-
+    """Take over how the names of *kept* look now, one line for each; parameters that were added since are free."""
     blocks = []
     for module in sorted(kept):
         names = {name: refreshed(kept[module][name], now[module][name]) for name in kept[module] if name in now[module]}
