@@ -92,7 +92,7 @@ class Tree:
         path = join_script_name(environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
         script_name = self.script_name(path or "/")
         if script_name is None:
-            start_response("404 Not Found", [])
+            start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "0")])
             return []
         environ = environ.copy()
         environ["SCRIPT_NAME"] = script_name

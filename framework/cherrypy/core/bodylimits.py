@@ -5,6 +5,7 @@ The reader of a body carries its ``Allowance``, so all of its parts, nested ones
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from cherrypy.core.errors import HTTPError
@@ -105,9 +106,14 @@ class Allowance:
 
 
 def allowance_of(fp: Any) -> Allowance:
-    """Return the allowance that the reader *fp* carries; for any other file a new one with the defaults."""
+    """Return the allowance that the reader *fp* carries; one that has none gets the defaults."""
     allowance = getattr(fp, "allowance", None)
-    return allowance if isinstance(allowance, Allowance) else Allowance()
+    if isinstance(allowance, Allowance):
+        return allowance
+    allowance = Allowance()
+    with contextlib.suppress(AttributeError):  # files of the standard library take no attributes
+        fp.allowance = allowance
+    return allowance
 
 
 def _check(name: str, value: Any, least: int) -> None:

@@ -244,14 +244,11 @@ def _old_process_multipart(entity: Any) -> None:
 
 
 def _value_of(part: Any) -> Any:
-    """Return the text of a field, or the part itself if it is a file."""
-    if part.filename is not None:
+    """Return the text of a field, or the part itself: if it is a file, or has parameters or parts of its own."""
+    if part.filename is not None or (part.file is None and part.value is None):
         return part
     allowance = allowance_of(part.fp)
-    if part.file:
-        allowance.take_text(part.file.seek(0, 2))
-    elif part.value:
-        allowance.take_text(len(part.value))
+    allowance.take_text(part.file.seek(0, 2) if part.file is not None else len(part.value))
     return part.fullvalue()
 
 

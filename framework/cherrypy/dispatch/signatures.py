@@ -43,6 +43,9 @@ def test_callable_spec(callable: Any, callable_args: Any, callable_kwargs: Any) 
         raise HTTPError(404)
     in_body = _body_names(serving.request)
     repeated = {name for name, count in usage.items() if count > 1}
+    if spec.varkw and _is_bound(callable):
+        # SECURITY: "?self=1" for a page with **kwargs would be a 500 with a traceback
+        repeated.update(name for name in spec.args[:1] if name in callable_kwargs)
     if repeated:
         # one value is in the path, the other here or there
         raise _mismatch(400 if repeated <= in_body else 404, "Multiple values for parameters", sorted(repeated))
