@@ -97,9 +97,16 @@ def _custom_page(page: Any, kwargs: dict[str, str]) -> Any:
     result = page(**kwargs)
     if isinstance(result, str):
         return result.encode("utf-8")
-    if isinstance(result, bytes | Iterator | io.IOBase) or hasattr(result, "__next__"):
+    if isinstance(result, bytes | io.IOBase):
         return result
+    if isinstance(result, Iterator) or hasattr(result, "__next__"):
+        return _in_utf_8(result)
     raise ValueError(f"an error page must return str, bytes or an iterator, not {type(result).__name__}")
+
+
+def _in_utf_8(pieces: Iterator[Any]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece.encode("utf-8") if isinstance(piece, str) else piece
 
 
 def _failure_note(message: str) -> str:

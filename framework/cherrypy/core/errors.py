@@ -24,6 +24,20 @@ from cherrypy.core.errorpage import _be_ie_unfriendly, clean_headers, format_exc
 from cherrypy.core.urls import url
 from cherrypy.http.status import valid_status
 
+# All that is visible in ASCII: a redirect may be percent-encoded already.
+_KEPT = "".join(map(chr, range(0x21, 0x7F)))
+
+
+def as_uri(url: str) -> str:
+    """Return *url* with everything percent-encoded, as UTF-8, that no URI may contain: blanks, controls, other scripts.
+
+    RFC: 9110, 10.2.2: a Location is a URI reference. In a header, "/ж" would become an RFC 2047 word.
+
+    >>> as_uri('/a b/ж?q=%20')
+    '/a%20b/%D0%B6?q=%20'
+    """
+    return urllib.parse.quote(url, safe=_KEPT, errors="surrogatepass")
+
 
 class CherryPyException(Exception):
     """The root of the framework's own errors."""
@@ -119,7 +133,7 @@ class HTTPRedirect(CherryPyException):
             response.body = None
             response.headers.pop("Content-Length", None)
         elif status == 305:
-            response.headers["Location"] = self.urls[0]
+            response.headers["Location"] = as_uri(self.urls[0])
             response.body = None
             response.headers.pop("Content-Length", None)
         else:
@@ -127,7 +141,7 @@ class HTTPRedirect(CherryPyException):
 
     def _set_location(self, response: Any, status: int) -> None:
         response.headers["Content-Type"] = "text/html;charset=utf-8"
-        response.headers["Location"] = self.urls[0]
+        response.headers["Location"] = as_uri(self.urls[0])
         links = [f'<a href="{html.escape(one, quote=True)}">{html.escape(one, quote=False)}</a>' for one in self.urls]
         response.body = (_REDIRECT_TEXT[status] + "<br />\n".join(links) + ".").encode("utf-8")
         # the length of the page that was going to be sent

@@ -42,15 +42,27 @@ def error_page_namespace(k: str, v: Any) -> None:
 
 def _attach(hooks: HookMap, key: str, value: Any) -> None:
     point = key.split(".", 1)[0]
+    if point not in hooks:
+        raise ValueError(f"hooks.{key}: there is no hook point {point!r}; there are {', '.join(hooks)}")
     if isinstance(value, str):
-        value = attributes(value)
+        try:
+            value = attributes(value)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(f"hooks.{key} is {value!r}, which names nothing ({error})") from error
     if not isinstance(value, Hook):
+        if not callable(value):
+            raise TypeError(f"hooks.{key} is {value!r}; a hook is callable, or the dotted name of what is")
         value = Hook(value)
     hooks[point].append(value)
 
 
 def _page_key(key: str) -> int | str:
-    return key if key == "default" else int(key)
+    if key == "default":
+        return key
+    try:
+        return int(key)
+    except ValueError:
+        raise ValueError(f"error_page.{key}: an error page is for a status code, such as 404, or 'default'") from None
 
 
 def _compile_hook(plan: Plan, key: str, value: Any) -> None:

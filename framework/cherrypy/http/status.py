@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 RESPONSE_CODES: dict[int, tuple[str, str]] = {
     **{int(one): (one.phrase, one.description) for one in HTTPStatus},
@@ -32,10 +35,12 @@ def valid_status(status: object) -> tuple[int, str, str]:
     (404, 'No such book', 'Nothing matches the given URI')
 
     Raises:
-        ValueError: not a number, or outside 100-599.
+        ValueError: not a number, outside 100-599, or a reason with control characters.
     """
     reason = None
-    if isinstance(status, int):
+    if isinstance(status, bytes):
+        status = status.decode("latin-1")
+    if isinstance(status, int | float):
         code = int(status)
     else:
         number, _, rest = (status or "200").partition(" ") if isinstance(status, str | None) else (status, "", "")
@@ -43,6 +48,9 @@ def valid_status(status: object) -> tuple[int, str, str]:
         if not (isinstance(number, str) and number.isascii() and number.removeprefix("-").isdigit()):
             raise ValueError(f"Illegal response status from server ({number!r} is non-numeric).")
         code = int(number)
+        if reason is not None and _CONTROLS.search(reason):
+            # SECURITY: a line end in it would begin a header, or another response
+            raise ValueError(f"Illegal response status from server (the reason {reason!r} has control characters).")
     if not 100 <= code <= 599:
         raise ValueError(f"Illegal response status from server ({code!r} is out of range).")
     default_reason, message = RESPONSE_CODES.get(code, ("", ""))

@@ -1,159 +1,127 @@
-"""HTTPError, redirects and error pages."""
+"""HTTPError and NotFound: what they are made of, and what they refuse."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cherrypy
+from cherrypy.core.errors import HTTPError
 
 
-def raising(page: Any, error: Any) -> Any:
-    """Return a root whose index raises what *error* returns."""
+@pytest.mark.parametrize(
+    ("given", "code", "reason", "message"),
+    [
+        (404, 404, "Not Found", "Nothing matches the given URI"),
+        ("404", 404, "Not Found", "Nothing matches the given URI"),
+        ("404 No such book", 404, "No such book", "Nothing matches the given URI"),
+        (404.0, 404, "Not Found", "Nothing matches the given URI"),
+        (b"404", 404, "Not Found", "Nothing matches the given URI"),
+        (499, 499, "", ""),
+        (599, 599, "", ""),
+        (418, 418, "I'm a Teapot", "Server refuses to brew coffee because it is a teapot."),
+    ],
+)
+def test_a_status_is_completed(given: Any, code: int, reason: str, message: str) -> None:
+    """Reason and message are the standard's where none is given; ``status`` stays as given."""
+    error = HTTPError(given)
+
+    assert (error.code, error.reason, error._message, error.status) == (code, reason, message, given)
+    assert error.args == (given, None)
+
+
+@pytest.mark.parametrize("given", [200, 301, 399, "200 OK"])
+def test_other_classes_of_status_are_a_mistake_of_the_program(given: Any) -> None:
+    """With what is allowed."""
+    with pytest.raises(ValueError, match=r"status must be between 400 and 599, not \d+"):
+        HTTPError(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [("abc", "is non-numeric"), (600, "is out of range"), (-1, "is out of range"), (True, "is out of range")],
+)
+def test_what_is_no_status_is_500(given: Any, reason: str) -> None:
+    """With the reason in its message."""
+    with pytest.raises(HTTPError) as caught:
+        HTTPError(given)
+
+    assert caught.value.code == 500
+    assert reason in caught.value._message
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\x00"])
+def test_a_reason_cannot_split_the_response(site: Any, page: Any, end: str) -> None:
+    """SECURITY: text of a client's as the reason, with a line end in it."""
+    status = f"404 gone{end}Set-Cookie: a=b"
 
     def fail() -> None:
-        raise error()
+        raise HTTPError(status)
 
-    return page(fail)
+    def answer() -> str:
+        cherrypy.response.status = status
+        return ""
 
+    for function in (fail, answer):
+        site.mount(page(function))
+        reply = site("/")
 
-@pytest.mark.parametrize("status", [399, 600, "200 OK"])
-def test_an_error_has_an_error_status(status: Any) -> None:
-    """Other codes are a mistake of the program."""
-    with pytest.raises((ValueError, cherrypy.HTTPError)):
-        cherrypy.HTTPError(status)
-
-
-def test_the_reason_may_be_given() -> None:
-    """As text behind the code."""
-    error = cherrypy.HTTPError("404 No such book", "Look elsewhere")
-
-    assert (error.code, error.reason, error.status) == (404, "No such book", "404 No such book")
+        assert reply.status == 500
+        assert "Set-Cookie" not in reply.headers
+        assert b"has control characters" in reply.body
 
 
-def test_messages_are_escaped(site: Any, page: Any) -> None:
-    """Whatever the client put into them."""
-    site.mount(raising(page, lambda: cherrypy.HTTPError(400, "<script>")))
+def test_an_error_can_be_called_and_raised() -> None:
+    """An instance stands where a page is expected; so does a class without arguments."""
+    error = HTTPError(410, "gone")
 
-    body = site("/").body
+    with pytest.raises(HTTPError) as caught:
+        error()
 
-    assert b"<script>" not in body
-    assert b"&lt;script&gt;" in body
-
-
-def test_headers_of_the_page_are_dropped(site: Any) -> None:
-    """What described the page does not describe the error."""
-
-    class Root:
-        @cherrypy.expose
-        def index(self) -> None:
-            cherrypy.response.headers.update({"ETag": '"x"', "Last-Modified": "x", "X-Keep": "yes"})
-            raise cherrypy.HTTPError(403)
-
-    site.mount(Root())
-    headers = site("/").headers
-
-    assert "Etag" not in headers
-    assert "ETag" not in headers
-    assert headers["X-Keep"] == "yes"
+    assert caught.value is error
+    assert str(error) == "(410, 'gone')"
+    assert HTTPError().code == 500
 
 
-@pytest.mark.parametrize(("given", "expected"), [("text", b"text"), (b"bytes", b"bytes")])
-def test_a_callable_makes_the_page(site: Any, page: Any, given: Any, expected: bytes) -> None:
-    """``error_page.default`` catches what has no page of its own."""
-    site.mount(raising(page, lambda: cherrypy.HTTPError(410)), config={"/": {"error_page.default": lambda **kw: given}})
+def test_not_found_names_the_path(site: Any, page: Any) -> None:
+    """The client's, with the script name; or one that is given; escaped."""
+    site.mount(page(lambda: ""), "/app")
+    error = cherrypy.NotFound("/x")
 
-    assert site("/").body.rstrip() == expected
-
-
-def test_a_file_is_a_template(site: Any, page: Any, tmp_path: Path) -> None:
-    """Its places are status, message, traceback, version."""
-    template = tmp_path / "gone.html"
-    template.write_text("%(status)s - %(message)s\r\n", newline="")
-    site.mount(
-        raising(page, lambda: cherrypy.HTTPError(410, "gone for good")), config={"/": {"error_page.410": str(template)}}
-    )
-
-    assert site("/").body.rstrip(b" ") == b"410 Gone - gone for good\r\n"
+    assert b"The path '/app/nothing&lt;' was not found." in site("/app/nothing%3C").body
+    assert (error.code, error._message) == (404, "The path '/x' was not found.")
+    assert isinstance(error, HTTPError)
 
 
-def test_a_broken_page_does_not_hide_the_error(site: Any, page: Any) -> None:
-    """The built-in page says both."""
-    site.mount(raising(page, lambda: cherrypy.HTTPError(410)), config={"/": {"error_page.410": "no such file"}})
-    reply = site("/")
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [((), 500, "why"), ((404,), 404, "why"), ((404, "mine"), 404, "mine"), (("409 No",), 409, "why")],
+)
+def test_handle_turns_exceptions_into_errors(arguments: Any, code: int, message: str) -> None:
+    """One class or several; the exception's text is the message unless one is given; the cause is kept."""
+    with pytest.raises(HTTPError) as caught:
+        with HTTPError.handle((KeyError, ValueError), *arguments):
+            raise ValueError("why")
 
-    assert reply.status == 410
-    assert b"In addition, the custom error page failed:\n<br />FileNotFoundError" in reply.body
-
-
-def test_short_pages_are_padded(site: Any, page: Any) -> None:
-    """Past the size below which browsers show their own."""
-    site.mount(raising(page, lambda: cherrypy.HTTPError(404)), config={"/": {"error_page.404": lambda **kw: "x"}})
-
-    assert site("/").headers["Content-Length"] == "513"
+    assert (caught.value.code, caught.value._message) == (code, message)
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
-def test_handle_turns_one_error_into_another() -> None:
-    """As a context manager."""
-    with pytest.raises(cherrypy.HTTPError) as caught:
-        with cherrypy.HTTPError.handle(KeyError, 404):
-            raise KeyError("x")
+def test_handle_lets_other_exceptions_pass() -> None:
+    """And success."""
+    with HTTPError.handle(KeyError, 404):
+        reached = True
+    with pytest.raises(OSError, match="other"), HTTPError.handle(KeyError, 404):
+        raise OSError("other")
 
-    assert caught.value.code == 404
-
-
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
-def test_redirects_escape_their_links(site: Any, page: Any, status: int) -> None:
-    """The address may come from the client."""
-    site.mount(raising(page, lambda: cherrypy.HTTPRedirect('/x"><script>', status)))
-    reply = site("/")
-
-    assert reply.status == status
-    assert b"<script>" not in reply.body
+    assert reached
 
 
-def test_a_redirect_has_no_line_ends(site: Any, page: Any) -> None:
-    """CR and LF would split the response."""
-    site.mount(raising(page, lambda: cherrypy.HTTPRedirect("/x\r\nX-Evil: 1")))
+def test_the_tree_of_errors() -> None:
+    """All that a page may raise is a CherryPyException; NotFound is an HTTPError."""
+    raised = (cherrypy.HTTPError, cherrypy.HTTPRedirect, cherrypy.InternalRedirect, cherrypy.NotFound)
 
-    assert b"\n" not in dict(site("/").pairs)[b"Location"]
-
-
-def test_not_modified_keeps_only_what_it_may(site: Any) -> None:
-    """304 has no body and no headers about one."""
-
-    class Root:
-        @cherrypy.expose
-        def index(self) -> None:
-            cherrypy.response.headers["Content-Language"] = "en"
-            raise cherrypy.HTTPRedirect("/", 304)
-
-    site.mount(Root())
-    reply = site("/")
-
-    assert (reply.status, reply.body) == (304, b"")
-    assert not {"Content-Language", "Content-Length", "Content-Type"} & set(reply.headers)
-
-
-@pytest.mark.parametrize("status", [200, 404])
-def test_a_redirect_has_a_redirect_status(status: int) -> None:
-    """Other codes are a mistake of the program."""
-    with pytest.raises(ValueError, match="between 300 and 399"):
-        cherrypy.HTTPRedirect("/", status)
-
-
-def test_a_page_made_by_a_callable_keeps_its_own_type(site: Any) -> None:
-    """COMPAT: an application answers JSON from ``error_page.default``."""
-
-    def page(**kwargs: str) -> str:
-        cherrypy.response.headers["Content-Type"] = "application/json"
-        return "{}"
-
-    class Root:
-        """Nothing but the error."""
-
-    site.mount(Root(), "", {"/": {"error_page.default": page}})
-
-    assert site("/absent").headers["Content-Type"] == "application/json"
+    assert all(issubclass(one, cherrypy.CherryPyException) for one in raised)
+    assert issubclass(cherrypy.NotFound, cherrypy.HTTPError)
+    assert not issubclass(cherrypy.HTTPRedirect, cherrypy.HTTPError)
