@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
+import sys
 import threading
-import warnings
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from cherrypy.process import servers
-from cherrypy.process.servers import ServerAdapter, _safe_wait
+from cherrypy.process.servers import ServerAdapter
 from cherrypy.process.wspbus import Bus, ChannelFailures
 
 
@@ -145,14 +148,192 @@ def test_no_server_object_is_an_error() -> None:
         ServerAdapter(Bus()).start()
 
 
+def test_a_server_that_returns_without_being_ready_is_an_error() -> None:
+    """The start would wait for it for ever."""
+    fake = Fake()
+    fake.start = lambda: None
+
+    with pytest.raises(RuntimeError, match=r"returned from start\(\) without being ready"):
+        ServerAdapter(Bus(), fake, "/run/a.sock").start()
+
+
+def test_the_order_of_start_and_stop() -> None:
+    """Last to start, first to stop."""
+    bus = Bus()
+    adapter = ServerAdapter(bus, Fake(), ("127.0.0.1", 0))
+
+    adapter.subscribe()
+
+    assert bus._priorities == {("start", adapter.start): 75, ("stop", adapter.stop): 25}
+
+    adapter.unsubscribe()
+
+    assert bus.publish("start") == []
+
+
+def test_the_thread_bears_a_name_and_keeps_the_process() -> None:
+    """Whoever does not block on the bus still serves."""
+    adapter = ServerAdapter(Bus(), Fake(), "/run/a.sock")
+
+    adapter.start()
+    (thread,) = (thread for thread in threading.enumerate() if thread.name.startswith("HTTPServer "))
+    is_daemon = thread.daemon
+    adapter.stop()
+    thread.join(5)
+
+    assert not is_daemon
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("address", "tls", "text"),
+    [
+        (None, False, "unknown interface (dynamic?)"),
+        ("/run/a.sock", False, "socket file: /run/a.sock"),
+        (("127.0.0.1", 8080), False, "http://127.0.0.1:8080"),
+        (("127.0.0.1", 80), False, "http://127.0.0.1"),
+        (("127.0.0.1", 443), True, "https://127.0.0.1"),
+        (("::1", 8080), True, "https://[::1]:8080"),
+    ],
+)
+def test_descriptions(address: object, tls: bool, text: str) -> None:
+    """For the log."""
+    fake = Fake()
+    fake.ssl_adapter = object() if tls else None
+
+    assert ServerAdapter(Bus(), fake, address).description == text
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_server_that_is_interrupted_says_so(error: type[BaseException]) -> None:
+    """And what it was."""
+    said: list[str] = []
+    bus = Bus()
+    bus.subscribe("log", lambda msg, level: said.append(msg))
+    adapter = ServerAdapter(bus, Fake(error()), "/run/a.sock")
+
+    with pytest.raises(error):
+        adapter.start()
+
+    name = {KeyboardInterrupt: "<Ctrl-C> hit", SystemExit: "SystemExit raised"}[error]
+    assert f"{name}: shutting down HTTP server" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.EADDRINUSE, r"choose another port \(server\.socket_port; 0 takes any free one\)"),
+        (errno.EACCES, r"Ports below 1024 need a privilege: choose another one \(server\.socket_port\)"),
+        (errno.EADDRNOTAVAIL, r"not one of this machine: choose another one \(server\.socket_host"),
+    ],
+)
+def test_a_refused_bind_says_what_to_do(number: int, cure: str) -> None:
+    """The error keeps its number, its text and its cause."""
+    refused = OSError(number, "cannot listen on 192.0.2.1:80")
+    adapter = ServerAdapter(Bus(), Fake(refused), ("192.0.2.1", 0))
+
+    with pytest.raises(OSError, match=rf"cannot listen on 192\.0\.2\.1:80\. .*{cure}") as caught:
+        adapter.start()
+
+    assert caught.value.errno == number
+    assert caught.value.__cause__ is refused
+
+
+def test_other_errors_are_left_alone() -> None:
+    """And so are those of Unix sockets, which have no port."""
+    refused = OSError(errno.EACCES, "cannot listen on /run/a.sock")
+    other = OSError(errno.EMFILE, "too many open files")
+
+    with pytest.raises(OSError, match=r"a\.sock") as caught:
+        ServerAdapter(Bus(), Fake(refused), "/run/a.sock").start()
+    with pytest.raises(OSError, match="too many") as caught_other:
+        ServerAdapter(Bus(), Fake(other), ("127.0.0.1", 0)).start()
+
+    assert (caught.value, caught_other.value) == (refused, other)
+
+
+def test_socket_activation_checks_no_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service manager has bound them before; LISTEN_PID alone says so."""
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        adapter = ServerAdapter(Bus(), Fake(), taken.getsockname())
+
+        adapter.start()
+
+        assert adapter.running
+    adapter.stop()
+
+
+def test_a_port_that_stays_taken_does_not_fail_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody shares it; the exit would end half-way."""
+    monkeypatch.setattr(servers.Timeouts, "free", 0.01)
+    said: list[str] = []
+    bus = Bus()
+    bus.subscribe("log", lambda msg, level: said.append(msg))
+    server = Listening()
+    adapter = ServerAdapter(bus, server, ("127.0.0.1", 0))
+    adapter.start()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        adapter.bind_addr = other.getsockname()
+
+        adapter.stop()
+
+    assert not adapter.running
+    assert any(line.startswith("After the stop somebody still listens") for line in said)
+
+
+def test_probes_may_be_replaced_by_their_old_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Applications do it, by ``cherrypy.process.servers.wait_for_occupied_port = ...``."""
+    probed: list[tuple[str, int]] = []
+    monkeypatch.setattr(servers, "wait_for_occupied_port", lambda host, port, *args: probed.append((host, port)))
+    adapter = ServerAdapter(Bus(), Listening(), ("127.0.0.1", 0))
+
+    adapter.start()
+    bound = adapter.bound_addr
+    adapter.stop()
+
+    assert probed == [bound]
+
+
+@pytest.mark.parametrize("protocol", ["cgi", "fcgi", "scgi"])
+def test_flup_is_asked_for_its_protocol(monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    """With the signals left to the bus; a stop lets it finish."""
+
+    class WSGIServer:
+        _keepGoing = True
+        _threadPool = SimpleNamespace(maxSpare=5, _idleCount=2)
+
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            self.called = (args, kwargs)
+
+        def run(self) -> None:
+            self._installSignalHandlers()
+
+    module = ModuleType(f"flup.server.{protocol}")
+    module.WSGIServer = WSGIServer
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    server = getattr(servers, f"Flup{protocol.upper()}Server")("site", bindAddress=("127.0.0.1", 9))
+
+    server.start()
+    flup = server.server
+    was_ready = server.ready
+    server.stop()
+
+    assert flup.called == (("site",), {"bindAddress": ("127.0.0.1", 9)})
+    assert (was_ready, server.ready) == (True, False)
+    assert flup._keepGoing == (protocol == "cgi")
+
+
 def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the server object gets to try."""
     monkeypatch.setattr(servers.Timeouts, "free", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(OSError, match=f"Port {port} not free on '127.0.0.1'"):
+        with pytest.raises(OSError, match=rf"Port {port} not free on '127.0.0.1'. .*server\.socket_port") as caught:
             ServerAdapter(Bus(), Fake(), ("127.0.0.1", port)).start()
+
+    assert caught.value.errno == errno.EADDRINUSE
 
 
 def test_a_foreign_server_is_probed() -> None:
@@ -177,26 +358,3 @@ def test_a_restart_uses_the_same_object() -> None:
 
     assert fake.starts == 2
     adapter.stop()
-
-
-class PortendTimeout(OSError):
-    """What the package that CherryPy used raises."""
-
-
-PortendTimeout.__name__ = "Timeout"
-PortendTimeout.__module__ = "portend"
-
-
-def test_all_interfaces_cannot_be_verified() -> None:
-    """A time-out there is a warning, elsewhere an error."""
-    with pytest.warns(UserWarning, match="Unable to verify that the server is bound on 8080"):
-        with _safe_wait("0.0.0.0", 8080):
-            raise PortendTimeout
-    with pytest.raises(PortendTimeout), _safe_wait("127.0.0.1", 8080):
-        raise PortendTimeout
-    with pytest.raises(ZeroDivisionError), _safe_wait("0.0.0.0", 8080):
-        raise ZeroDivisionError
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with _safe_wait("0.0.0.0", 8080):
-            pass
