@@ -283,7 +283,7 @@ def test_a_configured_charset_that_is_none_is_named() -> None:
     entity = Entity(None, HeaderMap())
     entity.attempt_charsets = ["no-such"]
 
-    with pytest.raises(LookupError, match="request.body.attempt_charsets names 'no-such', which is no charset"):
+    with pytest.raises(LookupError, match=r"request\.body\.attempt_charsets names 'no-such', which is no charset"):
         entity.decode_entity(b"a")
 
 

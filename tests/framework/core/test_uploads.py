@@ -179,12 +179,12 @@ def test_a_part_class_may_keep_its_files_elsewhere(site: Any, tmp_path: Any) -> 
 
 @pytest.mark.parametrize("cut", [len(HEAD) - 10, len(HEAD) + 5, len(HEAD) + 150_000])
 def test_an_upload_that_breaks_off_leaves_no_file(site: Any, cut: int, tmp_path: Any) -> None:
-    """The first file is complete, the second breaks off in its head or content: both are removed, the page is not run."""
+    """The first file is complete, the second breaks off in head or content: both are removed, no page is run."""
     made: list[Any] = []
 
     class Kept(Part):
         def make_file(self) -> Any:
-            made.append(tempfile.NamedTemporaryFile(dir=tmp_path))
+            made.append(tempfile.NamedTemporaryFile(dir=tmp_path))  # noqa: SIM115
             return made[-1]
 
     site.mount(Pages(), config={"/": {"request.body.part_class": Kept}})
