@@ -40,6 +40,72 @@ def test_no_frequency_is_off(frequency: float) -> None:
     assert monitor.thread is None
 
 
+@pytest.mark.parametrize("wrong", ["60", None])
+def test_a_frequency_that_is_no_number_is_refused(wrong: object) -> None:
+    """With the monitor's name, by whoever starts the bus."""
+    monitor = Monitor(Bus(), lambda: None, frequency=wrong, name="clean-up")
+
+    with pytest.raises(TypeError, match=r"The frequency of 'clean-up' is .*; it has to be a number"):
+        monitor.start()
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    """Once a minute, under the name of the class, after the servers' privileges are still there."""
+    bus = Bus()
+    monitor = Monitor(bus, print)
+
+    assert (monitor.frequency, monitor.name, monitor.thread) == (60, None, None)
+    assert (monitor.start.priority, monitor.callback, monitor.bus) == (70, print, bus)
+
+
+def test_what_is_said() -> None:
+    """At the start, at a second one, at the stop, at a second one."""
+    said: list[str] = []
+    bus = Bus()
+    bus.subscribe("log", lambda msg, level: said.append(msg))
+    monitor = Monitor(bus, lambda: None)
+
+    monitor.start()
+    monitor.start()
+    monitor.stop()
+    monitor.stop()
+
+    assert said == [
+        "Started monitor thread 'Monitor'.",
+        "Monitor thread 'Monitor' already started.",
+        "Stopped thread 'Monitor'.",
+        "No thread running for Monitor.",
+    ]
+
+
+def test_a_monitor_that_failed_can_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said that it had been started already, although nothing ran any more."""
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    monitor = Monitor(Bus(), lambda: 1 / 0, frequency=0.001)
+    monitor.start()
+    first = monitor.thread
+    first.join(5)
+
+    monitor.start()
+
+    assert monitor.thread is not first
+    monitor.stop()
+
+
+def test_a_thread_that_is_no_daemon_is_waited_for() -> None:
+    """Somebody may have put one there."""
+    monitor = Monitor(Bus(), lambda: None)
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, args=(5,), daemon=False)
+    thread.cancel = release.set
+    monitor.thread = thread
+    thread.start()
+
+    monitor.stop()
+
+    assert not thread.is_alive()
+
+
 def test_graceful_is_a_fresh_thread() -> None:
     """With the frequency of now."""
     monitor = Monitor(Bus(), lambda: None, frequency=60)
@@ -84,6 +150,39 @@ def test_a_background_task_ends_at_its_first_error(monkeypatch: pytest.MonkeyPat
     assert said[0].startswith("Error in background task thread function")
 
 
+def test_a_task_passes_its_arguments() -> None:
+    """Again and again."""
+    called: list[tuple[object, ...]] = []
+    twice = threading.Event()
+
+    def work(*args: object, **kwargs: object) -> None:
+        called.append((args, kwargs))
+        if len(called) == 2:
+            twice.set()
+
+    task = BackgroundTask(0.001, work, args=[1], kwargs={"b": 2})
+    task.start()
+    assert twice.wait(5)
+    task.cancel()
+    task.join(5)
+
+    assert called[:2] == [((1,), {"b": 2})] * 2
+    assert task.daemon
+    assert not task.running
+
+
+def test_a_task_cancelled_before_its_start_never_runs() -> None:
+    """A stop may come that early."""
+    ran: list[int] = []
+    task = BackgroundTask(0, lambda: ran.append(1))
+    task.cancel()
+
+    task.start()
+    task.join(5)
+
+    assert ran == []
+
+
 def test_a_cancelled_task_wakes_and_ends() -> None:
     """It does not sleep its hour to the end."""
     task = BackgroundTask(3600, lambda: None)
@@ -113,3 +212,18 @@ def test_a_perpetual_timer_repeats() -> None:
     timer.cancel()
     timer.join(5)
     assert not timer.is_alive()
+
+
+def test_a_perpetual_timer_tells_the_bus_of_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first error."""
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    said: list[str] = []
+    bus = Bus()
+    bus.subscribe("log", lambda msg, level: said.append(msg))
+    timer = PerpetualTimer(0.001, lambda: 1 / 0, bus=bus)
+
+    timer.start()
+    timer.join(5)
+
+    assert len(said) == 1
+    assert said[0].startswith("Error in perpetual timer thread function")

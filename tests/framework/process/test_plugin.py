@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cherrypy.process import plugins
 from cherrypy.process.plugin import SimplePlugin
 from cherrypy.process.wspbus import Bus
 
@@ -37,3 +38,22 @@ def test_methods_are_subscribed_by_name() -> None:
     plugin.unsubscribe()
 
     assert bus.publish("start") == []
+
+
+def test_only_own_methods_are_unsubscribed() -> None:
+    """Others on the same channel stay."""
+    bus = Bus()
+    bus.subscribe("start", lambda: "other")
+    plugin = Noting(bus)
+    plugin.subscribe()
+
+    plugin.unsubscribe()
+
+    assert bus.publish("start") == ["other"]
+
+
+def test_the_documented_plugins_are_in_one_module() -> None:
+    """Under their documented names."""
+    names = "SimplePlugin SignalHandler DropPrivileges Daemonizer PIDFile PerpetualTimer BackgroundTask Monitor"
+
+    assert [name for name in [*names.split(), "Autoreloader", "ThreadManager"] if not hasattr(plugins, name)] == []

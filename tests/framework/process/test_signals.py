@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -88,3 +89,61 @@ def test_sighup_restarts_a_daemon(handler: SignalHandler, monkeypatch: pytest.Mo
     handler.handle_SIGHUP()
 
     assert handler.bus.execv
+
+
+def test_a_signal_by_its_number(handler: SignalHandler) -> None:
+    """The channel bears the name."""
+    caught: list[int] = []
+    handler.set_handler(signal.SIGUSR2.value, lambda: caught.append(1))
+
+    os.kill(os.getpid(), signal.SIGUSR2)
+
+    assert caught == [1]
+    assert "SIGUSR2" in handler.bus.listeners
+
+
+def test_all_signals_have_names() -> None:
+    """SIGKILL is one; masks and real-time ranges are none."""
+    assert SignalHandler.signals[9] == "SIGKILL"
+    assert SignalHandler.signals[15] == "SIGTERM"
+    assert not [name for name in SignalHandler.signals.values() if name.startswith(("SIG_", "SIGRT"))]
+
+
+def test_subscribing_listens_for_all_handlers(handler: SignalHandler) -> None:
+    """As they are at that moment: applications change them before."""
+    caught: list[str] = []
+    handler.handlers = {"SIGUSR1": lambda: caught.append("one"), "SIGUSR2": lambda: caught.append("two")}
+    before = signal.getsignal(signal.SIGTERM)
+
+    handler.subscribe()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGUSR2)
+
+    assert caught == ["one", "two"]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_handler_that_somebody_replaced_is_mentioned(handler: SignalHandler) -> None:
+    """It is given back all the same."""
+    said: list[str] = []
+    handler.bus.subscribe("log", lambda msg, level: said.append(msg))
+    before = signal.getsignal(signal.SIGUSR2)
+    handler.set_handler("SIGUSR2")
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+    handler.unsubscribe()
+
+    assert signal.getsignal(signal.SIGUSR2) == before
+    assert said[-1].endswith("but ours was not in its place.")
+
+
+def test_the_terminal_of_a_closed_input_is_none(handler: SignalHandler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon may have closed it."""
+    handler._original_pid = 1
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert handler._is_daemonized()
+
+    handler._original_pid = os.getpid()
+
+    assert not handler._is_daemonized()

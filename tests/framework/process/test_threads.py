@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from cherrypy.process.threads import ThreadManager
 from cherrypy.process.wspbus import Bus
 
 
-def test_every_thread_is_announced_once_and_released_at_the_end() -> None:
+def test_the_channels_exist_from_then_on() -> None:
+    """For plugins that have methods of these names."""
+    bus = Bus()
+
+    ThreadManager(bus)
+
+    assert {"acquire_thread", "start_thread", "release_thread", "stop_thread"} <= set(bus.listeners)
+
+
+@pytest.mark.parametrize("end", ["stop", "graceful"])
+def test_every_thread_is_announced_once_and_released_at_the_end(end: str) -> None:
     """By its index, from 1."""
     bus = Bus()
     manager = ThreadManager(bus)
@@ -23,7 +35,7 @@ def test_every_thread_is_announced_once_and_released_at_the_end() -> None:
     # Alive together: an ident may be given again once its thread is gone.
     other.start()
     other.join(5)
-    bus.publish("stop")
+    bus.publish(end)
 
     assert seen == [("start", 1), ("start", 2), ("stop", 1), ("stop", 2)]
     assert manager.threads == {}
