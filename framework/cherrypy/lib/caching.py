@@ -6,6 +6,7 @@ Source: RFC 9111.
 from __future__ import annotations
 
 import datetime
+import threading
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
@@ -22,6 +23,9 @@ __all__ = ["AntiStampedeCache", "Cache", "MemoryCache", "expires", "get", "tee_o
 
 # RFC 9110, 15.1: the statuses that may be kept without being asked to, less 206: slices are not the page.
 _KEEPABLE = frozenset((200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501))
+# Methods whose answers may be kept, if the configuration lets them; and those that change nothing.
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE"))
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _INDICATORS = ("Etag", "Last-Modified", "Age", "Expires")
 _LONG_AGO = HTTPDate(1169942400)
 
@@ -30,16 +34,20 @@ class _Current:
     """The cache in use: ``cherrypy._cache`` once it exists."""
 
     cache: Any = None
+    lock = threading.Lock()
 
 
 def _cache_for(cache_class: Callable[[], Any], settings: dict[str, Any], debug: bool) -> Any:
     if _Current.cache is None:
-        cache = cache_class()
-        for name, value in settings.items():
-            setattr(cache, name, value)
-        cache.debug = debug
-        _Current.cache = cache
-        announce("_cache", cache)
+        # of two caches made at once, one would wait for answers that are put into the other
+        with _Current.lock:
+            if _Current.cache is None:
+                cache = cache_class()
+                for name, value in settings.items():
+                    setattr(cache, name, value)
+                cache.debug = debug
+                announce("_cache", cache)
+                _Current.cache = cache
     return _Current.cache
 
 
@@ -60,10 +68,13 @@ def get(invalid_methods: Container[str] = ("POST", "PUT", "DELETE"), debug: bool
     request, response = serving.request, serving.response
     cache = _cache_for(kwargs.pop("cache_class", MemoryCache), kwargs, debug)
     request.cached = request.cacheable = False
-    if request.method in invalid_methods:
+    if request.method in invalid_methods or request.method not in _METHODS:
         if debug:
             log(f"request.method {request.method!r} in invalid_methods", "TOOLS.CACHING")
-        cache.delete()
+        if request.method not in _SAFE:
+            # now, and once the page has done its work: others may ask for it meanwhile
+            cache.delete()
+            request.hooks.attach("on_end_resource", cache.delete, failsafe=True)
         return False
     request.cacheable = True
     if "no-cache" in (element.value for element in request.headers.elements("Pragma")):
@@ -116,10 +127,15 @@ def tee_output() -> None:
     if "no-store" in _directives(request.headers):
         return
     if not _may_keep(response):
-        # those who wait for this answer must make their own
-        _Current.cache.delete()
+        _decline()
         return
     response.body = _tee(response.body, request, response)
+
+
+def _decline() -> None:
+    """Let go those who wait for this answer: they must make their own."""
+    cache = _Current.cache
+    getattr(cache, "decline", cache.delete)()
 
 
 def _may_keep(response: Any) -> bool:
@@ -137,7 +153,7 @@ def _tee(body: Iterable[bytes], request: Any, response: Any) -> Iterator[bytes]:
         kept = (response.status, response.headers.copy(), whole, response.time)
         _Current.cache.put(kept, len(whole))
     else:
-        _Current.cache.delete()
+        _decline()
 
 
 def expires(secs: float | datetime.timedelta = 0, force: bool = False, debug: bool = False) -> None:
