@@ -25,8 +25,10 @@ from cherrypy.lib import auth_basic, auth_digest, caching, cptools, encoding, js
 _OF_EVERY_TOOL = frozenset(("on", "priority"))
 
 
-class ToolArgumentError(TypeError, ValueError):
+class ToolTypeError(TypeError, ValueError):
     """A tool was configured with an argument that it does not take, or with a value that cannot work.
+
+    COMPAT: has TypeError in its name, since that is what pages with tracebacks showed.
 
     Attributes:
         key: the configuration key, 'tools.gzip.compres_level'.
@@ -189,7 +191,7 @@ _ATTRIBUTES: dict[Any, list[Any]] = {
 }
 
 
-def find_error(function: Any, prefix: str, conf: Mapping[str, Any], *, whole: bool = True) -> ToolArgumentError | None:
+def find_error(function: Any, prefix: str, conf: Mapping[str, Any], *, whole: bool = True) -> ToolTypeError | None:
     """Return what is wrong with the arguments *conf* of the tool whose keys begin with *prefix*, None if nothing.
 
     Args:
@@ -207,11 +209,11 @@ def find_error(function: Any, prefix: str, conf: Mapping[str, Any], *, whole: bo
         named = [name for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
         for name in conf:
             if name not in named and name not in _OF_EVERY_TOOL and not takes_all:
-                return ToolArgumentError(prefix + name, f"{prefix}{name}: {_unknown(name, named)}")
+                return ToolTypeError(prefix + name, f"{prefix}{name}: {_unknown(name, named)}")
         empty = inspect.Parameter.empty
         missing = [prefix + name for name in named if name not in conf and parameters[name].default is empty]
         if missing and whole:
-            return ToolArgumentError(missing[-1], f"{' and '.join(missing)}: missing, and the tool cannot do without.")
+            return ToolTypeError(missing[-1], f"{' and '.join(missing)}: missing, and the tool cannot do without.")
     for name, check in _checks_of(function).items():
         if name in conf and not check.holds(conf[name]):
             return _wrong(prefix, name, conf[name], check)
@@ -242,8 +244,8 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"the tool has no argument {name!r}.{nearest(name, known)} It takes {takes}."
 
 
-def _wrong(prefix: str, name: str, value: Any, check: Check) -> ToolArgumentError:
-    return ToolArgumentError(
+def _wrong(prefix: str, name: str, value: Any, check: Check) -> ToolTypeError:
+    return ToolTypeError(
         prefix + name, f"{prefix}{name} = {reprlib.repr(value)} cannot work: it has to be {check.allowed}."
     )
 

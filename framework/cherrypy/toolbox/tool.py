@@ -16,7 +16,7 @@ from cherrypy.context import serving
 from cherrypy.core.errors import NotFound
 from cherrypy.core.logs import log
 from cherrypy.core.plan import Plan, epoch
-from cherrypy.toolbox.arguments import ToolArgumentError, find_error, nearest, odd_arguments
+from cherrypy.toolbox.arguments import ToolTypeError, find_error, nearest, odd_arguments
 
 Page = TypeVar("Page", bound=Callable[..., Any])
 
@@ -135,10 +135,10 @@ class Tool:
             log(sentence, "TOOLS", severity=logging.WARNING)
         self._attach(target, conf)
 
-    def _attach_refusal(self, target: Any, error: ToolArgumentError) -> None:
+    def _attach_refusal(self, target: Any, error: ToolTypeError) -> None:
         # COMPAT: raised where the tool would have run, not earlier: a tool for errors must not break good pages
         def refuse() -> None:
-            raise ToolArgumentError(error.key, str(error))
+            raise ToolTypeError(error.key, str(error))
 
         target.hooks.attach(self._point, refuse, priority=self._pop_priority({}))
 
@@ -218,9 +218,9 @@ class ErrorTool(Tool):
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:
         self._respond_with(target, self._wrapper)
 
-    def _attach_refusal(self, target: Any, error: ToolArgumentError) -> None:
+    def _attach_refusal(self, target: Any, error: ToolTypeError) -> None:
         def refuse() -> None:
-            raise ToolArgumentError(error.key, str(error))
+            raise ToolTypeError(error.key, str(error))
 
         self._respond_with(target, refuse)
 
