@@ -234,7 +234,12 @@ class ResponseEncoder:
             return False
         if not isinstance(self.body, list | tuple):
             # a generator can be read only once, and the next charset may have to be tried
-            self.body = list(self.body)
+            pieces = self.body
+            try:
+                self.body = list(pieces)
+            finally:
+                if is_closable_iterator(pieces):
+                    pieces.close()
         try:
             self.body = [
                 piece.encode(encoding, self.errors) if isinstance(piece, str) else piece for piece in self.body
