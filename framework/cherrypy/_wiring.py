@@ -10,6 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cherrypy import context
+from cherrypy.app import embedded
+from cherrypy.app.application import Application
 from cherrypy.app.checker import Checker
 from cherrypy.app.native import NativeResponder
 from cherrypy.app.server import CPHTTPServer, Server
@@ -162,6 +164,7 @@ def _wire_server() -> None:
     Server.current_responder = staticmethod(lambda: responder)
     Server.current_app = staticmethod(lambda: _public("tree", tree))
     CPHTTPServer.default_adapter = server
+    Application.answer_shortly = embedded.answer
     server.subscribe()
 
 

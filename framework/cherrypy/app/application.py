@@ -31,6 +31,8 @@ class Application:
         namespaces: handlers of the keys in section '/', set once.
         toolboxes: {namespace: toolbox}.
         plans: what is compiled of the configuration.
+        routes: the pages that go the short way through WSGI.
+        answer_shortly: what answers plain requests that come through WSGI (``app.embedded``); ``_wiring`` sets it.
         relative_urls: default of ``url(relative=...)``.
     """
 
@@ -42,6 +44,8 @@ class Application:
     response_class: Any = Response
     relative_urls: bool | str = False
     toolboxes: dict[str, Any] = {"tools": tools}
+    answer_shortly: Any = None
+    routes: Any = None
 
     def __init__(self, root: Any, script_name: str | None = "", config: Any = None) -> None:
         self.plans = PlanCache()
@@ -129,6 +133,10 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Serve one WSGI request."""
+        if self.answer_shortly is not None:
+            answer = self.answer_shortly(environ, start_response)
+            if answer is not None:
+                return answer
         return self.wsgiapp(environ, start_response)
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable, Iterator
-from time import time
 from functools import partial
 from typing import Any
 
 from cherrypy.aio.exchange import StreamBody
 from cherrypy.aio.pages import Pieces
 from cherrypy.app import plainpage
-from cherrypy.app.application import Application, announce_request
+from cherrypy.app.application import Application
 from cherrypy.app.continuation import put_aside
 from cherrypy.app.route import Route, Routes, is_plain
 from cherrypy.app.tree import Tree
@@ -25,21 +24,18 @@ from cherrypy.core.errors import InternalRedirect
 from cherrypy.core.host import Host
 from cherrypy.core.later import Later
 from cherrypy.core.logs import log
-from cherrypy.core.request import Request
-from cherrypy.core.response import Response
 from cherrypy.core.streams import file_generator, is_closable_iterator
 from cherrypy.http.forwarded import Trust
+from cherrypy.httpd.away import Handover
 from cherrypy.httpd.gateway import WSGIGateway, decode_path
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.writer import FileSlice
 from cherrypy.lib.filebody import FileBody
-from cherrypy.process.wspbus import bus
 from cherrypy.wsgi.app import text_head
 from cherrypy.wsgi.environ import recode
 from cherrypy.wsgi.middleware import log_and_bare_error, note_redirect, with_query
 
 _PROTOCOLS = {(1, 1): "HTTP/1.1", (1, 0): "HTTP/1.0"}
-_new = object.__new__
 _NOT_FOUND: Answer = (b"404 Not Found", [(b"Content-Length", b"0")], [], None)
 
 
@@ -97,24 +93,10 @@ class NativeResponder:
     ) -> Answer:
         """Call *page* the short way; on the long way as soon as it is not as plain as it was."""
         app = route.app
-        announce_request()
-        # PERF: their constructors' work, as far as it is any
-        serving.request = request = _new(Request)
-        serving.response = response = _new(Response)
-        response.status = None
-        response._body = []
-        response.time = time()
-        request.app = app
-        if route.script_name:
-            request.script_name = route.script_name
+        request, response = plainpage.begin(app, route.script_name, message)
         self._introduce(request, message)
         if plainpage.serve(route, page, arguments, message, path, request, response):
-            if bus.listeners.get("after_request"):
-                app.release_serving()
-            else:
-                # PERF: release_serving without its wall: no hook can fail here, there are none
-                request.close()
-                serving.clear()
+            plainpage.end(app, request)
             return response.output_status, response.header_list, response._body, None  # type: ignore[return-value]
         return self._serve(app, message, path, (request, response))
 
@@ -194,12 +176,12 @@ class NativeResponder:
 
     def _get_serving(self, app: Application, message: Message) -> tuple[Any, Any]:
         request, response = app.get_serving(None, None, message.connection.scheme, "HTTP/1.1")
+        request._message = message
         self._introduce(request, message)
         return request, response
 
     def _introduce(self, request: Any, message: Message) -> None:
         """Let *request* know where it came from."""
-        request._message = message
         request._make_environ = self._make_environ
         connection = message.connection
         if connection.scheme != "http":
@@ -244,10 +226,10 @@ def _answer(app: Application, request: Any, response: Any) -> Answer:
         return status, headers, body, None
     if body.__class__ is list or body.__class__ is tuple:
         return status, headers, body, _Closer(app, None)
-    if body.__class__ is Pieces:
+    if isinstance(body, Pieces | Handover):
         closer = _Closer(app, body)
         closer.moves()
-        return status, headers, StreamBody(body), closer  # type: ignore[return-value]
+        return status, headers, StreamBody(body) if isinstance(body, Pieces) else body, closer  # type: ignore[return-value]
     slice_of_file = _file_slice(body, response)
     closer = _Closer(app, body)
     return status, headers, slice_of_file or _logged(iter(body)), closer

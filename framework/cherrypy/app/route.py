@@ -48,7 +48,7 @@ class Route:
 
     def __init__(self, tree: Any, app: Application, walk: Walk, kind: str) -> None:
         self.tree = tree
-        self.apps = dict(tree.apps)
+        self.apps = None if tree is None else dict(tree.apps)
         self.app = app
         self.wsgiapp = app.wsgiapp
         self.key = getattr(walk.page, "__code__", Route)
@@ -59,7 +59,13 @@ class Route:
         self.kind = kind
 
     def page_in(self, tree: Any) -> Any:
-        """Return the page if it is where it was, else None."""
+        """Return the page if it is where it was on *tree*, else None."""
+        if tree is not self.tree or tree.apps != self.apps:
+            return None
+        return self.page()
+
+    def page(self) -> Any:
+        """Return the page if it is where it was in its application, else None."""
         app = self.app
         wsgiapp = self.wsgiapp
         request_class = app.request_class
@@ -67,8 +73,6 @@ class Route:
         plans.refresh(request_class, app)
         if (
             plans.plans is not self.table
-            or tree is not self.tree
-            or tree.apps != self.apps
             or request_class is not Request
             or app.response_class is not Response
             or app._script_name != self.script_name
@@ -112,7 +116,7 @@ class Routes:
         """Like ``find``, for a decoded *path* that is not known yet; None if its page has to go the long way.
 
         Args:
-            tree: the site's.
+            tree: the site's; None for routes of the application alone.
             app: what is mounted for *path*.
             path: decoded, with the script name.
             is_as_sent: it is what stood in the message, so it can be found by that again.

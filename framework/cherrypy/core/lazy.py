@@ -67,9 +67,9 @@ def reserve(kind: type, names: str) -> None:
     """Have instances of *kind* keep the attributes *names* (at most 29, apart by blanks) where they are found fastest.
 
     PERF: CPython 3.11 lays out instances by the attributes that the first thirty of a class were given; one that gets
-    any other keeps all of them in an ordinary dict, slowly (inside.py, json after hello: 20 us, so 9 us). Which page comes
-    first must not decide that.
+    any other keeps all of them in an ordinary dict, slowly (inside.py, json after hello: 20 us, so 9 us). Which page
+    comes first must not decide that.
     """
-    first = object.__new__(kind)
+    first: Any = object.__new__(kind)
     for name in names.split():
         setattr(first, name, None)

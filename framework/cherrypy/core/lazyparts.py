@@ -23,7 +23,8 @@ def make_base(request: Any) -> str:
 def make_local(request: Any) -> Host:
     """Return where the server took the request."""
     if request._message is None:
-        return Host("127.0.0.1", 80)
+        environ = request.wsgi_environ
+        return local_of(environ) if environ else Host("127.0.0.1", 80)
     local = request._message.connection.local
     return Host("", local[1], local[0]) if isinstance(local, tuple) else Host("", 0, local)
 
@@ -31,9 +32,21 @@ def make_local(request: Any) -> Host:
 def make_remote(request: Any) -> Host:
     """Return where the request came from."""
     if request._message is None:
-        return Host("127.0.0.1", 1111)
+        environ = request.wsgi_environ
+        return remote_of(environ) if environ else Host("127.0.0.1", 1111)
     address, port = request._message.connection.peer[:2]
     return Host(address, port)
+
+
+def local_of(environ: dict[str, Any]) -> Host:
+    """Return where a WSGI server took the request."""
+    return Host("", int(environ.get("SERVER_PORT", 80) or -1), environ.get("SERVER_NAME", ""))
+
+
+def remote_of(environ: dict[str, Any]) -> Host:
+    """Return where the request came from, as a WSGI server says it."""
+    get = environ.get
+    return Host(get("REMOTE_ADDR", ""), int(get("REMOTE_PORT", -1) or -1), get("REMOTE_HOST", ""))
 
 
 def make_request_line(request: Any) -> str:

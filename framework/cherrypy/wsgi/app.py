@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cherrypy.core.host import Host
+from cherrypy.core.lazyparts import local_of, remote_of
 from cherrypy.core.streams import is_closable_iterator
 from cherrypy.wsgi.environ import recode
 from cherrypy.wsgi.middleware import ExceptionTrapper, InternalRedirector
+
+#: Key of an environ: the request and response that have begun on the short way (``app.embedded``).
+BEGUN = "cherrypy.begun"
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -70,11 +73,12 @@ class AppResponse:
         """Make request and response of the environ and run them."""
         environ = self.environ
         get = environ.get
-        local = Host("", int(get("SERVER_PORT", 80) or -1), get("SERVER_NAME", ""))
-        remote = Host(get("REMOTE_ADDR", ""), int(get("REMOTE_PORT", -1) or -1), get("REMOTE_HOST", ""))
-        scheme = get("wsgi.url_scheme", "http")
-        request, self._response = self.cpapp.get_serving(
-            local, remote, scheme, get("ACTUAL_SERVER_PROTOCOL", "HTTP/1.1")
+        begun = environ.pop(BEGUN, None)
+        request, self._response = begun or self.cpapp.get_serving(
+            local_of(environ),
+            remote_of(environ),
+            get("wsgi.url_scheme", "http"),
+            get("ACTUAL_SERVER_PROTOCOL", "HTTP/1.1"),
         )
         request.login = get("LOGON_USER") or get("REMOTE_USER") or None
         request.multithread = environ["wsgi.multithread"]
@@ -103,11 +107,16 @@ class AppResponse:
 
     def translate_headers(self, environ: Environ) -> Iterator[tuple[str, str]]:
         """Yield the headers that CGI-style names in *environ* stand for."""
-        for key, value in environ.items():
-            if key in self.headerNames:
-                yield self.headerNames[key], value
-            elif key.startswith("HTTP_"):
-                yield key[5:].replace("_", "-"), value
+        return header_fields(environ, self.headerNames)
+
+
+def header_fields(environ: Environ, names: dict[str, str] = AppResponse.headerNames) -> Iterator[tuple[str, str]]:
+    """Yield the headers that CGI-style names in *environ* stand for, *names* without HTTP_ before them included."""
+    for key, value in environ.items():
+        if key in names:
+            yield names[key], value
+        elif key.startswith("HTTP_"):
+            yield key[5:].replace("_", "-"), value
 
 
 def text_head(status: Any, header_list: Any) -> tuple[str, list[tuple[str, str]]]:
