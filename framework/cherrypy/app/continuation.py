@@ -10,7 +10,7 @@ from cherrypy.aio.exchange import PageTask
 from cherrypy.context import serving
 from cherrypy.core.later import Abandoned, Later, resume
 from cherrypy.core.logs import log
-from cherrypy.httpd.away import Deferred
+from cherrypy.httpd.away import Deferred, Handover
 from cherrypy.httpd.connection import ClientGone
 from cherrypy.httpd.message import Answer, Message
 
@@ -55,13 +55,29 @@ def _go_on(
     request = serving.request
     # what is still to be done, a session to be written for example, may block though the page did not
     message.entering(("after the page", app))
+    handed_over: list[Handover] = []
+
+    def result() -> Any:
+        body = outcome()
+        if isinstance(body, Handover):
+            # a 101 has no body, but somebody who goes on with the connection
+            handed_over.append(body)
+            return []
+        return body
+
     try:
-        return answer(app, request, resume(request, outcome))
+        response = resume(request, result)
+        if handed_over and response.output_status[:3] == b"101":
+            response._body = handed_over.pop()
+        return answer(app, request, response)
     except Abandoned:
         _note_abandoned(app)
         raise ClientGone("the client has gone, or the server's time was over") from None
     except BaseException as error:
         return otherwise(error, app, message)
+    finally:
+        for body in handed_over:  # a hook made the answer another one
+            body.abandon()
 
 
 def _note_abandoned(app: Any) -> None:

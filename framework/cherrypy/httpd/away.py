@@ -70,6 +70,9 @@ class Handover:
         """Return who sends the head in *framing* and this body, and has *close* called in the end by ``settle``."""
         raise NotImplementedError
 
+    def abandon(self) -> None:
+        """The answer became another one: ``take`` will not be called."""
+
 
 class Away:
     """One connection that is AWAY, in its owner's hands.
