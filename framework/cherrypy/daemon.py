@@ -105,12 +105,14 @@ def parser() -> argparse.ArgumentParser:
     add("-i", "--import", action="append", dest="imports", metavar="MODULE", help="module to import; may be repeated")
     add("-p", "--pidfile", dest="pidfile", metavar="FILE", help="write the process id to FILE")
     add("-P", "--Path", action="append", dest="path", metavar="DIR", help="search DIR for modules; may be repeated")
+    # Words that are no options are the application's: it finds them in sys.argv.
+    add("arguments", nargs="*", metavar="WORD", help="left to the application")
     return command
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Read the command line (of this process, without *arguments*) and obey it."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_intermixed_args(arguments)
     for folder in options.path or ():
         sys.path.insert(0, folder)
     start(

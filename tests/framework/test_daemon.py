@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import cherrypy
 from cherrypy import daemon
+from cherrypy.process.wspbus import Bus, ChannelFailures
 
 APPLICATION = """
 import os
@@ -142,10 +149,11 @@ def test_an_environment_is_applied(folder: Path) -> None:
     assert process.returncode == 0
 
 
-def test_only_one_gateway(folder: Path) -> None:
-    """FastCGI and SCGI at once are refused."""
+@pytest.mark.parametrize("pair", [["-f", "-s"], ["-s", "-x"], ["-f", "-x"]])
+def test_only_one_gateway(folder: Path, pair: list[str]) -> None:
+    """Two ways to serve at once are refused."""
     done = subprocess.run(
-        command(folder, "-f", "-s", "-c", str(folder / "site.conf")), capture_output=True, text=True, timeout=60
+        command(folder, *pair, "-c", str(folder / "site.conf")), capture_output=True, text=True, timeout=60
     )
 
     assert done.returncode == 1
@@ -160,3 +168,185 @@ def test_options_repeat() -> None:
 
     assert (options.config, options.imports, options.path) == (["a", "b"], ["m", "n"], ["p", "q"])
     assert options.environment == "staging"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ([], "daemonize", False),
+        (["-d"], "daemonize", True),
+        (["-e", "production"], "environment", "production"),
+        (["--environment=production"], "environment", "production"),
+        (["-f"], "fastcgi", True),
+        (["-s"], "scgi", True),
+        (["-x"], "cgi", True),
+        (["-p", "/run/site.pid"], "pidfile", "/run/site.pid"),
+        (["--pidfile", "/run/site.pid"], "pidfile", "/run/site.pid"),
+        (["--conf=a"], "configfiles", ["a"]),
+        (["-i", "webapp", "word", "-c", "a", "other"], "imports", ["webapp"]),
+    ],
+)
+def test_every_option_reaches_start(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], name: str, value: object
+) -> None:
+    """Words that are no options are left to the application, as CherryPy does."""
+    called: list[inspect.BoundArguments] = []
+    signature = inspect.signature(daemon.start)
+    monkeypatch.setattr(daemon, "start", lambda *args: called.append(signature.bind(*args)))
+
+    daemon.run(words)
+
+    assert called[0].arguments[name] == value
+    assert len(called[0].arguments) == 8
+
+
+def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """With status 2, and the usage."""
+    with pytest.raises(SystemExit) as caught:
+        daemon.run(["-Z"])
+
+    assert caught.value.code == 2
+    assert "usage: cherryd" in capsys.readouterr().err
+
+
+def test_folders_come_first_in_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one given is the first, behind the current folder."""
+    monkeypatch.setattr(sys, "path", ["/lib"])
+    monkeypatch.setattr(daemon, "start", lambda *args: sys.path.insert(0, ""))
+
+    daemon.run(["-P", "/one", "--Path", "/two"])
+
+    assert sys.path == ["", "/two", "/one", "/lib"]
+
+
+class Site:
+    """A stand-in for the package, which notes what is done to it."""
+
+    Application = cherrypy.Application
+
+    def __init__(self, done: list[object]) -> None:
+        self.engine = Bus()
+        self.engine.signals = SimpleNamespace(subscribe=lambda: done.append("signals"))
+        self.engine.start = lambda: done.append(("start", sorted(self.plugins())))
+        self.engine.block = lambda: done.append("block")
+        self.config = SimpleNamespace(update=lambda config: done.append(("config", config)))
+        self.app = cherrypy.Application(None)
+        self.app.merge = lambda config: done.append(("merge", config))
+        self.tree = SimpleNamespace(apps={"": self.app})
+        self.server = SimpleNamespace(
+            bind_addr=("127.0.0.1", 4000), unsubscribe=lambda: done.append("server unsubscribed")
+        )
+
+    def plugins(self) -> set[str]:
+        listeners = (listener for of_channel in self.engine.listeners.values() for listener in of_channel)
+        return {type(listener.__self__).__name__ for listener in listeners}
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What ``start`` does, in its order."""
+    noted: list[object] = []
+    monkeypatch.setattr(sys, "path", ["/lib"])
+    monkeypatch.setattr(daemon, "importlib", SimpleNamespace(import_module=lambda name: noted.append(("import", name))))
+    monkeypatch.setattr(daemon, "cherrypy", Site(noted))
+    return noted
+
+
+def test_the_order_of_a_start(done: list[object]) -> None:
+    """Imports, files, environment, daemon, pid file, signals, engine; each file for site and application."""
+    daemon.start(["a.conf", "b.conf"], True, "production", pidfile="/run/x.pid", imports=["shop", "blog"])
+
+    assert sys.path == ["", "/lib"]
+    assert done == [
+        ("import", "shop"),
+        ("import", "blog"),
+        ("config", "a.conf"),
+        ("merge", "a.conf"),
+        ("config", "b.conf"),
+        ("merge", "b.conf"),
+        ("config", {"environment": "production"}),
+        ("config", {"log.screen": False}),
+        "signals",
+        ("start", ["Daemonizer", "PIDFile"]),
+        "block",
+    ]
+
+
+def test_without_options_nothing_is_added(done: list[object]) -> None:
+    """All parameters have defaults."""
+    daemon.start()
+
+    assert done == ["signals", ("start", []), "block"]
+
+
+def test_files_are_merged_only_into_the_one_application(done: list[object]) -> None:
+    """With two it cannot be told whose they are; a foreign WSGI callable has no configuration."""
+    apps = daemon.cherrypy.tree.apps
+    apps["/two"] = apps[""]
+    daemon.configure("a.conf")
+    apps.clear()
+    apps[""] = lambda environ, start_response: []
+    daemon.configure("b.conf")
+
+    assert done == [("config", "a.conf"), ("config", "b.conf")]
+
+
+@pytest.mark.parametrize(
+    ("option", "made", "options"),
+    [
+        ("fastcgi", "FlupFCGIServer", {"bindAddress": ("127.0.0.1", 4000)}),
+        ("scgi", "FlupSCGIServer", {"bindAddress": ("127.0.0.1", 4000)}),
+        ("cgi", "FlupCGIServer", {}),
+    ],
+)
+def test_a_gateway_takes_the_place_of_the_server(
+    done: list[object], option: str, made: str, options: dict[str, object]
+) -> None:
+    """At its address, for the same site, and without the autoreloader: the process is the web server's."""
+    daemon.start(**{option: True})
+
+    (start,) = daemon.cherrypy.engine.listeners["start"]
+    gateway = start.__self__.httpserver
+    assert ("config", {"engine.autoreload.on": False}) in done
+    assert "server unsubscribed" in done
+    assert type(gateway).__name__ == made
+    assert gateway.kwargs == {"application": daemon.cherrypy.tree, **options}
+
+
+def test_a_start_that_fails_is_status_1_in_short(done: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bus has logged why; nobody blocks."""
+
+    def fail() -> None:
+        raise ChannelFailures("port taken")
+
+    monkeypatch.setattr(daemon.cherrypy.engine, "start", fail)
+
+    with pytest.raises(SystemExit) as caught:
+        daemon.start()
+
+    assert caught.value.code == 1
+    assert "block" not in done
+
+
+def test_a_taken_port_is_status_1_with_its_cure(folder: Path) -> None:
+    """In the log: host, port, and the key to change."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = (folder / "site.conf").read_text().replace("socket_port = 0", f"socket_port = {port}")
+        (folder / "site.conf").write_text(text)
+        done = subprocess.run(
+            command(folder, "-c", str(folder / "site.conf")), capture_output=True, text=True, timeout=60
+        )
+
+    assert done.returncode == 1
+    assert f"Port {port} not free on '127.0.0.1'" in done.stderr
+    assert "server.socket_port; 0 takes any free one" in done.stderr
+
+
+def test_the_command_has_its_documented_name() -> None:
+    """The console script, and ``python -m cherrypy``."""
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
+
+    assert scripts["cherryd"] == "cherrypy.daemon:main"
+    assert daemon.main is daemon.run
+    assert runpy.run_module("cherrypy.__main__", run_name="imported")["run"] is daemon.run
