@@ -52,12 +52,12 @@ def test_callable_spec(callable: Any, callable_args: Any, callable_kwargs: Any) 
     unknown = set(callable_kwargs) - set(usage) - set(spec.kwonlyargs)
     if unknown and not spec.varkw:
         if unknown - in_body:
-            raise _mismatch(404, "Unexpected query string parameters", sorted(unknown - in_body))
-        raise _mismatch(400, "Unexpected body parameters", sorted(unknown))
+            raise _mismatch(404, "Unexpected query string parameters", sorted(unknown - in_body), ", ")
+        raise _mismatch(400, "Unexpected body parameters", sorted(unknown), ", ")
 
 
-def _mismatch(status: int, what: str, names: Iterable[str]) -> HTTPError:
-    message = f"{what}: {','.join(names)}" if serving.request.show_mismatched_params else None
+def _mismatch(status: int, what: str, names: Iterable[str], separator: str = ",") -> HTTPError:
+    message = f"{what}: {separator.join(names)}" if serving.request.show_mismatched_params else None
     return HTTPError(status, message)
 
 
