@@ -387,3 +387,23 @@ def test_the_leak_page_counts_requests_responses_and_their_wsgi_twins() -> None:
     counted = [entry[0] for entry in cherrypy.lib.gctools.GCRoot.classes]  # type: ignore[attr-defined]
 
     assert counted == [cherrypy._cprequest.Request, cherrypy._cprequest.Response, cherrypy._cpwsgi.AppResponse]
+
+
+def test_an_application_class_may_have_its_configuration() -> None:
+    """Each application has a copy, and what it is given is merged into it."""
+
+    class Configured(cherrypy.Application):
+        config = {"/": {"a": 1}}
+
+    app = Configured(None, "", {"/": {"b": 2}})
+
+    assert app.config["/"] == {"a": 1, "b": 2}
+    assert Configured.config == {"/": {"a": 1}}
+    app.config["/"]["c"] = 3
+    assert app.find_config("/deep", "c") == 3
+
+
+def test_outside_of_a_request_there_is_no_base() -> None:
+    """``cherrypy.request.base or ...`` is how applications ask."""
+    assert cherrypy.request.base == ""
+    assert cherrypy._cprequest.Request.base == ""

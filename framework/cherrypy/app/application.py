@@ -56,7 +56,9 @@ class Application:
         self.namespaces = self.namespaces.copy()
         self.namespaces["log"] = attribute_namespace("log", lambda: self.log)
         self.namespaces["wsgi"] = self.wsgiapp.namespace_handler
-        self.config = site.AppConfig()
+        # COMPAT: a subclass may have its configuration as a class attribute
+        declared: Any = type(self).config
+        self.config = site.AppConfig({} if isinstance(declared, property) else declared)
         if config:
             self.merge(config)
 

@@ -15,7 +15,9 @@ from cherrypy.http.headers import HeaderMap
 
 
 def make_base(request: Any) -> str:
-    """Return scheme://host, from the Host header or the address that the server listens at."""
+    """Return scheme://host, from the Host header or the address that the server listens at; '' outside of a request."""
+    if request._path is None:
+        return ""
     host = request.headers.get("Host") or request.local.name or request.local.ip
     return f"{request.scheme}://{host}"
 
