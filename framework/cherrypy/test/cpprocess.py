@@ -36,7 +36,7 @@ class CPProcess:
     config_file = os.path.join(thisdir, "test.conf")
     error_log = os.path.join(thisdir, "test.error.log")
     access_log = os.path.join(thisdir, "test.access.log")
-    serverpem = os.path.join(thisdir, "test.pem")
+    serverpem = os.path.join(os.path.dirname(__file__), "test.pem")  # for localhost, signed by itself
     config_template = """[global]
 server.socket_host: '%(host)s'
 server.socket_port: %(port)s

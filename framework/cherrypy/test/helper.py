@@ -15,6 +15,7 @@ class SiteTest(helper.CPWebCase):
 from __future__ import annotations
 
 import datetime
+import errno
 import logging
 import os
 import re
@@ -29,6 +30,7 @@ from cherrypy.app.tree import Tree
 from cherrypy.core.errorpage import get_error_page
 from cherrypy.http.text import to_bytes as ntob
 from cherrypy.lib import gctools, httputil
+from cherrypy.process.wspbus import ChannelFailures
 from cherrypy.test import webtest
 from cherrypy.test.cpprocess import CPProcess, thisdir
 from cherrypy.test.supervisors import (
@@ -76,7 +78,7 @@ def get_wsgi_u_supervisor(**options: Any) -> LocalWSGISupervisor:
 
 
 def free_port(wanted: int = PORT) -> int:
-    """*wanted* if nobody has it, else any other."""
+    """*wanted* if nobody has it, else any other; 0 wants any."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,6 +103,8 @@ class CPWebCase(webtest.WebCase):
         available_servers: {name: what makes a supervisor}.
         default_server: name of the one that is used.
         supervisor: the one at work.
+        PORT: where the site is served, known once it is. A subclass may set it to the port it wants, 0 for any one.
+            Without, it is 54583, or any one where that is taken or pytest-xdist runs several processes side by side.
         do_gc_test: ``test_gc`` looks for requests that were not let go.
         date_tolerance: seconds that ``assertEqualDates`` forgives.
     """
@@ -159,7 +163,18 @@ class CPWebCase(webtest.WebCase):
         if cls.__dict__.get("_is_set_up"):
             return
         cls._is_set_up = True
-        conf = {"scheme": "http", "protocol": "HTTP/1.1", "host": "127.0.0.1", "port": free_port(), "validate": False}
+        try:
+            cls._set_up()
+        except BaseException:
+            # Nobody tears down what was not set up.
+            cls._is_set_up = False
+            cherrypy.server.httpserver = None
+            raise
+
+    @classmethod
+    def _set_up(cls) -> None:
+        port = free_port(cls._wanted_port())
+        conf = {"scheme": "http", "protocol": "HTTP/1.1", "host": "127.0.0.1", "port": port, "validate": False}
         factory = cls.available_servers[cls.default_server]
         # Every class has a site of its own.
         cherrypy.tree = Tree()
@@ -167,10 +182,27 @@ class CPWebCase(webtest.WebCase):
         cls.supervisor = cls._setup_server(supervisor, conf)
         if not hasattr(cls, "setup_server"):
             return
+        if port != cls.PORT:
+            cls.PORT = port
         cls.setup_server()
         cherrypy.tree.mount(gctools.GCRoot(), "/gc")
         cls.do_gc_test = True
-        supervisor.start(cls.__module__)
+        try:
+            supervisor.start(cls.__module__)
+        except ChannelFailures as failures:
+            if not any(getattr(error, "errno", 0) == errno.EADDRINUSE for error in failures.get_instances()):
+                raise
+            # Somebody took the port since we looked.
+            cherrypy.server.socket_port = supervisor.port = cls.PORT = free_port(0)
+            cherrypy.server.httpserver = supervisor.httpserver_class
+            supervisor.start(cls.__module__)
+
+    @classmethod
+    def _wanted_port(cls) -> int:
+        for parent in cls.__mro__[: cls.__mro__.index(CPWebCase)]:
+            if "PORT" in vars(parent):
+                return int(vars(parent)["PORT"])
+        return 0 if "PYTEST_XDIST_WORKER" in os.environ else PORT
 
     @classmethod
     def teardown_class(cls) -> None:

@@ -58,7 +58,10 @@ class LocalSupervisor(Supervisor):
         """Stop the engine, and forget named servers."""
         if self.teardown is not None:
             self.teardown()
-        cherrypy.engine.exit()
+        engine: Any = cherrypy.engine
+        engine.exit()
+        # The test run has its signals back: SIGTERM is to end it.
+        engine.signals.unsubscribe()
         servers = getattr(cherrypy, "servers", {})
         for name, server in list(servers.items()):
             server.unsubscribe()
