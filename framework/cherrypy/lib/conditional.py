@@ -43,18 +43,8 @@ def validate_etags(autotags: bool = False, debug: bool = False) -> None:
     if debug:
         log(f"ETag: {etag!r} status: {status}", "TOOLS.ETAGS")
     if 200 <= status <= 299:
-        _check_etag(serving.request, etag)
-
-
-def _check_etag(request: Any, etag: str | None) -> None:
-    wanted = parse_etags(request.headers.get("If-Match"))
-    if wanted and not matches_strongly(etag, wanted):
-        raise HTTPError(412, f"If-Match failed: ETag {etag!r} did not match {wanted!r}")
-    unwanted = parse_etags(request.headers.get("If-None-Match"))
-    if unwanted and matches_weakly(etag, unwanted):
-        if request.method in _SAFE:
-            raise HTTPRedirect([], 304)
-        raise HTTPError(412, f"If-None-Match failed: ETag {etag!r} matched {unwanted!r}")
+        _check_match(serving.request, etag)
+        _check_none_match(serving.request, etag)
 
 
 def validate_since() -> None:
@@ -67,28 +57,69 @@ def validate_since() -> None:
         HTTPError: 412, the page is newer than the client's copy.
         HTTPRedirect: 304, the client's copy is current.
     """
-    response, request = serving.response, serving.request
-    modified = parse_date(response.headers.get("Last-Modified"))
-    if modified is None:
+    request, response = serving.request, serving.response
+    _check_unmodified(request, response)
+    _check_modified(request, response)
+
+
+def validate_all() -> None:
+    """Compare ETag and Last-Modified with all that the client said about them, in the order of RFC 9110, 13.2.2.
+
+    The etags tool does not look again.
+
+    Raises:
+        HTTPError: 412, a precondition fails.
+        HTTPRedirect: 304, the client's copy is current.
+    """
+    request, response = serving.request, serving.response
+    etag = response.ETag = response.headers.get("ETag")
+    _check_match(request, etag)
+    _check_unmodified(request, response)
+    _check_none_match(request, etag)
+    _check_modified(request, response)
+
+
+def _check_match(request: Any, etag: str | None) -> None:
+    wanted = parse_etags(request.headers.get("If-Match"))
+    if wanted and not matches_strongly(etag, wanted):
+        raise HTTPError(412, f"If-Match failed: ETag {etag!r} did not match {wanted!r}")
+
+
+def _check_unmodified(request: Any, response: Any) -> None:
+    modified, since = _dates(request, response, "If-Unmodified-Since")
+    if modified is None or since is None or modified <= since:
         return
-    headers = request.headers
-    status = valid_status(response.status)[0]
-    has_etag = "ETag" in response.headers
-    since = parse_date(headers.get("If-Unmodified-Since"))
-    if (
-        since is not None
-        and modified > since
-        and (200 <= status <= 299 or status == 412)
-        and not (has_etag and "If-Match" in headers)
-    ):
-        raise HTTPError(412)
-    since = parse_date(headers.get("If-Modified-Since"))
-    if (
-        since is not None
-        and modified <= since
-        and (200 <= status <= 299 or status == 304)
-        and not (has_etag and "If-None-Match" in headers)
-    ):
+    if ("ETag" in response.headers and "If-Match" in request.headers) or not _is_status(response, 412):
+        return
+    raise HTTPError(412)
+
+
+def _check_none_match(request: Any, etag: str | None) -> None:
+    unwanted = parse_etags(request.headers.get("If-None-Match"))
+    if unwanted and matches_weakly(etag, unwanted):
         if request.method in _SAFE:
             raise HTTPRedirect([], 304)
-        raise HTTPError(412)
+        raise HTTPError(412, f"If-None-Match failed: ETag {etag!r} matched {unwanted!r}")
+
+
+def _check_modified(request: Any, response: Any) -> None:
+    modified, since = _dates(request, response, "If-Modified-Since")
+    if modified is None or since is None or modified > since:
+        return
+    if ("ETag" in response.headers and "If-None-Match" in request.headers) or not _is_status(response, 304):
+        return
+    if request.method in _SAFE:
+        raise HTTPRedirect([], 304)
+    raise HTTPError(412)
+
+
+def _dates(request: Any, response: Any, field: str) -> tuple[int | None, int | None]:
+    """The response's Last-Modified and the request's *field*, in seconds since the epoch; None for no date."""
+    modified = parse_date(response.headers.get("Last-Modified"))
+    return modified, None if modified is None else parse_date(request.headers.get(field))
+
+
+def _is_status(response: Any, other: int) -> bool:
+    """True when *response* is a success, or *other* already."""
+    status = valid_status(response.status)[0]
+    return 200 <= status <= 299 or status == other

@@ -48,6 +48,38 @@ class FileBody(file_generator):
         return chunk
 
 
+class RangesBody(file_generator):
+    """A body that is several slices of a file in multipart/byteranges; ``close`` closes the file, begun or not.
+
+    Args:
+        input: the file.
+        heads: what comes before each slice.
+        slices: (offset, count) of each.
+        tail: what comes after the last.
+    """
+
+    def __init__(self, input: Any, heads: list[bytes], slices: list[tuple[int, int]], tail: bytes) -> None:
+        super().__init__(input)
+        self._pieces = self._read(heads, slices, tail)
+
+    def __iter__(self) -> RangesBody:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except StopIteration:
+            self.close()
+            raise
+
+    def _read(self, heads: list[bytes], slices: list[tuple[int, int]], tail: bytes) -> Iterator[bytes]:
+        for head, (offset, count) in zip(heads, slices, strict=True):
+            yield head
+            self.input.seek(offset)
+            yield from file_generator_limited(self.input, count, self.chunkSize)
+        yield tail
+
+
 def remaining_length(fileobj: Any, size: int | None = None) -> int | None:
     """How many bytes *fileobj* has from its position on; None when it cannot say."""
     try:
@@ -106,7 +138,10 @@ def _copy_is_current(if_range: str | None, headers: Any) -> bool:
     if '"' in if_range:
         return not is_weak(if_range) and if_range.strip() == headers.get("ETag")
     moment = parse_date(if_range)
-    return moment is not None and moment == parse_date(headers.get("Last-Modified"))
+    if moment is None or moment != parse_date(headers.get("Last-Modified")):
+        return False
+    # RFC 9110, 8.8.2.2: within the second in which it was written a file may change again, unseen in its date
+    return bool(serving.response.time - moment >= 1)
 
 
 def _serve_ranges(
@@ -133,17 +168,5 @@ def _serve_ranges(
     tail = f"\r\n--{boundary}--\r\n".encode()
     slices = [(base + start, stop - start) for start, stop in ranges]
     headers["Content-Length"] = str(sum(map(len, heads)) + sum(count for _, count in slices) + len(tail))
-    response.body = _parts(fileobj, heads, slices, tail)
+    response.body = RangesBody(fileobj, heads, slices, tail)
     return response.body
-
-
-def _parts(fileobj: Any, heads: list[bytes], slices: list[tuple[int, int]], tail: bytes) -> Iterator[bytes]:
-    try:
-        for head, (offset, count) in zip(heads, slices, strict=True):
-            yield head
-            fileobj.seek(offset)
-            yield from file_generator_limited(fileobj, count)
-        yield tail
-    finally:
-        if hasattr(fileobj, "close"):
-            fileobj.close()

@@ -6,6 +6,7 @@ Source: RFC 9110 sections 13 and 14; RFC 6266 for downloads.
 from __future__ import annotations
 
 import io
+import logging
 import mimetypes
 import os
 import re
@@ -19,7 +20,7 @@ from cherrypy.core.logs import log
 from cherrypy.http.dates import HTTPDate
 from cherrypy.http.disposition import content_disposition as _make_content_disposition
 from cherrypy.lib import file_generator_limited
-from cherrypy.lib.conditional import validate_etags, validate_since
+from cherrypy.lib.conditional import validate_all, validate_since
 from cherrypy.lib.filebody import FileBody, _serve_fileobj, make_boundary, remaining_length
 
 __all__ = [
@@ -125,8 +126,7 @@ def _set_validators(response: Any, status: os.stat_result) -> None:
     response.headers["Last-Modified"] = HTTPDate(status.st_mtime)
     if "ETag" not in response.headers:
         response.headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
-    validate_etags()
-    validate_since()
+    validate_all()
 
 
 def serve_fileobj(
@@ -146,23 +146,35 @@ def serve_fileobj(
         debug: log what is decided.
     """
     response = serving.response
-    length = None
+    try:
+        length = _length_of(fileobj, response)
+        if content_type is not None:
+            response.headers["Content-Type"] = content_type
+        if disposition is not None:
+            response.headers["Content-Disposition"] = (
+                disposition if name is None else _make_content_disposition(disposition, name)
+            )
+        return _serve_fileobj(fileobj, content_type, length, debug)
+    except BaseException:
+        # 304, 412 and 416 end here as well
+        if hasattr(fileobj, "close"):
+            fileobj.close()
+        raise
+
+
+def _length_of(fileobj: Any, response: Any) -> int | None:
+    """How many bytes there are to send, None if nobody knows; a file of the disk also gets its Last-Modified."""
     try:
         status = os.fstat(fileobj.fileno())
     except (AttributeError, OSError, io.UnsupportedOperation):
-        length = remaining_length(fileobj)
-    else:
-        if stat.S_ISREG(status.st_mode):
-            response.headers["Last-Modified"] = HTTPDate(status.st_mtime)
-            validate_since()
-            length = remaining_length(fileobj, status.st_size)
-    if content_type is not None:
-        response.headers["Content-Type"] = content_type
-    if disposition is not None:
-        response.headers["Content-Disposition"] = (
-            disposition if name is None else _make_content_disposition(disposition, name)
-        )
-    return _serve_fileobj(fileobj, content_type, length, debug)
+        return remaining_length(fileobj)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    response.headers["Last-Modified"] = HTTPDate(status.st_mtime)
+    validate_since()
+    # gzip.GzipFile and the like have the descriptor of what they read, not of what they give
+    is_plain = isinstance(getattr(fileobj, "file", fileobj), io.BufferedReader | io.BufferedRandom | io.FileIO)
+    return remaining_length(fileobj, status.st_size if is_plain else None)
 
 
 def serve_download(path: str, name: str | None = None) -> Any:
@@ -242,15 +254,13 @@ def staticdir(
     filename = os.path.join(dir, branch) if branch else dir + os.sep
     if debug:
         log(f"Checking file {filename!r} to fulfill {request.path_info!r}", "TOOLS.STATICDIR")
-    if not _is_inside(filename, dir, follow_symlinks):
-        raise HTTPError(403)
+    _require_inside(filename, dir, follow_symlinks)
     if _attempt(filename, content_types, debug):
         return True
     if not index:
         return False
     index_file = os.path.join(filename, index)
-    if not _is_inside(index_file, dir, follow_symlinks):
-        raise HTTPError(403)
+    _require_inside(index_file, dir, follow_symlinks)
     handled = _attempt(index_file, content_types, debug)
     if handled:
         # the trailing_slash tool then sees to it that relative links in it work
@@ -258,17 +268,29 @@ def staticdir(
     return handled
 
 
-def _is_inside(filename: str, dir: str, follow_symlinks: bool) -> bool:
-    """True when *filename* is *dir* or below it."""
+def _require_inside(filename: str, dir: str, follow_symlinks: bool) -> None:
+    """Refuse *filename* unless it is *dir* or below it.
+
+    Raises:
+        HTTPError: 403.
+    """
     if "\0" in filename:
         # no such file, which _attempt will find out
-        return True
+        return
+    if not _is_below(os.path.normpath(filename), os.path.normpath(dir)):
+        raise HTTPError(403)
     try:
-        if not _is_below(os.path.normpath(filename), os.path.normpath(dir)):
-            return False
-        return follow_symlinks or _is_below(os.path.realpath(filename), os.path.realpath(dir))
-    except (OSError, ValueError):
-        return False
+        if follow_symlinks or _is_below(os.path.realpath(filename), os.path.realpath(dir)):
+            return
+    except ValueError:
+        # a name that cannot be encoded is no file's, which _attempt will find out
+        return
+    log(
+        f"{filename!r} is a link out of {dir!r}: it is served only with tools.staticdir.follow_symlinks = True",
+        "TOOLS.STATICDIR",
+        severity=logging.WARNING,
+    )
+    raise HTTPError(403)
 
 
 def _is_below(path: str, top: str) -> bool:
