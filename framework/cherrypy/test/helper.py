@@ -169,6 +169,7 @@ class CPWebCase(webtest.WebCase):
             # Nobody tears down what was not set up.
             cls._is_set_up = False
             cherrypy.server.httpserver = None
+            cherrypy.engine.signals.unsubscribe()
             raise
 
     @classmethod
@@ -219,7 +220,7 @@ class CPWebCase(webtest.WebCase):
         """No request is still held by anything once it has been answered."""
         if not self.do_gc_test:
             return
-        self.getPage("/gc/stats")
+        super().getPage("/gc/stats")  # it is mounted beside the site, not below it
         self.assertBody("Statistics:")
 
     def prefix(self) -> str:

@@ -180,3 +180,75 @@ def test_nobody_is_asked_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("WEBTEST_INTERACTIVE", "true")
 
     assert webtest.WebCase().interactive is False
+
+
+@pytest.mark.parametrize(
+    ("value", "is_terminal", "asks"),
+    [
+        (None, True, False),
+        ("", True, False),
+        ("false", True, False),
+        ("1", True, True),
+        ("true", True, True),
+        ("1", False, False),
+    ],
+)
+def test_who_is_asked(monkeypatch: pytest.MonkeyPatch, value: str | None, is_terminal: bool, asks: bool) -> None:
+    """Somebody who wants it and sits there; CherryPy asked by default, and test runs hung."""
+    monkeypatch.delenv("WEBTEST_INTERACTIVE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("WEBTEST_INTERACTIVE", value)
+    monkeypatch.setattr(webtest.sys, "stdin", SimpleNamespace(isatty=lambda: is_terminal))
+
+    assert webtest.WebCase().interactive is asks
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"), [("i", None), ("bhsui", None), ("?r", AssertionError), ("bx", SystemExit)]
+)
+def test_somebody_at_the_terminal_decides(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answers: str, error: type[BaseException] | None
+) -> None:
+    """To ignore a failure, raise it, or leave; after a look at the page."""
+    given = iter(answers)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(given))
+    monkeypatch.setattr(webtest.WebCase, "interactive", True)
+    case = webtest.WebCase()
+    case.status, case.headers, case.body, case.url = "200 OK", [("A", "b")], b"the body", "/the/url"
+
+    if error is None:
+        case.assertStatus(404)
+    else:
+        with pytest.raises(error):
+            case.assertStatus(404)
+
+    shown = capsys.readouterr().out
+    assert "ERROR: Status 200 OK does not match 404" in shown
+    assert ("the body" in shown) == ("b" in answers)
+    assert next(given, None) is None
+
+
+@pytest.mark.parametrize(("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("host", "host")])
+def test_where_a_server_is_reached(host: str, reached: str) -> None:
+    """One that listens everywhere is here, too."""
+    case = webtest.WebCase()
+    case.HOST = host
+
+    assert webtest.interface(host) == case.interface() == reached
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "added"),
+    [
+        ("GET", [], [("Host", "h:8080")]),
+        ("GET", [("host", "other")], []),
+        *[
+            (method, [("Host", "h")], [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Length", "3")])
+            for method in ("POST", "PUT", "PATCH")
+        ],
+        ("POST", [("Host", "h"), ("content-type", "x/y")], []),
+    ],
+)
+def test_headers_are_completed(method: str, given: list[tuple[str, str]], added: list[tuple[str, str]]) -> None:
+    """By what is missing, and by nothing else."""
+    assert webtest.cleanHeaders(given, method, b"abc", "h", 8080) == given + added
