@@ -39,7 +39,7 @@ class Codec:
         self.extension: str | None = None
         extensions: list[Any] = []
         if deflate_offer is not None:
-            deflate = wsproto.extensions.PerMessageDeflate()
+            deflate = _deflate_class(wsproto.extensions.PerMessageDeflate)()
             answer = deflate.accept(deflate_offer)
             if isinstance(answer, str):
                 self.extension = f"permessage-deflate; {answer}" if answer else "permessage-deflate"
@@ -91,3 +91,24 @@ class Codec:
     def close(self, code: int, reason: str) -> bytes:
         """A farewell."""
         return bytes(self._connection.send(self._events.CloseConnection(code=code, reason=reason or None)))
+
+
+def _deflate_class(base: Any) -> Any:
+    """Return wsproto's class for permessage-deflate, made to leave control frames alone.
+
+    COMPAT: in wsproto 1.3 a control frame between two fragments makes it take the rest of a compressed message as it
+    came (tests/framework/aio/test_websocket.py: test_fragments_and_pings_in_between).
+    """
+
+    class Deflate(base):  # type: ignore[misc]
+        def frame_inbound_header(self, proto: Any, opcode: Any, rsv: Any, payload_length: int) -> Any:
+            held = self._inbound_compressed
+            answer = super().frame_inbound_header(proto, opcode, rsv, payload_length)
+            if opcode.iscontrol():
+                self._inbound_compressed = held
+            return answer
+
+        def frame_inbound_complete(self, proto: Any, fin: bool) -> Any:
+            return super().frame_inbound_complete(proto, fin) if self._inbound_is_compressible else None
+
+    return Deflate

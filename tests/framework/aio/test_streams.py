@@ -187,10 +187,8 @@ def test_a_client_that_takes_nothing_is_cut_off(live: Live) -> None:
         client.ask("/")
 
         assert ended.wait(WAIT_S)
-        with pytest.raises((ConnectionResetError, EOFError, ValueError)):
-            while client.file.read(1 << 20):
-                pass
-            raise EOFError
+        with pytest.raises((ConnectionResetError, ValueError)):
+            client.reply()
 
 
 def test_head_and_http_10_and_declared_lengths(live: Live) -> None:
@@ -224,7 +222,7 @@ def test_head_and_http_10_and_declared_lengths(live: Live) -> None:
 
 
 def test_sync_wrappers_of_streams_still_work(live: Live) -> None:
-    """gzip iterates over the body in a thread, piece by piece."""
+    """The tool gzip iterates over the body in a thread, piece by piece."""
     live.mount(rooted(index=numbers), config={"/": {"response.stream": True, "tools.gzip.on": True}})
     reply = live.start().get("/", Accept_Encoding="gzip")
 
