@@ -90,6 +90,8 @@ def _compile_error_page(plan: Plan, key: str, value: Any) -> None:
 class _Counted(NamespaceSet):
     """Namespaces that drop all plans when a handler is added or taken away."""
 
+    is_counted = True
+
     def __setitem__(self, name: str, handler: Any) -> None:
         super().__setitem__(name, handler)
         epoch.bump()

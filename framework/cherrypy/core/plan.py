@@ -10,6 +10,7 @@ Law: a plan is used only while everything it was made from is unchanged (``Plan.
 
 from __future__ import annotations
 
+import abc
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
@@ -38,6 +39,21 @@ class Epoch:
 
 
 epoch = Epoch()
+
+
+class Watched(abc.ABCMeta):
+    """The class of ``Request``: assigning to it, or to a subclass, drops the plans that were made from what it had.
+
+    It is an ABCMeta so that applications may mix abstract classes with theirs.
+    """
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        epoch.bump()
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        epoch.bump()
 
 
 class _SharedList(list[Hook]):
@@ -242,7 +258,7 @@ class PlanCache:
         self._toolboxes = dict(app.toolboxes)
         # the framework's own set bumps the epoch; an application's has to be compared
         own = request_class.namespaces
-        self._namespaces = (own, dict(own)) if own.__class__ is NamespaceSet else (None, None)
+        self._namespaces = (None, None) if getattr(own, "is_counted", False) else (own, dict(own))
         self.has_root = "/" in config
         self.sections = frozenset(path for path in config if path.startswith("/") and path != "/")
         self.has_dispatch = any("request.dispatch" in section for section in config.values() if hasattr(section, "get"))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import http.cookies
 from typing import Any
 
+from cherrypy.conf import site
 from cherrypy.conf.ini import NamespaceSet
 from cherrypy.context import serving
 from cherrypy.core import lazyparts
@@ -28,7 +29,7 @@ from cherrypy.core.logs import log
 from cherrypy.core.namespaces import (
     namespaces,
 )
-from cherrypy.core.plan import NO_PLAN, Plan, SharedHooks
+from cherrypy.core.plan import NO_PLAN, Plan, SharedHooks, Watched
 from cherrypy.core.rawheaders import RawHeaders
 from cherrypy.core.uniqueid import LazyUUID4
 from cherrypy.http.bodyerrors import BodyError
@@ -38,7 +39,7 @@ from cherrypy.http.query import parse_query_string
 from cherrypy.http.urls import protocol_from_http
 
 
-class Request:
+class Request(metaclass=Watched):
     """What the client asks for.
 
     Attributes that stand here as class attributes are also configuration keys (``request.NAME``).
@@ -306,7 +307,11 @@ class Request:
         return plan
 
     def _loose_plan(self) -> Plan:
-        plan: Plan = self.app.plans.for_config(self._config or {})
+        config = self._config
+        if config is None:
+            # from a dispatcher that cares for none: what every page of the application has
+            config = {**site.config, **self.app.config.get("/", {})}
+        plan: Plan = self.app.plans.for_config(config)
         return plan
 
     def process_query_string(self) -> None:

@@ -214,11 +214,12 @@ class Response:
         Raises:
             HTTPError: 500 if the status is none.
         """
+        # before there is an output_status: headers made after that are those that were sent
+        headers = self.headers
         try:
             code, self.status, self.output_status = _statuses[self.status]
         except (KeyError, TypeError):
             code, self.status, self.output_status = self._parse_status()
-        headers = self.headers
         if code in _BODILESS or code < 200:
             # RFC 9110, 15: these have no content, and no length of one
             headers.pop("Content-Length", None)
