@@ -15,7 +15,8 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple, NoReturn
 
 from cherrypy.http.forwarded import Trust
 from cherrypy.http.status import valid_status
@@ -37,6 +38,20 @@ class ToolTypeError(TypeError, ValueError):
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
         self.key = key
+
+    def raise_for(self, function: Any, conf: Mapping[str, Any]) -> NoReturn:
+        """Raise it for a call of *function* with *conf*; Python's own words, if it has any, are the cause."""
+        if isinstance(function, FunctionType | MethodType):
+            conf = {name: value for name, value in conf.items() if name not in _OF_EVERY_TOOL}
+            try:
+                inspect.signature(function, follow_wrapped=False).bind(**conf)
+            except TypeError:
+                # the arguments do not fit, so nothing of the function runs
+                try:
+                    function(**conf)
+                except TypeError as error:
+                    raise ToolTypeError(self.key, str(self)) from error
+        raise ToolTypeError(self.key, str(self))
 
 
 class Check(NamedTuple):
@@ -252,7 +267,8 @@ def _wrong(prefix: str, name: str, value: Any, check: Check) -> ToolTypeError:
 
 def _parameters_of(function: Any) -> Mapping[str, inspect.Parameter] | None:
     try:
-        return inspect.signature(function).parameters
+        # a wrapper may take more than what it wraps
+        return inspect.signature(function, follow_wrapped=False).parameters
     except (ValueError, TypeError):
         # written in C
         return None

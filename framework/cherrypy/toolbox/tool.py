@@ -16,7 +16,7 @@ from cherrypy.context import serving
 from cherrypy.core.errors import NotFound
 from cherrypy.core.logs import log
 from cherrypy.core.plan import Plan, epoch
-from cherrypy.toolbox.arguments import ToolTypeError, find_error, nearest, odd_arguments
+from cherrypy.toolbox.arguments import find_error, nearest, odd_arguments
 
 Page = TypeVar("Page", bound=Callable[..., Any])
 
@@ -128,18 +128,15 @@ class Tool:
         prefix = f"{self.namespace}.{self._name}."
         error = find_error(self.callable, prefix, conf)
         if error is not None:
-            self._attach_refusal(target, error)
+            self._attach_refusal(target, lambda: error.raise_for(self.callable, conf))
             return
         for sentence in odd_arguments(self.callable, prefix, conf):
             # COMPAT: they have always been taken in silence
             log(sentence, "TOOLS", severity=logging.WARNING)
         self._attach(target, conf)
 
-    def _attach_refusal(self, target: Any, error: ToolTypeError) -> None:
+    def _attach_refusal(self, target: Any, refuse: Callable[[], None]) -> None:
         # COMPAT: raised where the tool would have run, not earlier: a tool for errors must not break good pages
-        def refuse() -> None:
-            raise ToolTypeError(error.key, str(error))
-
         target.hooks.attach(self._point, refuse, priority=self._pop_priority({}))
 
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:
@@ -218,10 +215,7 @@ class ErrorTool(Tool):
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:
         self._respond_with(target, self._wrapper)
 
-    def _attach_refusal(self, target: Any, error: ToolTypeError) -> None:
-        def refuse() -> None:
-            raise ToolTypeError(error.key, str(error))
-
+    def _attach_refusal(self, target: Any, refuse: Callable[[], None]) -> None:
         self._respond_with(target, refuse)
 
     def _respond_with(self, target: Any, error_response: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import inspect
 import logging
 import pathlib
@@ -51,6 +52,33 @@ def test_a_missing_argument_is_named_with_its_key(ask: Callable[..., Any]) -> No
     """All of them."""
     assert b"tools.staticdir.section and tools.staticdir.dir: missing" in ask({"tools.staticdir.on": True}).body
     assert b"tools.referer.pattern: missing" in ask({"tools.referer.on": True}).body
+
+
+def test_python_s_own_words_are_the_cause(ask: Callable[..., Any]) -> None:
+    """COMPAT: pages with tracebacks have always shown them."""
+    body = ask({"tools.staticdir.on": True}).body
+
+    assert b"TypeError: staticdir() missing 2 required positional arguments" in body
+    assert b"got an unexpected keyword argument" in ask({"tools.expires.on": True, "tools.expires.x": 1}).body
+
+
+def test_a_wrapper_may_take_more_than_what_it_wraps(site: Any, page: Callable[..., Any]) -> None:
+    """COMPAT: what counts is what is called."""
+    seen: list[Any] = []
+
+    def inner(one: int) -> None:
+        seen.append(one)
+
+    @functools.wraps(inner)
+    def outer(**settings: Any) -> None:
+        inner(settings.pop("two") * 2)
+
+    box = Toolbox("mine")
+    box.doubled = Tool("before_handler", outer)
+    site.mount(page(lambda: ""), config={"/": {"mine.doubled.on": True, "mine.doubled.two": 2}}).toolboxes["mine"] = box
+
+    assert site("/").status == 200
+    assert seen == [4]
 
 
 WRONG = {
