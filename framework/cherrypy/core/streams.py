@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from types import GeneratorType
 from typing import Any
 
 
@@ -13,7 +15,19 @@ def is_iterator(obj: Any) -> bool:
 
 def is_closable_iterator(obj: Any) -> bool:
     """True for an iterator whose ``close`` method can be called without arguments."""
-    return is_iterator(obj) and callable(getattr(obj, "close", None))
+    if type(obj) in (GeneratorType, file_generator):
+        return True
+    close = getattr(obj, "close", None) if is_iterator(obj) else None
+    if not callable(close):
+        return False
+    try:
+        inspect.signature(close).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        # written in C, and silent about its parameters: closing takes none
+        return True
+    return True
 
 
 class file_generator:
