@@ -115,7 +115,8 @@ def header_fields(environ: Environ, names: dict[str, str] = AppResponse.headerNa
     for key, value in environ.items():
         if key in names:
             yield names[key], value
-        elif key.startswith("HTTP_"):
+        elif key.startswith("HTTP_") and key[5:] not in names:
+            # SECURITY: a header Remote-Addr, or Content_Length, of the client's must not mix with what the server says
             yield key[5:].replace("_", "-"), value
 
 

@@ -29,4 +29,7 @@ def downgrade_wsgi_ux_to_1x(environ: dict[str, Any]) -> dict[str, Any]:
         if key in ("PATH_INFO", "SCRIPT_NAME", "QUERY_STRING") and isinstance(value, str):
             value = value.encode(encoding).decode("ISO-8859-1")
         result[key] = value
+    result["wsgi.version"] = (1, 0)
+    # what the path is decoded by now
+    result["wsgi.url_encoding"] = "ISO-8859-1"
     return result
