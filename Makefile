@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WHERE := --stack $(STACK) --inventory $(INVENTORY)
-DEBIAN_TEST_PACKAGES := nginx redis-server
+DEBIAN_TEST_PACKAGES := nginx redis-server memcached
 # Debian keeps nginx where only root looks
 HAS_NGINX := $(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx)
 # the demo leaves nothing behind; the data of a stack of your own goes only when you say so yourself (kirsch down --purge)

@@ -43,7 +43,7 @@ class LockChecker:
 
     Args:
         session_id: for the error.
-        timeout: how long to try, a timedelta; None for ever.
+        timeout: how long to try, a timedelta; None or nought: for ever.
     """
 
     def __init__(self, session_id: str, timeout: datetime.timedelta | None) -> None:

@@ -1,23 +1,30 @@
 """Sessions: data that stay with a client from one request to the next.
 
 Turn them on with ``tools.sessions.on = True`` and use ``cherrypy.session`` as a dict. ``tools.sessions.storage_class``
-names the store: RamSession (the default), FileSession, MemcachedSession, RedisSession, or one of your own.
+is the store, or its dotted name: RamSession (the default), FileSession, MemcachedSession, RedisSession, or one of your
+own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cherrypy.conf.expression import attributes
 from cherrypy.context import ThreadLocalProxy, announce, serving
+from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
 from cherrypy.core.streams import file_generator, is_iterator
 from cherrypy.lib import httputil, locking
-from cherrypy.lib.sessions.cookie import expire, set_response_cookie
+from cherrypy.lib.sessions.cookie import check_samesite, cookie_arguments, expire, id_from_cookie, set_response_cookie
 from cherrypy.lib.sessions.files import FileSession
 from cherrypy.lib.sessions.memcached import MemcachedSession
 from cherrypy.lib.sessions.ram import RamSession
 from cherrypy.lib.sessions.redis import RedisSession
 from cherrypy.lib.sessions.session import Session, missing
+from cherrypy.lib.sessions.settings import check_settings
 
 __all__ = [
     "FileSession",
@@ -25,11 +32,14 @@ __all__ = [
     "RamSession",
     "RedisSession",
     "Session",
+    "check",
     "close",
+    "cookie_arguments",
     "expire",
     "httputil",
     "init",
     "is_iterator",
+    "lock",
     "locking",
     "missing",
     "save",
@@ -76,20 +86,20 @@ def init(
         persistent: False lets the client forget the cookie when it closes.
         httponly: keep the cookie from scripts.
         debug: log what is done.
-        samesite: 'Lax', 'Strict' or 'None': whether the cookie comes with requests from other sites.
-        **kwargs: ``storage_class``, and the store's own settings.
+        samesite: 'Lax', 'Strict' or 'None' (with *secure*): whether the cookie comes with requests from other sites;
+            None to leave it to the browser.
+        **kwargs: ``storage_class``, ``serializer``, ``lock_timeout``, and the store's own settings.
     """
     request = serving.request
     # the tool may be turned on twice for a page
     if hasattr(request, "_session_init_flag"):
         return
     request._session_init_flag = True
-    session_id = request.cookie[name].value if name in request.cookie else None
-    storage_class = kwargs.pop("storage_class", None) or _class_for(storage_type)
+    storage_class = _class_of(kwargs.pop("storage_class", None), storage_type)
     _set_up(storage_class, kwargs)
     kwargs["timeout"] = timeout
     kwargs["clean_freq"] = clean_freq
-    serving.session = session = storage_class(session_id, **kwargs)
+    serving.session = session = storage_class(id_from_cookie(request, name), **kwargs)
     session.debug = debug
 
     def update_cookie(new_id: str | None) -> None:
@@ -111,11 +121,43 @@ def init(
     )
 
 
-def _class_for(storage_type: str | None) -> type[Session]:
-    if not storage_type:
-        return RamSession
+def check(settings: Mapping[str, Any]) -> None:
+    """Look at the settings of the tool, before any request is served with them.
+
+    Raises:
+        ValueError: one is not allowed; the text names the key, the value, and what is.
+    """
+    check_settings(settings)
+    check_samesite(settings.get("samesite"), settings.get("secure"))
+    storage_class = _class_of(settings.get("storage_class"), settings.get("storage_type"))
+    check_settings(settings, getattr(storage_class, "rules", {}))
+
+
+def _class_of(storage_class: Any, storage_type: Any) -> type[Session]:
+    if isinstance(storage_class, str) and storage_class:
+        return _class_named(storage_class)
+    if storage_class and not callable(storage_class):
+        raise ValueError(
+            f"tools.sessions.storage_class must be a session class or its dotted name, not {storage_class!r}"
+        )
+    return storage_class or (_class_for(str(storage_type)) if storage_type else RamSession)
+
+
+@functools.cache
+def _class_named(name: str) -> type[Session]:
     try:
-        storage_class = _STORAGE_TYPES[storage_type.lower()]
+        storage_class: type[Session] = attributes(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"tools.sessions.storage_class must be a session class or its dotted name, not {name!r}: {error}"
+        ) from error
+    return storage_class
+
+
+@functools.cache
+def _class_for(storage_type: str) -> type[Session]:
+    try:
+        storage_class = _STORAGE_TYPES[str(storage_type).lower()]
     except KeyError:
         allowed = ", ".join(sorted(_STORAGE_TYPES))
         raise ValueError(f"tools.sessions.storage_type must be one of {allowed}, not {storage_type!r}") from None
@@ -135,13 +177,33 @@ def _set_up(storage_class: type[Session], settings: dict[str, Any]) -> None:
         storage_class._is_set_up = True  # type: ignore[attr-defined]
 
 
+def lock() -> None:
+    """Lock the session before the page runs.
+
+    Raises:
+        HTTPError: 503 when other requests of the same client held it for ``lock_timeout``.
+    """
+    with _busy():
+        serving.session.acquire_lock()
+
+
+@contextlib.contextmanager
+def _busy() -> Iterator[None]:
+    try:
+        yield
+    except locking.LockTimeout as error:
+        log(str(error), "TOOLS.SESSIONS", severity=30)
+        raise HTTPError(503, "The session is busy.") from error
+
+
 def save() -> None:
     """Save the session before the response goes out, and release its lock.
 
     A streamed body may still use the session: then at the request's end.
     """
     session = getattr(serving, "session", None)
-    if session is None:
+    # after an InternalRedirect to a page without sessions, or an early error, it may be that of the request before
+    if session is None or getattr(session, "is_closed", False):
         return
     request, response = serving.request, serving.response
     # the hook runs again when an error page is finalized
@@ -155,7 +217,8 @@ def save() -> None:
     if is_iterator(body) and not isinstance(body, file_generator):
         # its code may still use the session; a file has none
         response.collapse_body()
-    session.save()
+    with _busy():
+        session.save()
 
 
 save.failsafe = True  # type: ignore[attr-defined]
@@ -164,7 +227,10 @@ save.failsafe = True  # type: ignore[attr-defined]
 def close() -> None:
     """Release the session's lock at the end of the request, whatever happened before."""
     session = getattr(serving, "session", None)
-    if session is not None and getattr(session, "locked", False):
+    if session is None:
+        return
+    session.is_closed = True
+    if getattr(session, "locked", False):
         session.release_lock()
 
 

@@ -1,4 +1,4 @@
-"""Sessions as files: one pickle and one lock file each, shared by the processes of a machine."""
+"""Sessions as files: one for the data and one for the lock each, shared by the processes of a machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import fcntl
 import os
-import pickle
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,8 +13,11 @@ from typing import Any, ClassVar
 
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
-from cherrypy.lib.locking import LockChecker, as_timeout
-from cherrypy.lib.sessions.session import Session, Stored
+from cherrypy.lib.locking import LockChecker
+from cherrypy.lib.sessions.outage import outage
+from cherrypy.lib.sessions.serializer import Stored
+from cherrypy.lib.sessions.session import Session
+from cherrypy.lib.sessions.settings import Rule
 
 
 class FileLock:
@@ -62,20 +64,35 @@ class FileLock:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _answering(path: str) -> Iterator[None]:
+    """Answer 503 when the file system fails: taken for an empty session, the real one would be written over."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise outage(path, error) from error
+
+
 class FileSession(Session):
     """A session in a file of ``storage_path``.
 
     Attributes:
         storage_path: the directory; made if it is not there. Required.
         SESSION_PREFIX, LOCK_SUFFIX: parts of the file names.
-        pickle_protocol: of the files.
-        lock_timeout: seconds or a timedelta to wait for the lock, None for ever.
+
+    SECURITY: with the 'pickle' serializer whoever can write to ``storage_path`` runs code here; it is made for this
+    user alone, and so are the files.
     """
 
     SESSION_PREFIX = "session-"
     LOCK_SUFFIX = ".lock"
-    pickle_protocol = pickle.HIGHEST_PROTOCOL
+    DRAFT_PREFIX = ".draft-"
     storage_path: str
+    rules: ClassVar[dict[str, Rule]] = {
+        "storage_path": (lambda value: bool(value) and isinstance(value, str | os.PathLike), "the path of a directory")
+    }
 
     _storage_paths: ClassVar[set[str]] = set()
     lock: Any = None
@@ -83,9 +100,8 @@ class FileSession(Session):
 
     def __init__(self, id: str | None = None, **kwargs: Any) -> None:
         if "storage_path" not in kwargs and not hasattr(self, "storage_path"):
-            raise TypeError("file sessions need a storage_path, the directory to keep them in")
+            raise TypeError("file sessions need tools.sessions.storage_path, the directory to keep them in")
         kwargs["storage_path"] = os.path.abspath(kwargs.get("storage_path") or self.storage_path)
-        kwargs["lock_timeout"] = as_timeout(kwargs.get("lock_timeout"))
         if id is not None:
             self.storage_path = kwargs["storage_path"]
             self._id = id
@@ -97,15 +113,15 @@ class FileSession(Session):
     @classmethod
     def _know(cls, path: str) -> None:
         if path not in cls._storage_paths:
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            with _answering(path):
+                os.makedirs(path, mode=0o700, exist_ok=True)
             cls._storage_paths.add(path)
 
     @classmethod
     def setup(cls, **kwargs: Any) -> None:
-        """Take the store's settings as defaults of the class."""
-        kwargs["storage_path"] = os.path.abspath(kwargs["storage_path"])
-        for name, value in kwargs.items():
-            setattr(cls, name, value)
+        """Take the directory as the class's own; the other settings are each application's."""
+        if "storage_path" in kwargs:
+            cls.storage_path = os.path.abspath(kwargs["storage_path"])
 
     def _get_file_path(self) -> str:
         """Where this session is kept.
@@ -131,29 +147,27 @@ class FileSession(Session):
 
     def _read(self, path: str) -> Stored | None:
         try:
-            with open(path, "rb") as file:
-                data, expiration = pickle.load(file)
+            with _answering(path), open(path, "rb") as file:
+                packed = file.read()
         except FileNotFoundError:
             return None
-        except Exception:
-            # cut short, or of a class that is no more: such a session is lost, its neighbours are not
-            log(f"Cannot read session file {path}", "TOOLS.SESSIONS", severity=30, traceback=self.debug)
-            return None
-        return data, expiration
+        return self._unpack(packed, path)
 
     def _save(self, expiration_time: datetime.datetime) -> None:
         self._require_lock("was saved")
+        packed = self._serializer.pack(self._data, expiration_time)
         path = self._get_file_path()
-        # a crash while writing leaves the old file whole
-        descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=self.storage_path)
-        try:
-            with open(descriptor, "wb") as file:
-                pickle.dump((self._data, expiration_time), file, self.pickle_protocol)
-            os.replace(draft, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(draft)
-            raise
+        with _answering(path):
+            # a crash while writing leaves the old file whole
+            descriptor, draft = tempfile.mkstemp(prefix=self.DRAFT_PREFIX, dir=self.storage_path)
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(packed)
+                os.replace(draft, path)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(draft)
+                raise
 
     def _delete(self) -> None:
         self._require_lock("was deleted")
@@ -169,16 +183,25 @@ class FileSession(Session):
         if self.locked:
             return
         lock = FileLock((path or self._get_file_path()) + self.LOCK_SUFFIX)
-        if self.lock_timeout is None:
-            lock.acquire()
-        else:
-            checker = LockChecker(self._id or "", self.lock_timeout)
-            pause_s = 0.001
-            while not lock.acquire(blocking=False) and not checker.expired():
-                time.sleep(pause_s)
-                pause_s = min(pause_s * 2, 0.05)
+        with _answering(lock.path):
+            try:
+                self._wait_for(lock)
+            except FileNotFoundError:
+                # someone has tidied up the directory
+                os.makedirs(self.storage_path, mode=0o700, exist_ok=True)
+                self._wait_for(lock)
         self.lock = lock
         self.locked = True
+
+    def _wait_for(self, lock: FileLock) -> None:
+        if not self.lock_timeout:
+            lock.acquire()
+            return
+        checker = LockChecker(self._id or "", self.lock_timeout)
+        pause_s = 0.0005
+        while not lock.acquire(blocking=False) and not checker.expired():
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.01)
 
     def release_lock(self, path: str | None = None) -> None:
         """Let other requests work on this session; the lock's file goes if the session has none."""
@@ -198,6 +221,8 @@ class FileSession(Session):
                 for name in os.listdir(path):
                     if name.startswith(self.SESSION_PREFIX):
                         self._clean_file(os.path.join(path, name))
+                    elif name.startswith(self.DRAFT_PREFIX):
+                        self._clean_draft(os.path.join(path, name))
 
     def _clean_file(self, path: str) -> None:
         is_lock = path.endswith(self.LOCK_SUFFIX)
@@ -218,6 +243,12 @@ class FileSession(Session):
                 lock.release(remove=not os.path.exists(session_path))
         except Exception:
             log(f"Cannot clean up session file {path}", "TOOLS.SESSIONS", severity=30, traceback=True)
+
+    def _clean_draft(self, path: str) -> None:
+        # writing takes no hour: its writer has died
+        with contextlib.suppress(OSError):
+            if os.stat(path).st_mtime + 3600 < time.time():
+                os.unlink(path)
 
     def _is_expired(self, path: str) -> bool:
         stored = self._read(path)

@@ -2,65 +2,153 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import importlib
+import secrets
 import threading
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never
 
-from cherrypy.core.errors import HTTPError
 from cherrypy.lib.locking import LockChecker
 from cherrypy.lib.sessions import threadlocks
-from cherrypy.lib.sessions.session import Session, Stored
+from cherrypy.lib.sessions.outage import outage
+from cherrypy.lib.sessions.serializer import Stored
+from cherrypy.lib.sessions.session import Session
+from cherrypy.lib.sessions.settings import SECONDS, Rule, is_number
+
+_ABSENT = object()
+
+
+class _Uncountable(NotImplementedError, TypeError):
+    """As a TypeError it keeps ``list(session)`` from failing, which asks for the length as a hint."""
+
+
+class _NoPickles:
+    """SECURITY: for items that the client library would unpickle: we store octets, so they are not ours."""
+
+    def __init__(self, file: Any) -> None: ...
+
+    def load(self) -> Never:
+        """Refuse."""
+        raise ValueError("a pickle, where octets were stored")
+
+
+def _is_server_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(one, str | tuple) for one in value)
 
 
 class MemcachedSession(Session):
     """A session in memcached, which forgets it by itself.
 
     Attributes:
-        servers: 'host:port' of each server.
-        cache: the client, shared by all threads, under ``mc_lock``.
+        servers: 'host:port' or 'unix:/path' of each server.
+        cache: the client of the class's own ``servers``; an application may put another library's here.
+        mc_lock: held around each call of a client that is not safe for threads.
         locks: {id: lock} within this process.
         lock_lifetime_s: after which the lock of a worker that died is free; 0 to lock within this process only.
+        store_timeout_s: to wait for a server; then the answer is 503.
     """
 
     mc_lock = threading.RLock()
     locks: ClassVar[dict[str, threading.Lock]] = {}
     servers: list[str] = ["localhost:11211"]
-    cache: ClassVar[Any] = None
-    lock_lifetime_s = 60
+    cache: Any = None
+    lock_lifetime_s: int = 60
+    store_timeout_s: float = 3.0
+    rules: ClassVar[dict[str, Rule]] = {
+        "servers": (_is_server_list, "a list of 'host:port' or 'unix:/path'"),
+        "lock_lifetime_s": (lambda value: is_number(value) and value >= 0, "a number of seconds, 0 for no shared lock"),
+        "store_timeout_s": SECONDS,
+    }
+
+    _clients: ClassVar[dict[tuple[Any, ...], Any]] = {}
+    _lock_token: str | None = None
+
+    def __init__(self, id: str | None = None, **kwargs: Any) -> None:
+        if self.cache is None or self.cache in self._clients.values():
+            # an application may have other servers than its neighbours
+            self.cache = self._client_for(
+                kwargs.get("servers", self.servers),
+                kwargs.get("store_timeout_s", self.store_timeout_s),
+                kwargs.get("serializer", self.serializer),
+            )
+        super().__init__(id, **kwargs)
 
     @classmethod
     def setup(cls, **kwargs: Any) -> None:
-        """Take the store's settings as defaults of the class, and connect."""
-        for name, value in kwargs.items():
-            setattr(cls, name, value)
-        import memcache  # noqa: PLC0415
+        """Take the servers as the class's own, and make their client; the other settings are each application's."""
+        cls.servers = list(kwargs.get("servers", cls.servers))
+        cls.cache = cls._client_for(cls.servers, cls.store_timeout_s, cls.serializer)
 
-        cls.cache = memcache.Client(cls.servers)
+    @classmethod
+    def _client_for(cls, servers: Any, timeout_s: float, serializer: Any) -> Any:
+        """Return the client of *servers*: one for all sessions there, with connections for each thread."""
+        memcache = importlib.import_module("memcache")
+        key = (memcache, tuple(servers), timeout_s, serializer == "pickle")
+        client = cls._clients.get(key)
+        if client is None:
+            # COMPAT: CherryPy let the library pickle, and such items go on being read
+            settings = {} if serializer == "pickle" else {"unpickler": _NoPickles}
+            client = memcache.Client(
+                list(servers), socket_timeout=timeout_s, dead_retry=5, server_max_value_length=0, **settings
+            )
+            client = cls._clients.setdefault(key, client)
+        return client
+
+    def _turn(self) -> contextlib.AbstractContextManager[Any]:
+        # the client of python-memcached is a thread-local object: no thread waits for the slow answer of another
+        return contextlib.nullcontext() if isinstance(self.cache, threading.local) else self.mc_lock
+
+    def _require_answer(self) -> None:
+        """Tell a refusal from silence: the client returns nothing for both.
+
+        Raises:
+            HTTPError: 503 when no server answers.
+        """
+        hosts = getattr(self.cache, "servers", None)
+        if hosts and not any(host.connect() for host in hosts):
+            raise outage(f"memcached at {', '.join(map(str, self.servers))}", "no connection")
+
+    def _get(self, key: str) -> Any:
+        with self._turn():
+            value = self.cache.get(key, _ABSENT)
+            if value is None:
+                self._require_answer()
+        return None if value is _ABSENT else value
 
     def _exists(self) -> bool:
-        with self.mc_lock:
-            return bool(self.cache.get(self._id))
+        return self._get(self._id or "") is not None
 
     def _load(self) -> Stored | None:
-        with self.mc_lock:
-            stored: Stored | None = self.cache.get(self._id)
+        packed = self._get(self._id or "")
+        if isinstance(packed, bytes):
+            return self._unpack(packed, f"{self._id} in memcached")
+        stored: Stored | None = packed
         return stored
 
     def _save(self, expiration_time: datetime.datetime) -> None:
-        moment = int(time.mktime(expiration_time.timetuple()))
-        with self.mc_lock:
-            stored = self.cache.set(self._id, (self._data, expiration_time), moment)
-        if not stored:
-            # no server answered; saying nothing would lose the data in silence
-            raise HTTPError(503, "The session store does not answer.")
+        packed = self._serializer.pack(self._data, expiration_time)
+        with self._turn():
+            if not self.cache.set(self._id, packed, int(expiration_time.timestamp())):
+                self._require_answer()
+                raise ValueError(
+                    f"memcached refused the session's {len(packed)} octets; its limit for one item (memcached -I) "
+                    "is 1 MB unless set otherwise."
+                )
 
     def _delete(self) -> None:
-        with self.mc_lock:
-            self.cache.delete(self._id)
+        with self._turn():
+            if not self.cache.delete(self._id):
+                self._require_answer()
 
     def acquire_lock(self) -> None:
-        """Wait until no other request, here or in another worker, works on this session."""
+        """Wait until no other request, here or in another worker, works on this session.
+
+        Raises:
+            LockTimeout: ``lock_timeout`` has passed.
+            HTTPError: 503 when no server answers.
+        """
         if self.locked:
             return
         threadlocks.acquire(self.locks, self._id or "", self.lock_timeout)
@@ -68,33 +156,37 @@ class MemcachedSession(Session):
             self._acquire_shared_lock()
         except BaseException:
             threadlocks.release(self.locks, self._id)
+            threadlocks.drop_if_free(self.locks, self._id or "")
             raise
         self.locked = True
 
     def _acquire_shared_lock(self) -> None:
         if not self.lock_lifetime_s:
             return
+        token = secrets.token_hex(16)
         checker = LockChecker(self._id or "", self.lock_timeout)
-        deadline = time.monotonic() + self.lock_lifetime_s + 5
-        pause_s = 0.002
-        while not checker.expired():
-            with self.mc_lock:
-                if self.cache.add(f"{self._id}.lock", 1, self.lock_lifetime_s):
+        pause_s = 0.001
+        while True:
+            with self._turn():
+                if self.cache.add(f"{self._id}.lock", token, self.lock_lifetime_s):
+                    self._lock_token = token
                     return
-            if time.monotonic() > deadline:
-                # even a dead worker's lock would be gone by now: the store is
-                raise HTTPError(503, "The session store does not answer.")
+                self._require_answer()
+            checker.expired()
             time.sleep(pause_s)
-            pause_s = min(pause_s * 2, 0.05)
+            pause_s = min(pause_s * 2, 0.02)
 
     def release_lock(self) -> None:
         """Let other requests work on this session."""
         if not self.locked:
             return
         self.locked = False
-        if self.lock_lifetime_s:
-            with self.mc_lock:
-                self.cache.delete(f"{self._id}.lock")
+        token, self._lock_token = self._lock_token, None
+        if token is not None:
+            with self._turn():
+                # after its lifetime it may be another worker's; of a store that has died since it goes by itself
+                if self.cache.get(f"{self._id}.lock") == token:
+                    self.cache.delete(f"{self._id}.lock")
         threadlocks.release(self.locks, self._id)
         threadlocks.drop_if_free(self.locks, self._id or "")
 
@@ -104,7 +196,7 @@ class MemcachedSession(Session):
         Raises:
             NotImplementedError: always.
         """
-        raise NotImplementedError
+        raise _Uncountable
 
     def __bool__(self) -> bool:
         return True

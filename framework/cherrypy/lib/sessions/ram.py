@@ -7,11 +7,12 @@ import threading
 from typing import ClassVar
 
 from cherrypy.lib.sessions import threadlocks
-from cherrypy.lib.sessions.session import Session, Stored
+from cherrypy.lib.sessions.serializer import Stored
+from cherrypy.lib.sessions.session import Session
 
 
 class RamSession(Session):
-    """A session in memory.
+    """A session in memory: the objects themselves, so no serializer is asked.
 
     Attributes:
         cache: {id: (data, expiration)} of all sessions.
@@ -54,6 +55,9 @@ class RamSession(Session):
         if self.locked:
             self.locked = False
             threadlocks.release(self.locks, self._id)
+            if self._id not in self.cache:
+                # a visitor whose session was never saved; the cleaner may come late, or never
+                threadlocks.drop_if_free(self.locks, self._id or "")
 
     def __len__(self) -> int:
         """The number of sessions."""

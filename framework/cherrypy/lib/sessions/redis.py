@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import pickle
+import re
 import secrets
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from cherrypy.core.errors import HTTPError
+from cherrypy.core.logs import log
 from cherrypy.lib.locking import LockChecker
-from cherrypy.lib.sessions.session import Session, Stored
+from cherrypy.lib.sessions.outage import outage
+from cherrypy.lib.sessions.serializer import Stored
+from cherrypy.lib.sessions.session import Session
+from cherrypy.lib.sessions.settings import SECONDS, Rule
 
 # A lock may be released by its holder alone: when it expired meanwhile it may be another's.
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
 
 
+_SECRET = re.compile(r"//[^@/]*@")
+
+
 def _library() -> Any:
     """The redis package: an application that keeps its sessions elsewhere need not load it."""
     import redis  # noqa: PLC0415
+    import redis.backoff  # noqa: PLC0415
+    import redis.retry  # noqa: PLC0415
 
     return redis
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("redis://", "rediss://", "unix://"))
 
 
 class RedisSession(Session):
     """A session in Redis, which forgets it by itself.
 
-    SECURITY: values are pickles, as in the other stores: whoever can write to this Redis runs code here.
+    SECURITY: with the 'pickle' serializer whoever can write to this Redis runs code here; 'json' is safe.
 
     Attributes:
         url: 'redis://host:port/database', 'rediss://...' or 'unix://...'.
@@ -38,36 +50,47 @@ class RedisSession(Session):
         store_timeout_s: to wait for Redis; then the answer is 503.
     """
 
-    url = "redis://localhost:6379/0"
-    key_prefix = "session:"
-    lock_lifetime_s = 60
-    store_timeout_s = 5.0
-    pickle_protocol = pickle.HIGHEST_PROTOCOL
+    url: str = "redis://localhost:6379/0"
+    key_prefix: str = "session:"
+    lock_lifetime_s: int = 60
+    store_timeout_s: float = 5.0
+    rules: ClassVar[dict[str, Rule]] = {
+        "url": (_is_url, "an address 'redis://...', 'rediss://...' or 'unix://...'"),
+        "key_prefix": (lambda value: isinstance(value, str), "text"),
+        "lock_lifetime_s": (lambda value: isinstance(value, int) and value > 0, "a whole number of seconds above 0"),
+        "store_timeout_s": SECONDS,
+    }
 
-    _clients: ClassVar[dict[str, Any]] = {}
+    _clients: ClassVar[dict[tuple[str, float], Any]] = {}
     _clients_lock: ClassVar[threading.Lock] = threading.Lock()
     _lock_token: str | None = None
 
     @classmethod
     def setup(cls, **kwargs: Any) -> None:
-        """Take the store's settings as defaults of the class."""
-        for name, value in kwargs.items():
-            setattr(cls, name, value)
+        """Take the address as the class's own; the other settings are each application's."""
+        cls.url = kwargs.get("url", cls.url)
+
+    def now(self) -> datetime.datetime:
+        """The present moment with its zone: the hosts that share a store may be in several."""
+        return datetime.datetime.now(datetime.UTC)
 
     @property
     def client(self) -> Any:
         """The Redis client for ``url``; a pool of connections, shared by all threads."""
-        client = self._clients.get(self.url)
+        key = (self.url, self.store_timeout_s)
+        client = self._clients.get(key)
         if client is None:
             redis = _library()
             with self._clients_lock:
                 client = self._clients.setdefault(
-                    self.url,
+                    key,
                     redis.Redis.from_url(
                         self.url,
                         socket_timeout=self.store_timeout_s,
                         socket_connect_timeout=self.store_timeout_s,
                         health_check_interval=30,
+                        # a connection from before Redis was restarted; no answer in time is final
+                        retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1, (redis.exceptions.ConnectionError,)),
                     ),
                 )
         return client
@@ -78,7 +101,7 @@ class RedisSession(Session):
         try:
             yield self.client
         except _library().RedisError as error:
-            raise HTTPError(503, "The session store does not answer.") from error
+            raise outage(f"redis at {_SECRET.sub('//***@', self.url)}", error) from error
 
     @property
     def _key(self) -> str:
@@ -91,13 +114,10 @@ class RedisSession(Session):
     def _load(self) -> Stored | None:
         with self._answering() as client:
             packed = client.get(self._key)
-        if packed is None:
-            return None
-        stored: Stored = pickle.loads(packed)
-        return stored
+        return None if packed is None else self._unpack(packed, f"{self._id} in Redis")
 
     def _save(self, expiration_time: datetime.datetime) -> None:
-        packed = pickle.dumps((self._data, expiration_time), self.pickle_protocol)
+        packed = self._serializer.pack(self._data, expiration_time)
         rest_ms = max(int((expiration_time - self.now()).total_seconds() * 1000), 1)
         with self._answering() as client:
             client.set(self._key, packed, px=rest_ms)
@@ -116,12 +136,12 @@ class RedisSession(Session):
             return
         checker = LockChecker(self._id or "", self.lock_timeout)
         token = secrets.token_hex(16)
-        pause_s = 0.002
+        pause_s = 0.001
         with self._answering() as client:
             while not client.set(f"{self._key}:lock", token, nx=True, ex=self.lock_lifetime_s):
                 checker.expired()
                 time.sleep(pause_s)
-                pause_s = min(pause_s * 2, 0.05)
+                pause_s = min(pause_s * 2, 0.02)
         self._lock_token = token
         self.locked = True
 
@@ -130,13 +150,17 @@ class RedisSession(Session):
         if not self.locked:
             return
         self.locked = False
-        with self._answering() as client:
-            client.eval(_RELEASE, 1, f"{self._key}:lock", self._lock_token)
+        try:
+            self.client.eval(_RELEASE, 1, f"{self._key}:lock", self._lock_token)
+        except _library().RedisError as error:
+            # it goes by itself, and what was to be saved has been
+            log(f"The lock of a session stays for its lifetime: {error}", "TOOLS.SESSIONS", severity=30)
 
     def __len__(self) -> int:
         """The number of sessions; walks over all keys."""
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.key_prefix) + "*"
         with self._answering() as client:
-            return sum(1 for key in client.scan_iter(f"{self.key_prefix}*", count=1000) if not key.endswith(b":lock"))
+            return sum(1 for key in client.scan_iter(pattern, count=1000) if not key.endswith(b":lock"))
 
     def __bool__(self) -> bool:
         return True

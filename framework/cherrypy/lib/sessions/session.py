@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime
 import os
+import pickle
 import re
 import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, ClassVar
 
 from cherrypy.core.logs import log
+from cherrypy.lib.locking import as_timeout
+from cherrypy.lib.sessions.serializer import Serializer, Stored, serializer_for
+from cherrypy.lib.sessions.settings import Rule
 from cherrypy.process.plugins import Monitor
 from cherrypy.process.wspbus import bus
 
 missing = object()
-
-Stored = tuple[dict[str, Any], datetime.datetime]
 
 
 class Session:
@@ -23,7 +25,11 @@ class Session:
 
     A store has ``_exists()``, ``_load()`` -> (data, expiration) or None, ``_save(expiration)``, ``_delete()``,
     ``acquire_lock()``, ``release_lock()``; it may have ``setup(**kwargs)``, called once per class before its first
-    session, ``clean_up()`` and ``__len__()``, the number of sessions.
+    session, ``clean_up()`` and ``__len__()``, the number of sessions, and ``rules`` for settings of its own.
+
+    The lock is held until the session is saved: when the answer goes out, with a streamed one at its end. A page that
+    is done with its session earlier (a long poll, a download) calls ``save()``, and is not saved again unless it sets
+    another key or takes the lock once more.
 
     Attributes:
         id_observers: called with the new id whenever it changes.
@@ -35,34 +41,50 @@ class Session:
         originalid: the id the client sent.
         missing: True when the client's id named no session.
         regenerated: True when the application asked for a new id.
-        lock_timeout: timedelta to wait for the lock, None for ever.
+        is_closed: True when its request is over.
+        lock_timeout: timedelta to wait for the lock, None or nought for ever; also given as seconds.
+        serializer: 'pickle', 'json', or an object with ``dumps`` and ``loads``; not used by stores in memory.
+        pickle_protocol: for 'pickle'.
         debug: log what is done.
+        rules: {setting: (test, words)} of the store's own settings.
     """
 
     _id: str | None = None
     id_observers: list[Callable[[str | None], Any]] = []
     timeout: float = 60
-    locked = False
     loaded = False
     clean_thread: ClassVar[Any] = None
     clean_freq: float = 5
     originalid: str | None = None
     missing = False
     regenerated = False
+    is_closed = False
     debug = False
     lock_timeout: datetime.timedelta | None = None
+    serializer: Any = "pickle"
+    pickle_protocol: int = pickle.HIGHEST_PROTOCOL
+    rules: ClassVar[dict[str, Rule]] = {}
 
     # SECURITY: an id from a cookie becomes a key or a file name; anything else than this was not issued by us
     id_pattern: re.Pattern[str] = re.compile(r"[A-Za-z0-9_.:=+~-]{16,128}", re.ASCII)
 
     _starting: ClassVar[threading.Lock] = threading.Lock()
     _data: dict[str, Any]
+    _locked = False
+    _had_lock = False
+    # a key was set or removed since the data were loaded or saved
+    _is_changed = False
+    _is_saved = False
+    _is_deleted = False
+    # the data came from the store
+    _was_stored = False
 
     def __init__(self, id: str | None = None, **kwargs: Any) -> None:
         self.id_observers = []
         self._data = {}
         for name, value in kwargs.items():
             setattr(self, name, value)
+        self.lock_timeout = as_timeout(self.lock_timeout)
         self.originalid = id
         self.missing = False
         if id is not None:
@@ -86,6 +108,30 @@ class Session:
         self._id = value
         for observe in self.id_observers:
             observe(value)
+
+    @property
+    def locked(self) -> bool:
+        """True while this object holds the session's lock; a store sets it."""
+        return self._locked
+
+    @locked.setter
+    def locked(self, value: bool) -> None:
+        self._locked = value
+        self._had_lock = self._had_lock or value
+
+    @property
+    def _serializer(self) -> Serializer:
+        return serializer_for(self.serializer, self.pickle_protocol)
+
+    def _unpack(self, octets: bytes, where: str) -> Stored | None:
+        """Read what the store had; None for what cannot be read, which is lost, but its neighbours are not."""
+        try:
+            data, expiration = self._serializer.unpack(octets)
+        except Exception as error:
+            # cut short, of a class that is no more, or by another serializer
+            log(f"Cannot read session {where}: {error!r}", "TOOLS.SESSIONS", severity=30, traceback=self.debug)
+            return None
+        return data, expiration
 
     def _debug(self, message: str) -> None:
         if self.debug:
@@ -111,8 +157,13 @@ class Session:
         was_locked = self.locked
         if self._id is not None:
             self._debug(f"Deleting the existing session {self._id!r} before regeneration")
+            data = self._data
             with self._borrowed_lock():
                 self.delete()
+            self._data = data
+            # under the new name there is nothing yet
+            self._is_changed = self.loaded
+            self._is_deleted = self._is_saved = self._was_stored = False
         if self.locked:
             self.release_lock()
         identifier = self.generate_id()
@@ -136,13 +187,33 @@ class Session:
     def save(self) -> None:
         """Write the data to the store, if they were loaded, and release the lock."""
         try:
-            if self.loaded:
-                expiration = self.now() + datetime.timedelta(seconds=self.timeout * 60)
-                self._debug(f"Saving session {self._id!r} with expiry {expiration}")
-                self._save(expiration)
+            if self.loaded and self._has_news():
+                self._write()
         finally:
             if self.locked:
                 self.release_lock()
+
+    def _has_news(self) -> bool:
+        if self._is_deleted or (self._is_saved and not self.locked):
+            return self._is_changed
+        return True
+
+    def _write(self) -> None:
+        if self._had_lock and not self.locked:
+            # the page gave its lock back before its end
+            with self._borrowed_lock():
+                # SECURITY: what another request has logged out meanwhile must not be logged in again
+                if self._exists() or not self._was_stored:
+                    self._save_now()
+        else:
+            self._save_now()
+
+    def _save_now(self) -> None:
+        expiration = self.now() + datetime.timedelta(seconds=self.timeout * 60)
+        self._debug(f"Saving session {self._id!r} with expiry {expiration}")
+        self._save(expiration)
+        self._is_changed = self._is_deleted = False
+        self._is_saved = self._was_stored = True
 
     def load(self) -> None:
         """Read the data from the store; an expired session is empty."""
@@ -152,14 +223,16 @@ class Session:
             self._data = {}
         else:
             self._data = stored[0]
+            self._was_stored = True
         self.loaded = True
-        if self.clean_freq and type(self).clean_thread is None:
+        # a subclass may keep its sessions elsewhere: the cleaner of its base is not its own
+        if self.clean_freq and vars(type(self)).get("clean_thread") is None:
             self._start_cleaning()
 
     def _start_cleaning(self) -> None:
         cls = type(self)
         with self._starting:
-            if cls.clean_thread is not None:
+            if vars(cls).get("clean_thread") is not None:
                 return
             monitor = Monitor(bus, self._clean_up_and_go_on, self.clean_freq * 60, name="Session cleanup")
             cls.clean_thread = monitor
@@ -174,8 +247,11 @@ class Session:
             log("Session cleanup failed", "TOOLS.SESSIONS", severity=40, traceback=True)
 
     def delete(self) -> None:
-        """Remove the session from the store."""
+        """Remove the session, and its data; what is set afterwards is a new one's."""
         self._delete()
+        self._data = {}
+        self._is_changed = self._was_stored = False
+        self._is_deleted = True
         self._debug(f"Deleted session {self._id!r}")
 
     # What a store implements
@@ -207,14 +283,19 @@ class Session:
             self.load()
         return self._data
 
+    def _changing_data(self) -> dict[str, Any]:
+        data = self._loaded_data()
+        self._is_changed = True
+        return data
+
     def __getitem__(self, key: str) -> Any:
         return self._loaded_data()[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._loaded_data()[key] = value
+        self._changing_data()[key] = value
 
     def __delitem__(self, key: str) -> None:
-        del self._loaded_data()[key]
+        del self._changing_data()[key]
 
     def __contains__(self, key: object) -> bool:
         return key in self._loaded_data()
@@ -224,7 +305,7 @@ class Session:
 
     def pop(self, key: str, default: Any = False) -> Any:
         """Remove *key* and return its value, *default* if there is none."""
-        return self._loaded_data().pop(key, default)
+        return self._changing_data().pop(key, default)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of *key*, or *default*."""
@@ -232,15 +313,15 @@ class Session:
 
     def update(self, d: Mapping[str, Any]) -> None:
         """Take in the items of *d*."""
-        self._loaded_data().update(d)
+        self._changing_data().update(d)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of *key*, set to *default* if it has none."""
-        return self._loaded_data().setdefault(key, default)
+        return self._changing_data().setdefault(key, default)
 
     def clear(self) -> None:
         """Remove all items."""
-        self._loaded_data().clear()
+        self._changing_data().clear()
 
     def keys(self) -> KeysView[str]:
         """The keys."""

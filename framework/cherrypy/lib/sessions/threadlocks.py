@@ -20,7 +20,8 @@ def acquire(locks: Locks, session_id: str, timeout: datetime.timedelta | None) -
     """
     while True:
         lock = locks.setdefault(session_id, threading.Lock())
-        if not lock.acquire(timeout=-1 if timeout is None else max(timeout.total_seconds(), 0)):
+        # COMPAT: 0 is for ever too
+        if not lock.acquire(timeout=max(timeout.total_seconds(), 0) if timeout else -1):
             raise LockTimeout(f"Timeout acquiring lock for {session_id}")
         # the cleaner may have dropped this lock while we waited, and someone made another
         if locks.get(session_id) is lock:
