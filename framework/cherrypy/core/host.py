@@ -16,4 +16,4 @@ class Host:
         self.name = ip if name is None else name
 
     def __repr__(self) -> str:
-        return f"{type(self).__module__}.{type(self).__name__}({self.ip!r}, {self.port!r}, {self.name!r})"
+        return f"httputil.Host({self.ip!r}, {self.port!r}, {self.name!r})"

@@ -6,16 +6,16 @@ import uuid
 
 
 class LazyUUID4:
-    """A random UUID, made when it is first used and the same ever after."""
+    """A random UUID, made when it is first used and the same ever after; ``str()`` of it is the identifier as text."""
 
-    _value: str | None = None
+    _uuid4: uuid.UUID | None = None
 
     def __str__(self) -> str:
-        return self.uuid4
+        return str(self.uuid4)
 
     @property
-    def uuid4(self) -> str:
-        """The identifier as text."""
-        if self._value is None:
-            self._value = str(uuid.uuid4())
-        return self._value
+    def uuid4(self) -> uuid.UUID:
+        """The identifier."""
+        if self._uuid4 is None:
+            self._uuid4 = uuid.uuid4()
+        return self._uuid4
