@@ -14,14 +14,12 @@ def to_bytes(n: str, encoding: str = "ISO-8859-1") -> bytes:
 
 
 def to_text(n: str, encoding: str = "ISO-8859-1") -> str:
-    r"""Return *n* unchanged (``ntou`` of CherryPy); ``encoding='escape'`` turns ``\uXXXX`` in it into characters.
+    """Return *n* unchanged, whatever *encoding* is (``ntou`` of CherryPy, from the days of two kinds of text).
 
     Raises:
         TypeError: *n* is not str.
     """
     assert_text(n)
-    if encoding == "escape":
-        return n.encode("latin-1", "backslashreplace").decode("unicode_escape")
     return n
 
 
