@@ -21,6 +21,8 @@ from cherrypy import lib as lib
 from cherrypy._wiring import checker as checker
 from cherrypy._wiring import engine, log, quickstart, tools, tree
 from cherrypy._wiring import server as server
+from cherrypy.aio import sse as sse
+from cherrypy.aio import websocket as websocket
 from cherrypy.app.application import Application
 from cherrypy.conf.site import config
 from cherrypy.context import request, response, serving, thread_data

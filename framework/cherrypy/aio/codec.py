@@ -101,6 +101,8 @@ def _deflate_class(base: Any) -> Any:
     """
 
     class Deflate(base):  # type: ignore[misc]
+        _inbound_compressed: Any
+
         def frame_inbound_header(self, proto: Any, opcode: Any, rsv: Any, payload_length: int) -> Any:
             held = self._inbound_compressed
             answer = super().frame_inbound_header(proto, opcode, rsv, payload_length)

@@ -18,6 +18,7 @@ from numbers import Integral, Real
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple, NoReturn
 
+from cherrypy.aio import sse, upgrade
 from cherrypy.http.forwarded import Trust
 from cherrypy.http.status import valid_status
 from cherrypy.lib import auth_basic, auth_digest, caching, cptools, encoding, jsontools, static, xmlrpcutil
@@ -197,6 +198,15 @@ CHECKS: dict[Any, dict[str, Check]] = {
     static.staticfile: {"filename": PATH, "root": ROOT, "match": MATCH, "content_types": TYPES},
     cptools.trailing_slash: {"status": REDIRECT},
     xmlrpcutil.on_error: {"encoding": _either(CHARSET, None)},
+    sse.sse: {"heartbeat": _either(NUMBER, None), "retry": _either(NUMBER, None)},
+    upgrade.websocket: {
+        "origins": TEXTS_OR_NONE,
+        "subprotocols": TEXTS,
+        "max_size": NUMBER,
+        "ping_interval": _either(NUMBER, None),
+        "ping_timeout": NUMBER,
+        "close_timeout": NUMBER,
+    },
 }
 
 # Tools that take everything as an attribute: {callable: classes whose attributes have a meaning}. Others are odd.

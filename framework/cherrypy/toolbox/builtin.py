@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cherrypy.aio import upgrade
+from cherrypy.aio import sse, upgrade
 from cherrypy.lib import auth_basic, auth_digest, caching, cptools, encoding, jsontools, sessions, static, xmlrpcutil
 from cherrypy.toolbox.special import CachingTool, SessionAuthTool, SessionTool, XMLRPCController
 from cherrypy.toolbox.tool import ErrorTool, HandlerTool, HandlerWrapperTool, Tool, Toolbox
@@ -108,6 +108,7 @@ def build_toolbox() -> DefaultToolbox:
         "auth_basic": Tool("before_handler", auth_basic.basic_auth, priority=1),
         "auth_digest": Tool("before_handler", auth_digest.digest_auth, priority=1),
         "params": Tool("before_handler", cptools.convert_params, priority=15),
+        "sse": Tool("before_handler", sse.sse, priority=20),
         "websocket": Tool("before_handler", upgrade.websocket),
     }
     for name, tool in built_in.items():
