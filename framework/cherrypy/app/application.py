@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cherrypy.conf import site
+from cherrypy.conf.epoch import changes
 from cherrypy.conf.ini import NamespaceSet
 from cherrypy.conf.namespaces import attribute_namespace
 from cherrypy.context import serving
@@ -62,6 +63,10 @@ class Application:
         if config:
             self.merge(config)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        changes.bump()
+
     def __repr__(self) -> str:
         return f"{type(self).__module__}.{type(self).__name__}({self.root!r}, {self._script_name!r})"
 
@@ -79,10 +84,18 @@ class Application:
         """Where the application is mounted, without a slash at the end.
 
         Set to None, it is what the WSGI environ of the current request says.
+
+        Raises:
+            AttributeError: set to None, and there is no request.
         """
         if self._script_name is not None:
             return self._script_name
-        name: str = serving.request.wsgi_environ["SCRIPT_NAME"]
+        try:
+            name: str = serving.request.wsgi_environ["SCRIPT_NAME"]
+        except KeyError:
+            raise AttributeError(
+                "A script_name that is taken from the WSGI environ exists during requests only."
+            ) from None
         return name.rstrip("/")
 
     @script_name.setter

@@ -93,7 +93,9 @@ def end(app: Any, request: Request) -> None:
     if bus.listeners.get("after_request"):
         app.release_serving()
     else:
-        request.close()
+        # what ``request.close`` would do
+        request.closed = True
+        request.stage = "close"
         serving.clear()
 
 

@@ -11,6 +11,7 @@ import inspect
 from typing import Any
 
 from cherrypy.app.application import Application
+from cherrypy.conf.epoch import changes
 from cherrypy.core.plan import Plan
 from cherrypy.core.request import Request
 from cherrypy.core.response import Response
@@ -44,7 +45,20 @@ class Route:
         key: by which the server remembers whether the page blocks.
     """
 
-    __slots__ = ("app", "apps", "key", "kind", "plan", "script_name", "table", "tree", "walk", "wsgiapp")
+    __slots__ = (
+        "app",
+        "apps",
+        "key",
+        "kind",
+        "plan",
+        "script_name",
+        "seen",
+        "table",
+        "toolboxes",
+        "tree",
+        "walk",
+        "wsgiapp",
+    )
 
     def __init__(self, tree: Any, app: Application, walk: Walk, kind: str) -> None:
         self.tree = tree
@@ -55,7 +69,9 @@ class Route:
         self.script_name: str = app._script_name or ""
         self.walk = walk
         self.plan = walk.plan
+        self.toolboxes = dict(app.toolboxes)
         self.table = app.plans.plans
+        self.seen = -1  # the value of ``changes`` at which everything was as it is here
         self.kind = kind
 
     def page_in(self, tree: Any) -> Any:
@@ -67,24 +83,25 @@ class Route:
     def page(self) -> Any:
         """Return the page if it is where it was in its application, else None."""
         app = self.app
-        wsgiapp = self.wsgiapp
-        request_class = app.request_class
-        plans = app.plans
-        plans.refresh(request_class, app)
-        if (
-            plans.plans is not self.table
-            or request_class is not Request
+        # PERF: lists and dicts are compared each time, since nobody tells of their changes; the rest if there were any
+        if (self.seen != changes.value and not self._still_holds()) or (
+            app.request_class is not Request
             or app.response_class is not Response
-            or app._script_name != self.script_name
-            or Request.dispatch.__class__ is not Dispatcher
-            # what ``is_plain`` looks at, and can change
-            or app.wsgiapp is not wsgiapp
-            or wsgiapp.config
-            or wsgiapp.response_class is not AppResponse
-            or wsgiapp.pipeline != CPWSGIApp.pipeline
+            or app.toolboxes != self.toolboxes
+            or self.wsgiapp.pipeline != CPWSGIApp.pipeline
         ):
             return None
         return self.walk.still_leads_to(app.root)
+
+    def _still_holds(self) -> bool:
+        seen = changes.value
+        app = self.app
+        plans = app.plans
+        plans.refresh(app.request_class, app)
+        if plans.plans is self.table and app._script_name == self.script_name and is_plain(app):
+            self.seen = seen
+            return True
+        return False
 
 
 class Routes:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from cherrypy.conf import ini
+from cherrypy.conf.epoch import changes
 
 Target = TypeVar("Target")
 
@@ -50,6 +51,7 @@ class Versioned(dict[str, Any]):
     def changed(self) -> None:
         """Called after every mutation."""
         self.version += 1
+        changes.bump()
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, value)

@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import Any, Self
 
 from cherrypy.conf import site
+from cherrypy.conf.epoch import Epoch, changes
 from cherrypy.conf.ini import NamespaceSet
 from cherrypy.core.hooks import Hook, HookMap, hookpoints
 
@@ -25,20 +26,8 @@ Keys = list[tuple[str, Any]]
 KeyCompiler = Callable[["Plan", str, Any], None]
 
 
-class Epoch:
-    """A number that rises when a tool or a toolbox is changed: older plans are then dropped."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = 0
-
-    def bump(self) -> None:
-        """Drop all plans."""
-        self.value += 1
-
-
-epoch = Epoch()
+#: Rises when a tool, a toolbox or a request class is changed: older plans are then dropped.
+epoch = Epoch(changes)
 
 
 class Watched(abc.ABCMeta):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cherrypy.conf.epoch import changes
 from cherrypy.core.lazyparts import local_of, remote_of
 from cherrypy.core.streams import is_closable_iterator
 from cherrypy.wsgi.environ import recode
@@ -162,6 +163,11 @@ class CPWSGIApp:
         if pipeline:
             self.pipeline.extend(pipeline)
         self.config = self.config.copy()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name != "head":
+            changes.bump()
 
     def tail(self, environ: Environ, start_response: StartResponse) -> Any:
         """Run the application itself: the end of the pipeline."""
