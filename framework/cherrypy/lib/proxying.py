@@ -11,8 +11,9 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.host import Host
 from cherrypy.core.logs import log
-from cherrypy.http.forwarded import Trust
+from cherrypy.http.forwarded import Trust, parse_address
 
+_NO = frozenset(("off", "0", "no", "false"))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*", re.ASCII)
 
 
@@ -30,7 +31,7 @@ def proxy(
         base: scheme and host to use when the proxy does not name the host ('http://www.example.com').
         local: the header with the host the client asked for.
         remote: the header with the client's address.
-        scheme: the header with the client's scheme; an 'X-Forwarded-Ssl: on' style header means https.
+        scheme: the header with the client's scheme; of the kind of 'X-Forwarded-Ssl: on' it means https.
         debug: log what is seen.
         trusted: addresses, networks and 'unix:' of the proxies. Then only these are believed, the address is taken
             from the right, and RFC 7239's ``Forwarded`` is read too; the three header names are not used.
@@ -41,10 +42,8 @@ def proxy(
     if trusted is not None:
         _resolve(request, _trust(tuple([trusted] if isinstance(trusted, str) else trusted)), base, debug)
         return
-    seen = _first(request.headers.get(scheme)) if scheme else ""
-    if seen == "on" and scheme and "ssl" in scheme.lower():
-        seen = "https"
-    if not _SCHEME.fullmatch(seen):
+    seen = _scheme_in(scheme, request.headers.get(scheme)) if scheme else ""
+    if not seen:
         seen = request.base.partition("://")[0]
     named = _first(request.headers.get(local)) if local else ""
     new_base = named or base
@@ -57,11 +56,31 @@ def proxy(
     if remote:
         address = request.headers.get(remote)
         if address:
-            if remote == "X-Forwarded-For":
-                address = _first(address)
-            _set_remote(request, address)
+            _set_remote(request, _address_in(remote, address))
     if debug:
         log(f"base: {request.base!r}, remote: {request.remote.ip!r}", "TOOLS.PROXY")
+
+
+def _scheme_in(name: str, value: str | None) -> str:
+    """The scheme that the field *name* tells of, '' if none.
+
+    Fields like 'X-Forwarded-Ssl: on', 'Front-End-Https: on' and Azure's 'X-Arr-Ssl: 2048|256|...' say https by being
+    there.
+    """
+    seen = _first(value).lower()
+    if seen and seen not in ("http", "https") and any(word in name.lower() for word in ("ssl", "https")):
+        return "" if seen in _NO else "https"
+    return seen if _SCHEME.fullmatch(seen) else ""
+
+
+def _address_in(name: str, value: str) -> str | None:
+    """The client's address in the field *name*, without a port; None if X-Forwarded-For begins with something else."""
+    is_chain = name.title() == "X-Forwarded-For"
+    address = parse_address(_first(value) if is_chain else value)
+    if address is None:
+        # SECURITY: X-Forwarded-For is often the client's own text, and remote.ip goes into logs and queries
+        return None if is_chain else value
+    return str(address)
 
 
 def _first(value: str | None) -> str:
@@ -94,7 +113,9 @@ def _resolve(request: Any, trust: Trust, base: str | None, debug: bool) -> None:
         _set_remote(request, origin.remote)
 
 
-def _set_remote(request: Any, address: str) -> None:
+def _set_remote(request: Any, address: str | None) -> None:
     """Give the request a remote of its own: hosts may be shared between the requests of a connection."""
+    if address is None:
+        return
     old = request.remote
     request.remote = Host(address, old.port, address if old.name == old.ip else old.name)
