@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPRedirect, InternalRedirect
 from cherrypy.core.logs import log
 from cherrypy.core.urls import url as url_of
+
+# RFC 3986, 3.3: what stands for itself in a path.
+_KEPT = "/~!$&'()*+,;=:@"
 
 
 def redirect(url: str = "", internal: bool = True, debug: bool = False) -> None:
@@ -48,6 +53,10 @@ def trailing_slash(missing: bool = True, extra: bool = False, status: int | None
     else:
         return
     # SECURITY: '//host/..' as a relative Location would leave this site; such a path is sent with our own host
-    relative = False if path[1:2] in ("/", "\\") else None
-    path = "/" + path.lstrip("/\\")
+    relative: bool | str | None = False if path[1:2] in ("/", "\\") else None
+    if relative is None and getattr(request.app, "relative_urls", False) is True:
+        # relative to this page, whose address with and without a slash is the same to url(): it would lead to itself
+        relative = "server"
+    # the server has decoded all but the slash: a '?', '#' or '%' in a name is none in an address
+    path = urllib.parse.quote("/" + path.lstrip("/\\"), safe=_KEPT).replace("%252F", "%2F").replace("%252f", "%2f")
     raise HTTPRedirect(url_of(path, request.query_string, relative=relative), status=status or 301)
