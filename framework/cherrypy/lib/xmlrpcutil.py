@@ -17,8 +17,10 @@ def process_body() -> tuple[tuple[Any, ...], str | None]:
 
     What cannot be read becomes a call of 'ERRORMETHOD', which the controller refuses in XML-RPC's own words.
     """
+    # what is wrong with the request itself, its length say, is not XML-RPC's business
+    body = serving.request.body.read()
     try:
-        return xmlrpc.client.loads(serving.request.body.read())
+        return xmlrpc.client.loads(body)
     except Exception:
         return ("ERROR PARAMS",), "ERRORMETHOD"
 
@@ -30,13 +32,13 @@ def patched_path(path: str) -> str:
     return path[5:] if path.startswith("/RPC2/") else path
 
 
-def _set_response(body: str) -> None:
-    """Answer 200 with *body*, as XML-RPC wants it for results and faults alike."""
+def _set_response(body: str, encoding: str = "utf-8") -> None:
+    """Answer 200 with *body*, as XML-RPC wants it for results and faults alike, in the charset that it declares."""
     response = serving.response
-    octets = body.encode("utf-8")
+    octets = body.encode(encoding, "xmlcharrefreplace")
     response.status = "200 OK"
     response.body = octets
-    response.headers["Content-Type"] = "text/xml"
+    response.headers["Content-Type"] = "text/xml" if encoding == "utf-8" else f"text/xml;charset={encoding}"
     response.headers["Content-Length"] = str(len(octets))
 
 
@@ -44,7 +46,8 @@ def respond(body: Any, encoding: str = "utf-8", allow_none: bool | int = 0) -> N
     """Answer with *body*, a result or a ``Fault``."""
     if not isinstance(body, xmlrpc.client.Fault):
         body = (body,)
-    _set_response(xmlrpc.client.dumps(body, methodresponse=True, encoding=encoding, allow_none=bool(allow_none)))
+    text = xmlrpc.client.dumps(body, methodresponse=True, encoding=encoding, allow_none=bool(allow_none))
+    _set_response(text, encoding or "utf-8")
 
 
 def on_error(*args: Any, **kwargs: Any) -> None:
