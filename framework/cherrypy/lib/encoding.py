@@ -11,6 +11,7 @@ from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.later import Later
 from cherrypy.core.logs import log
+from cherrypy.http import charsets
 from cherrypy.lib import file_generator, is_closable_iterator, set_vary_header
 from cherrypy.lib.compression import compress, decompress, gzip
 
@@ -111,6 +112,10 @@ def prepare_iter(value: Any) -> Any:
     return value
 
 
+def _is_encoded(body: Any) -> bool:
+    return isinstance(body, list | tuple) and all(isinstance(piece, bytes) for piece in body)
+
+
 _NO_CHARSET_SENT = "Your client did not send an Accept-Charset header."
 
 
@@ -205,6 +210,9 @@ class ResponseEncoder:
         content_type = elements[0]
         if self.text_only and not content_type.value.lower().startswith("text/"):
             return
+        if "charset" in content_type.params and _is_encoded(self.body):
+            # the page has said in which charset its bytes are, and nobody else knows
+            return
         charset = self.find_acceptable_charset()
         if self.add_charset:
             content_type.params["charset"] = charset
@@ -252,7 +260,9 @@ class ResponseEncoder:
         if encoding in self.attempted_charsets:
             return False
         self.attempted_charsets.add(encoding)
-        return is_charset(encoding)
+        is_own = encoding == self.default_encoding or (self.encoding is not None and encoding == self.encoding.lower())
+        # SECURITY: looked up are only names that exist: Python keeps every name it is asked for, for ever
+        return (is_own or charsets.is_charset(encoding)) and is_charset(encoding)
 
     def find_acceptable_charset(self) -> str:
         """Encode the body in the best charset of those the client accepts; returns its name.
