@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import difflib
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -76,10 +77,10 @@ class Checker:
         mounted = getattr(type(self).current_tree(), "apps", {})
         return [(name, app) for name, app in mounted.items() if isinstance(app, Application)]
 
-    def _sections(self) -> list[tuple[Application, str, Mapping[str, Any]]]:
+    def _sections(self) -> list[tuple[str, Application, str, Mapping[str, Any]]]:
         return [
-            (app, section, settings)
-            for _, app in self._apps()
+            (script_name, app, section, settings)
+            for script_name, app in self._apps()
             for section, settings in app.config.items()
             if isinstance(settings, Mapping)
         ]
@@ -100,43 +101,42 @@ class Checker:
 
     def check_site_config_entries_in_app_config(self) -> None:
         """Warn of settings of the site in an application."""
-        for app, section, settings in self._sections():
+        for script_name, _, section, settings in self._sections():
             if not section.startswith("/"):
                 continue
             wrong = sorted(key for key in settings if key.partition(".")[0] in ("server", "engine", "tree", "checker"))
             if wrong:
                 warnings.warn(
-                    f"The application mounted at {app.script_name!r} has settings of the whole site in its section "
+                    f"The application mounted at {script_name!r} has settings of the whole site in its section "
                     f"[{section}]: {', '.join(wrong)}. Give them to cherrypy.config.update().",
                     stacklevel=2,
                 )
 
     def check_skipped_app_config(self) -> None:
         """Warn of mounted applications without configuration while the site's had sections with paths."""
+        if not self.global_config_contained_paths:
+            return
         for script_name, app in self._apps():
             if not app.config:
-                message = f"The application mounted at {script_name!r} has an empty configuration."
-                if self.global_config_contained_paths:
-                    message += (
-                        " The configuration given to cherrypy.config.update() has sections with paths: they belong "
-                        "to tree.mount(..., config=...)."
-                    )
-                    warnings.warn(message, stacklevel=2)
-                return
+                warnings.warn(
+                    f"The application mounted at {script_name!r} has an empty configuration. The configuration given "
+                    "to cherrypy.config.update() has sections with paths: they belong to tree.mount(..., config=...).",
+                    stacklevel=2,
+                )
 
     def check_app_config_brackets(self) -> None:
-        """Warn of section names that still have their brackets, and of keys that look like sections."""
-        for app, section, _ in self._sections():
+        """Warn of section names that still have their brackets."""
+        for script_name, _, section, _ in self._sections():
             if section.startswith("[") or section.endswith("]"):
                 warnings.warn(
-                    f"The application mounted at {app.script_name!r} has a section named {section!r}: section names "
+                    f"The application mounted at {script_name!r} has a section named {section!r}: section names "
                     "have brackets in files only.",
                     stacklevel=2,
                 )
 
     def check_static_paths(self) -> None:
         """Warn of static folders that are not there."""
-        for app, section, settings in self._sections():
+        for _, app, section, settings in self._sections():
             if not settings.get("tools.staticdir.on", False):
                 continue
             problem = _static_problem(app, section, settings)
@@ -148,10 +148,7 @@ class Checker:
                 )
 
     def check_compatibility(self) -> None:
-        """Warn of obsolete and deprecated keys.
-
-        Raises: nothing; upstream's obsolete keys have no effect any more.
-        """
+        """Warn of obsolete keys, which have no effect any more, and of deprecated ones."""
         self._compat(site.config)
         for _, app in self._apps():
             self._compat(app.config)
@@ -168,6 +165,8 @@ class Checker:
 
     def check_config_namespaces(self) -> None:
         """Warn of keys whose namespace nobody reads, and of tools that do not exist."""
+        for key in site.config:
+            self._check_tool(key, "global")
         for _, app in self._apps():
             self._known_ns(app)
 
@@ -183,8 +182,17 @@ class Checker:
                     continue
                 if parts[0] not in known:
                     warnings.warn(f"The namespace of {key!r} in section [{section}] is not known.", stacklevel=3)
-                elif parts[0] == "tools" and not hasattr(tools, parts[1]):
-                    warnings.warn(f"The tool of {key!r} in section [{section}] does not exist.", stacklevel=3)
+                else:
+                    self._check_tool(key, section)
+
+    def _check_tool(self, key: str, section: str) -> None:
+        box, _, name = key.partition(".")
+        name = name.partition(".")[0]
+        if box != "tools" or not name or hasattr(tools, name):
+            return
+        near = difflib.get_close_matches(name, [one for one in dir(tools) if not one.startswith("_")], n=1)
+        hint = f" Did you mean tools.{near[0]}?" if near else ""
+        warnings.warn(f"The tool of {key!r} in section [{section}] does not exist.{hint}", stacklevel=4)
 
     def check_config_types(self) -> None:
         """Warn of settings whose type is another than that of their default."""

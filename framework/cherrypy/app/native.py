@@ -114,6 +114,8 @@ class NativeResponder:
         """Return the environ that *request* would have come with through WSGI."""
         environ = self._gateway_to(self.site.tree).environ(request._message)
         script_name = request.script_name
+        if not script_name.isascii() and not environ["PATH_INFO"].startswith(script_name):
+            script_name = script_name.encode("utf-8").decode("latin-1")
         environ["PATH_INFO"] = environ["PATH_INFO"][len(script_name) :]
         environ["SCRIPT_NAME"] = script_name
         return environ

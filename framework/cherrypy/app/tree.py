@@ -77,6 +77,17 @@ class Tree:
         if path is None:
             request = serving.request
             path = join_script_name(request.script_name, request.path_info)
+        found = self._mount_point(path)
+        if path.isascii():
+            return found
+        try:
+            # WSGI paths and those of messages are octets as latin-1; mount points are text
+            in_text = self._mount_point(path.encode("latin-1").decode("utf-8"))
+        except UnicodeError:
+            return found
+        return in_text if in_text and in_text.count("/") > (found or "").count("/") else found
+
+    def _mount_point(self, path: str) -> str | None:
         apps = self.apps
         while True:
             if path in apps:
@@ -94,7 +105,12 @@ class Tree:
         if script_name is None:
             start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "0")])
             return []
+        app = self.apps[script_name]
         environ = environ.copy()
+        prefix = script_name.rstrip("/")
+        if not path.startswith(prefix):
+            # octets as latin-1, as in the path
+            script_name = prefix = prefix.encode("utf-8").decode("latin-1")
         environ["SCRIPT_NAME"] = script_name
-        environ["PATH_INFO"] = path[len(script_name.rstrip("/")) :]
-        return self.apps[script_name](environ, start_response)
+        environ["PATH_INFO"] = path[len(prefix) :]
+        return app(environ, start_response)
