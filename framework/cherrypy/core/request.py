@@ -167,14 +167,14 @@ class Request(metaclass=Watched):
             self.stage = "respond"
             self.respond(self.path_info)
         except self.throws:
+            response.abandon()
             raise
         except Exception:
             if self.throw_errors:
                 raise
             response = self._recover(response)
         if self.method == "HEAD":
-            unsent, response.body = response._body, []
-            response.discard(unsent)
+            response.abandon()
         try:
             self.app.log.access()
         except Exception:

@@ -181,6 +181,11 @@ class Response:
         for _ in self._body:
             pass
 
+    def abandon(self) -> None:
+        """Close the body: nobody is going to read it."""
+        unsent, self._body = self._body, []
+        self.discard(unsent)
+
     def discard(self, body: Any) -> None:
         """Close *body*, a file or generator that is not going to be sent; an error of its own is logged.
 
@@ -225,11 +230,9 @@ class Response:
             headers.pop("Content-Length", None)
             if code in _TYPELESS:
                 headers.pop("Content-Type", None)
-            unsent = self._body
             if not self.stream:
                 self._flush_body()
-            self._body = []
-            self.discard(unsent)
+            self.abandon()
         elif self.stream:
             # a length that is not known leaves the framing to the server
             if "Content-Length" in headers and headers["Content-Length"] is None:

@@ -273,6 +273,30 @@ def test_a_body_that_an_error_replaces_is_closed(site: Any, error: Exception) ->
     assert body.closed == 1
 
 
+def test_a_body_that_an_internal_redirect_replaces_is_closed(site: Any) -> None:
+    """The request goes on as another one."""
+    body = Closing(b"a")
+
+    class Root:
+        @cherrypy.expose
+        def index(self) -> Any:
+            return body
+
+        @cherrypy.expose
+        @cherrypy.config(**{"hooks.before_finalize": lambda: None})
+        def other(self) -> str:
+            return "other"
+
+    def elsewhere() -> None:
+        if cherrypy.request.prev is None:
+            raise cherrypy.InternalRedirect("/other")
+
+    site.mount(Root(), config={"/": {"response.stream": True, "hooks.before_finalize": elsewhere}})
+
+    assert site("/").body == b"other"
+    assert body.closed == 1
+
+
 def test_a_body_that_breaks_while_it_is_collected_is_closed(site: Any) -> None:
     """Half of it is read."""
     closed = []

@@ -107,3 +107,27 @@ def test_a_host_with_line_ends_is_cleaned_and_remembered() -> None:
     assert isinstance(host, SanitizedHost)
     assert host.raw == "local\r\nhost"
     assert not isinstance(SanitizedHost("localhost"), SanitizedHost)
+
+
+@pytest.mark.parametrize("piece", ["=?a?b?A", "=?a?q?", "=?", "=?utf-8?q?a?= ", "=?a?b?A\x85", "=?a?b?=?b?b?="])
+@pytest.mark.parametrize("end", ["", "=?utf-8?q?a?=", "\x85=?utf-8?q?a?=", "=?utf-8?q?a?= =?utf-8?q?"])
+def test_encoded_words_without_an_end_cost_linear_time(piece: str, end: str) -> None:
+    """SECURITY: 32 KiB of beginnings took email's pattern 1.5 seconds."""
+    value = piece * (32_000 // len(piece)) + end
+    before = time.process_time()
+    decode_TEXT_maybe(value)
+
+    assert time.process_time() - before < 0.5
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "rot13", "no-such", "unicode_escape"])
+def test_encoded_words_in_no_charset_stay_as_they_are(charset: str) -> None:
+    """SECURITY: some codecs are quadratic, and Python remembers every name that it was ever asked for."""
+    value = f"a =?{charset}?q?abc?= b"
+
+    assert decode_TEXT(value) == value
+
+
+def test_text_around_encoded_words_is_kept() -> None:
+    """Blanks between two of them are not."""
+    assert decode_TEXT("a =?utf-8?q?b?= =?latin-1?q?c?= d") == "a bc d"
