@@ -17,6 +17,7 @@ from cherrypy.app.native import NativeResponder
 from cherrypy.app.server import CPHTTPServer, Server
 from cherrypy.app.tree import Tree
 from cherrypy.conf import namespaces, site
+from cherrypy.conf.ini import Source
 from cherrypy.core import urls
 from cherrypy.core.host import Host
 from cherrypy.core.logs import log, reopen_all_files
@@ -168,7 +169,7 @@ def _wire_server() -> None:
     server.subscribe()
 
 
-def quickstart(root: Any = None, script_name: str = "", config: Any = None) -> None:
+def quickstart(root: Any = None, script_name: str = "", config: Source | None = None) -> None:
     """Mount *root*, start the engine, and block until it exits: a whole program in one call.
 
     Args:

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -25,7 +26,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "suite"))
 
 from copies import Options  # noqa: E402
-from fetch import default_cache, fetch  # noqa: E402
+from fetch import Cache, default_cache, fetch  # noqa: E402
 from runs import Outcome, Plan, run_file  # noqa: E402
 
 FRAMEWORK = HERE.parents[1] / "framework"
@@ -83,7 +84,15 @@ def main() -> int:
         print(f"kept: {work}")
     if options.json:
         options.json.write_text(json.dumps({name: vars(outcome) for name, outcome in outcomes.items()}, indent=1))
-    return tell(outcomes, set(baseline["pass"]), expected, is_partial=bool(options.k))
+    status = tell(outcomes, set(baseline["pass"]), expected, is_partial=bool(options.k))
+    return status if options.files or options.k else max(status, compare_names(cache))
+
+
+def compare_names(cache: Cache) -> int:
+    """Print which names the release has, and we neither have nor excuse; 1 if there are any."""
+    command = [sys.executable, str(HERE / "surface.py"), "--against", str(cache.release.parent)]
+    print("names of the release that are missing here:", flush=True)
+    return min(1, subprocess.run([*command, "--python", str(cache.python)]).returncode)
 
 
 def run_all(plan: Plan, names: list[str], at_a_time: int, baseline: set[str], is_verbose: bool) -> dict[str, Outcome]:

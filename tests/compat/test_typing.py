@@ -77,6 +77,8 @@ WRONG = {
     "cherrypy.request.remote.ipp": 'has no attribute "ipp"',
     'cherrypy.response.headers = "x"': "Incompatible types in assignment",
     "cherrypy.quickstart(None, 5)": "incompatible type",
+    "cherrypy.config.update(5)": "incompatible type",
+    "cherrypy.Application(None, config=5)": "incompatible type",
     "cherrypy.engine.publish()": 'Missing positional argument "channel"',
     "cherrypy.sesion": 'has no attribute "sesion"',
     "from cherrypy._cptools import HandlerTol": 'has no attribute "HandlerTol"',

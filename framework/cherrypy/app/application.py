@@ -6,7 +6,7 @@ from typing import Any
 
 from cherrypy.conf import site
 from cherrypy.conf.epoch import changes
-from cherrypy.conf.ini import NamespaceSet
+from cherrypy.conf.ini import NamespaceSet, Source
 from cherrypy.conf.namespaces import attribute_namespace
 from cherrypy.context import serving
 from cherrypy.core.logs import LogManager
@@ -48,7 +48,7 @@ class Application:
     answer_shortly: Any = None
     routes: Any = None
 
-    def __init__(self, root: Any, script_name: str | None = "", config: Any = None) -> None:
+    def __init__(self, root: Any, script_name: str | None = "", config: Source | None = None) -> None:
         self.plans = PlanCache()
         self.log = LogManager(id(self), logger_root="cherrypy")
         self.root = root
@@ -102,7 +102,7 @@ class Application:
     def script_name(self, value: str | None) -> None:
         self._script_name = trim_script_name(value) if value else value
 
-    def merge(self, config: Any) -> None:
+    def merge(self, config: Source) -> None:
         """Merge *config* into the application's, and apply what concerns the application as a whole."""
         site.merge(self.config, config)
         self.namespaces(self.config.get("/", {}))

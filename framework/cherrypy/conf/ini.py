@@ -11,13 +11,15 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TextIO
+from typing import IO, Any
 
 from cherrypy.conf.expression import attributes, modules, unrepr
 
 __all__ = ["Config", "NamespaceSet", "Parser", "as_dict", "attributes", "modules", "unrepr"]
 
 Handler = Callable[[str, Any], Any]
+# Where configuration comes from: a file name, an open file, or a mapping.
+Source = str | bytes | os.PathLike[str] | IO[str] | IO[bytes] | Mapping[str, Any]
 
 
 class ConfigValueError(ValueError):
@@ -79,11 +81,10 @@ class Parser(configparser.ConfigParser):
         return self.as_dict()
 
     @classmethod
-    def load(cls, input: Any) -> dict[str, Any]:
+    def load(cls, input: Source | Iterable[tuple[str, Any]]) -> dict[str, Any]:
         """A dict of its own from a file name, an open file, or a dict."""
-        if is_file(input):
-            return cls().dict_from_file(input)
-        return dict(input)
+        source: Any = input
+        return cls().dict_from_file(source) if is_file(source) else dict(source)
 
 
 def is_file(source: object) -> bool:
@@ -91,7 +92,7 @@ def is_file(source: object) -> bool:
     return isinstance(source, (str, bytes, os.PathLike)) or hasattr(source, "read")
 
 
-def as_dict(config: str | os.PathLike[str] | TextIO | Mapping[str, Any]) -> dict[str, Any]:
+def as_dict(config: Source) -> dict[str, Any]:
     """A dict from a file name, an open file, or a dict."""
     return Parser.load(config)
 
@@ -160,7 +161,7 @@ class Config(dict[str, Any]):
         self.clear()
         dict.update(self, self.defaults)
 
-    def update(self, config: Any = (), **kwargs: Any) -> None:  # type: ignore[override]
+    def update(self, config: Source | Iterable[tuple[str, Any]] = (), **kwargs: Any) -> None:  # type: ignore[override]
         """Take in a file name, an open file, or a dict."""
         self._apply({**Parser.load(config), **kwargs})
 

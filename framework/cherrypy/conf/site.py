@@ -122,7 +122,7 @@ class Config(Versioned, ini.Config):
         self.namespaces = ini.NamespaceSet()
         ini.Config.__init__(self, file, **kwargs)
 
-    def update(self, config: Any = (), **kwargs: Any) -> None:  # type: ignore[override]
+    def update(self, config: ini.Source | Iterable[tuple[str, Any]] = (), **kwargs: Any) -> None:  # type: ignore[override]
         """Take in a file name, an open file, or a dict; a [global] section stands for the whole."""
         self.announce_file(config)
         ini.Config.update(self, config, **kwargs)
@@ -206,7 +206,7 @@ class AppConfig(Versioned):
         return AppConfig({path: dict(section) for path, section in self.items()})
 
 
-def merge(base: dict[str, Any], other: Any) -> None:
+def merge(base: dict[str, Any], other: ini.Source) -> None:
     """Merge *other* (a file name, an open file, or a dict of sections) into the application configuration *base*.
 
     Raises:
