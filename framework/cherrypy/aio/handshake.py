@@ -9,13 +9,14 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.http.grammar import parse_tokens
+from cherrypy.httpd.message import Message
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = "13"
@@ -34,25 +35,39 @@ def check_request(request: Any) -> None:
     Raises:
         HTTPError: 426 if the request does not ask for an upgrade, or for another version; 400 if it does so wrongly.
     """
-    headers = request.headers
-    if b"websocket" not in parse_tokens(headers.get("Upgrade", "").encode("latin-1", "replace")):
-        serving.response.headers["Upgrade"] = "websocket"
-        raise HTTPError(426, "This resource is a WebSocket; the request does not ask for an upgrade to one.")
-    if request.method != "GET" or request.protocol < (1, 1) or request._message.has_body:
-        raise HTTPError(400, "A WebSocket begins with a GET by HTTP/1.1 without a body.")
-    if b"upgrade" not in parse_tokens(headers.get("Connection", "").encode("latin-1", "replace")):
-        raise HTTPError(400, "The Connection field of a WebSocket's handshake must contain 'Upgrade'.")
-    version = headers.get("Sec-WebSocket-Version", "")
-    if version != _VERSION:
-        serving.response.headers["Upgrade"] = "websocket"
-        serving.response.headers["Sec-WebSocket-Version"] = _VERSION
-        raise HTTPError(426, f"The only WebSocket version here is {_VERSION}.")
+    fault = find_fault(request.headers, request._message)
+    if fault is not None:
+        status, text, fields = fault
+        serving.response.headers.update(fields)
+        raise HTTPError(status, text)
+
+
+def find_fault(headers: Mapping[str, str], message: Message) -> tuple[int, str, dict[str, str]] | None:
+    """Return status, text and fields of the answer to what is no WebSocket handshake; None if it is one."""
+    if not asks_for_websocket(headers):
+        text = "This resource is a WebSocket; the request does not ask for an upgrade to one."
+        return 426, text, {"Upgrade": "websocket"}
+    if message.method != "GET" or message.version < (1, 1) or message.has_body:
+        return 400, "A WebSocket begins with a GET by HTTP/1.1 without a body.", {}
+    if b"upgrade" not in _tokens(headers, "Connection"):
+        return 400, "The Connection field of a WebSocket's handshake must contain 'Upgrade'.", {}
+    if headers.get("Sec-WebSocket-Version", "") != _VERSION:
+        fields = {"Upgrade": "websocket", "Sec-WebSocket-Version": _VERSION}
+        return 426, f"The only WebSocket version here is {_VERSION}.", fields
     try:
         is_key = len(base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)) == 16
     except (binascii.Error, ValueError):
         is_key = False
-    if not is_key:
-        raise HTTPError(400, "Sec-WebSocket-Key must be 16 octets in base 64.")
+    return None if is_key else (400, "Sec-WebSocket-Key must be 16 octets in base 64.", {})
+
+
+def asks_for_websocket(headers: Mapping[str, str]) -> bool:
+    """True if the Upgrade field names the protocol."""
+    return b"websocket" in _tokens(headers, "Upgrade")
+
+
+def _tokens(headers: Mapping[str, str], name: str) -> Any:
+    return parse_tokens(headers.get(name, "").encode("latin-1", "replace"))
 
 
 def accept_key(key: str) -> str:
@@ -101,15 +116,21 @@ def _is_same(origin: str, base: str) -> bool:
         return False
 
 
-def choose_subprotocol(request: Any, ours: Iterable[str]) -> str | None:
+def offered_subprotocols(headers: Mapping[str, str]) -> list[str]:
+    """Return what the client offers, best first."""
+    names = [name.strip() for name in headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    return [name for name in names if name]
+
+
+def choose_subprotocol(headers: Mapping[str, str], ours: Iterable[str]) -> str | None:
     """Return the first of *ours* that the client offers; None if there is none."""
-    offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    offered = offered_subprotocols(headers)
     return next((name for name in ours if name in offered), None)
 
 
-def acceptable_deflate(request: Any) -> str | None:
+def acceptable_deflate(headers: Mapping[str, str]) -> str | None:
     """Return the client's first well-formed offer of permessage-deflate, without quotes; None if there is none."""
-    for offer in request.headers.get("Sec-WebSocket-Extensions", "").split(","):
+    for offer in headers.get("Sec-WebSocket-Extensions", "").split(","):
         offer = offer.strip()
         names = [parameter.partition("=")[0].strip() for parameter in offer.split(";")]
         if _DEFLATE.fullmatch(offer) and len(set(names)) == len(names):

@@ -32,7 +32,7 @@ from cherrypy.httpd.writer import Framing
 #: How long a page may go on when its conversation is over; then it is cancelled.
 PAGE_S = 10.0
 
-_PIECES = (b"\r\nConnection: close\r\n", b"\r\nConnection: Keep-Alive\r\n")
+_FIELDS = (b"\r\nConnection: close\r\n", b"\r\nConnection: Keep-Alive\r\n")
 
 
 def websocket(
@@ -66,13 +66,15 @@ def websocket(
     handshake.check_request(request)
     handshake.check_origin(request, origins)
     socket = WebSocket(
-        handshake.choose_subprotocol(request, [subprotocols] if isinstance(subprotocols, str) else subprotocols),
+        handshake.choose_subprotocol(
+            request.headers, [subprotocols] if isinstance(subprotocols, str) else subprotocols
+        ),
         max_size=max_size,
         ping_interval=ping_interval,
         ping_timeout=ping_timeout,
         close_timeout=close_timeout,
     )
-    offer = handshake.acceptable_deflate(request) if compression else None
+    offer = handshake.acceptable_deflate(request.headers) if compression else None
     request.handler = _Opening(socket, Codec(offer), _page_of(request.handler))
 
 
@@ -197,6 +199,13 @@ class Upgrade(Handover):
         self.page.cancel()
 
 
+def with_upgrade(head: bytes) -> bytes:
+    """Return the head of a 101 with the Connection field that the server reserves for itself."""
+    for field in _FIELDS:
+        head = head.replace(field, b"\r\n")
+    return head[:-2] + b"Connection: Upgrade\r\n\r\n"
+
+
 class Conversation(TaskOwner):
     """Sends the 101, then reads, and keeps the client alive, until both the page and the client are through."""
 
@@ -223,9 +232,7 @@ class Conversation(TaskOwner):
         """Lead the conversation; returns the outcome for the connection."""
         wire = self._wire = Wire(self.away.connection)
         head = self._head
-        for field in _PIECES:
-            head = head.replace(field, b"\r\n")
-        await wire.send(head[:-2] + b"Connection: Upgrade\r\n\r\n")
+        await wire.send(with_upgrade(head))
         self._socket.open(wire, self._codec)
         page = self._page
         reader = asyncio.create_task(self._socket.read())

@@ -55,6 +55,10 @@ class Wire:
                 sent += count
                 self.sent_bytes += count
 
+    async def wait_readable(self, timeout_s: float | None) -> bool:
+        """Wait for input; False when *timeout_s* is over."""
+        return await self._wait(self._loop.add_reader, timeout_s)
+
     async def receive(self, timeout_s: float | None = None) -> bytes | None:
         """Some octets, those taken in ahead first; ``b""`` at the end of input, None when *timeout_s* is over."""
         connection = self.connection
@@ -65,7 +69,7 @@ class Wire:
             try:
                 return connection.recv(_RECEIVE_BYTES)
             except BlockingIOError:
-                if not await self._wait(self._loop.add_reader, timeout_s):
+                if not await self.wait_readable(timeout_s):
                     return None
             except OSError:
                 return b""

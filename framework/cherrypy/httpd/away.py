@@ -82,7 +82,7 @@ class Away:
         owner: who answers.
     """
 
-    __slots__ = ("_claim", "_loop", "_work", "connection", "message", "owner", "server")
+    __slots__ = ("_claim", "_loop", "_was_read", "_work", "connection", "message", "owner", "server")
 
     def __init__(self, server: Server, connection: Connection, message: Message, owner: Owner) -> None:
         self.server = server
@@ -92,6 +92,8 @@ class Away:
         self._loop: Loop | None = None
         self._work: Work | None = None
         self._claim: list[bool] = []
+        body = message.body
+        self._was_read = isinstance(body, StreamBody) and body.complete
 
     def begin(self, loop: Loop) -> None:
         """Let the owner begin."""
@@ -171,9 +173,12 @@ class Away:
         return False
 
     def _return_input(self) -> None:
-        """Make what came in meanwhile the rest behind a streamed body: there the loop looks for it."""
+        """Make what came in meanwhile the rest behind a streamed body: there the loop looks for it.
+
+        Behind a body that was still to come nothing was taken in but by the body itself.
+        """
         body = self.message.body
-        if isinstance(body, StreamBody) and body.complete:
+        if self._was_read and isinstance(body, StreamBody):
             body.rest = self.connection.buffer
 
 

@@ -172,6 +172,40 @@ class StreamBody(Body):
             self.expects_continue = False
             self._connection.send_continue()
 
+    def take_some(self) -> bytes | None:
+        """Take what is there of the body, without waiting; None when nothing has come, ``b""`` at its end.
+
+        For readers that wait elsewhere: for readability, ``patience_s`` at most, and then say so by ``has_waited``.
+
+        Raises:
+            BodyError: as ``read`` does.
+        """
+        while not self._buffer and not self.complete:
+            try:
+                self._receive_now()
+            except BlockingIOError:
+                return None
+        data, self._buffer = self._buffer, b""
+        return data
+
+    @property
+    def patience_s(self) -> float:
+        """How long the client may still be waited for; less than nothing when it is too slow."""
+        limits = self._connection.limits
+        allowed_s = limits.body_grace_s + self._received_bytes / max(limits.body_rate_bytes_per_s, 1e-9)
+        return allowed_s - self._waited_s
+
+    def has_waited(self, seconds: float, is_readable: bool) -> None:
+        """Charge a wait to the client's account.
+
+        Raises:
+            BodyTimeout: it ended without anything to read.
+        """
+        self._waited_s += seconds
+        if not is_readable:
+            self._error = BodyTimeout("the client sends its request body too slowly")
+            raise self._error
+
     def throw_away(self, data: bytes) -> bool:
         """Take *data* as a piece of the body that nobody will read; False when it breaks the coding."""
         try:
@@ -184,20 +218,26 @@ class StreamBody(Body):
 
     def _receive(self) -> None:
         """Wait for more of the body and take it; at least one octet is received, or an error raised."""
+        while True:
+            try:
+                self._receive_now()
+            except BlockingIOError:
+                self._wait()
+                continue
+            return
+
+    def _receive_now(self) -> None:
+        """Take more of the body if it is there; BlockingIOError if not."""
         if self._error is not None:
             raise self._error
         try:
             self.welcome()
-            while True:
-                try:
-                    data = self._connection.receive()
-                except BlockingIOError:
-                    self._wait()
-                    continue
-                break
+            data = self._connection.receive()
             if not data:
                 raise BodyIncomplete("the client closed the connection inside its request body")
             self._accept(data)
+        except BlockingIOError:
+            raise
         except BodyError as error:
             self._error = error
             raise
@@ -207,16 +247,12 @@ class StreamBody(Body):
 
     def _wait(self) -> None:
         """Wait for readability, charging the wait to the client's account."""
-        limits = self._connection.limits
-        allowed_s = limits.body_grace_s + self._received_bytes / max(limits.body_rate_bytes_per_s, 1e-9)
-        left_s = allowed_s - self._waited_s
+        left_s = self.patience_s
         poll = select.poll()
         poll.register(self._connection.fd, select.POLLIN)
         start = monotonic()
-        ready = left_s > 0 and poll.poll(left_s * 1000)
-        self._waited_s += monotonic() - start
-        if not ready:
-            raise BodyTimeout("the client sends its request body too slowly")
+        is_readable = bool(left_s > 0 and poll.poll(left_s * 1000))
+        self.has_waited(monotonic() - start, is_readable)
 
     def _accept(self, data: bytes) -> None:
         self._received_bytes += len(data)

@@ -26,10 +26,8 @@ def request(*, method: str = "GET", protocol: tuple[int, int] = (1, 1), has_body
     for name, value in {**GOOD, **{name.replace("_", "-"): value for name, value in fields.items()}}.items():
         if value is not None:
             headers[name] = value
-    message = SimpleNamespace(has_body=has_body)
-    return SimpleNamespace(
-        method=method, protocol=protocol, headers=headers, _message=message, base="https://site.test:8443"
-    )
+    message = SimpleNamespace(method=method, version=protocol, has_body=has_body)
+    return SimpleNamespace(headers=headers, _message=message, base="https://site.test:8443")
 
 
 def test_a_good_handshake_passes() -> None:
@@ -106,9 +104,9 @@ def test_the_server_prefers_among_the_offered_subprotocols() -> None:
     """The first of ours that is offered; none if none is."""
     asked = request(Sec_WebSocket_Protocol="old, new")
 
-    assert handshake.choose_subprotocol(asked, ["newest", "new", "old"]) == "new"
-    assert handshake.choose_subprotocol(asked, ["other"]) is None
-    assert handshake.choose_subprotocol(request(), ["new"]) is None
+    assert handshake.choose_subprotocol(asked.headers, ["newest", "new", "old"]) == "new"
+    assert handshake.choose_subprotocol(asked.headers, ["other"]) is None
+    assert handshake.choose_subprotocol(request().headers, ["new"]) is None
 
 
 @pytest.mark.parametrize(
@@ -131,4 +129,4 @@ def test_the_server_prefers_among_the_offered_subprotocols() -> None:
 )
 def test_only_well_formed_offers_of_compression_are_taken(offered: str, taken: str | None) -> None:
     """The first good one of several; numbers are never read before a pattern has vouched for them."""
-    assert handshake.acceptable_deflate(request(Sec_WebSocket_Extensions=offered)) == taken
+    assert handshake.acceptable_deflate(request(Sec_WebSocket_Extensions=offered).headers) == taken

@@ -261,3 +261,20 @@ def test_a_body_may_send_itself(serve: Serve) -> None:
         assert client.is_closed()
     assert bodies == [b"wire"] * 3
     assert closed == [KEEP, KEEP, END]
+
+
+def test_what_follows_a_large_body_is_not_lost(serve: Serve) -> None:
+    """A request that came in one segment with the end of a body which was read elsewhere is answered."""
+    owner = Patient()
+    running = serve(Desk(owner))
+    size = 200_000
+    with running.connect() as client:
+        client.send(b"POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        assert owner.begun.wait(WAIT_S)
+        client.send(b"x" * size + b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n")
+        read = len(owner.away.message.body.read())
+        owner.answer()
+        bodies = [client.reply().body, client.reply().body]
+
+    assert read == size
+    assert bodies == [b"late", b"now "]
