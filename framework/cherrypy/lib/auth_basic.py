@@ -26,10 +26,15 @@ def checkpassword_dict(user_password_dict: Mapping[str, str]) -> Callable[[str, 
     def checkpassword(realm: str, user: str, password: str) -> bool:
         known = user_password_dict.get(user)
         # SECURITY: the time taken must not tell how much of a guess was right, nor whether the name exists
-        is_equal = hmac.compare_digest((known or "").encode("utf-8"), password.encode("utf-8"))
+        is_equal = hmac.compare_digest(_octets(known or ""), _octets(password))
         return bool(known) and is_equal
 
     return checkpassword
+
+
+def _octets(text: str) -> bytes:
+    # some charsets can spell lone surrogates
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _try_decode(subject: bytes, charsets: Iterable[str]) -> str:
@@ -73,7 +78,8 @@ def basic_auth(realm: str, checkpassword: CheckPassword, debug: bool = False, ac
 
     Args:
         realm: shown to the user.
-        checkpassword: called with realm, user and password; true lets the client in.
+        checkpassword: called with realm, user and password; true lets the client in. It may count failures and raise
+            an HTTPError of its own, 429 for instance.
         debug: log what is decided (never the password).
         accept_charset: of the credentials; ISO-8859-1 is tried next.
 

@@ -86,7 +86,8 @@ def get_ha1_file_htdigest(filename: str) -> GetHA1:
     """Return a *get_ha1* that reads a file as Apache's htdigest writes it: lines of ``user:realm:hash``."""
 
     def get_ha1(realm: str, username: str) -> str | None:
-        with open(filename, encoding="utf-8") as file:
+        # one name in another charset must not lock everybody out
+        with open(filename, encoding="utf-8", errors="surrogateescape") as file:
             for line in file:
                 fields = line.rstrip().split(":")
                 if len(fields) == 3 and fields[:2] == [username, realm]:
@@ -148,7 +149,7 @@ class HttpDigestAuthorization:
         except (ValueError, IndexError) as error:
             raise ValueError(self.errmsg(str(error))) from error
         self.realm = params.get("realm")
-        username = params.get("username")
+        username = params.get("username") or self._extended_username(params.get("username*"))
         # two spellings of one accented letter are one user
         self.username = username and unicodedata.normalize("NFC", username)
         self.nonce = params.get("nonce", "")
@@ -164,6 +165,16 @@ class HttpDigestAuthorization:
             raise ValueError(self.errmsg(f"Unsupported value for algorithm: '{algorithm}'"))
         self.algorithm = _CANONICAL[algorithm.lower()]
         self._check()
+
+    def _extended_username(self, value: str | None) -> str | None:
+        """Read ``username*``, how names are sent that do not fit ASCII (RFC 7616, 3.4; RFC 8187)."""
+        if value is None:
+            return None
+        charset, _, rest = value.partition("'")
+        _, mark, escaped = rest.partition("'")
+        if not mark or charset.lower() != "utf-8":
+            raise ValueError(self.errmsg(f"Unsupported value for username*: {value!r}"))
+        return urllib.parse.unquote(escaped, errors="strict")
 
     def _check(self) -> None:
         if not (self.username and self.realm and self.nonce and self.uri and self.response):
@@ -311,6 +322,8 @@ def www_authenticate(
         nonce = synthesize_nonce(realm, key)
     stale_parameter = ', stale="true"' if stale else ""
     charset = _get_charset_declaration(accept_charset)
+    # RFC 9110, 5.6.4: what would end the quotes is escaped
+    realm = realm.replace("\\", "\\\\").replace('"', '\\"')
     return f'Digest realm="{realm}", nonce="{nonce}", algorithm="{algorithm}", qop="{qop}"{stale_parameter}{charset}'
 
 
@@ -335,8 +348,14 @@ def digest_auth(
         check_nc: refuse a request that was seen before.
 
     Raises:
+        ValueError: *algorithm* is unknown, or *key* no text.
         HTTPError: 400 for malformed credentials, 401 for wrong or missing ones.
     """
+    if algorithm not in valid_algorithms:
+        allowed = ", ".join(map(repr, valid_algorithms))
+        raise ValueError(f"tools.auth_digest.algorithm must be one of {allowed}, not {algorithm!r}")
+    if not (isinstance(key, str) and key):
+        raise ValueError("tools.auth_digest.key must be a text that nobody can guess")
     request = serving.request
     header = request.headers.get("Authorization") or ""
 
@@ -352,10 +371,12 @@ def digest_auth(
     # SECURITY: taking MD5 where SHA-256 was asked for would be a downgrade
     if not _is_same_hash(auth.algorithm, algorithm) or auth.realm != realm or not auth.validate_nonce(realm, key):
         refuse()
-    ha1 = get_ha1(realm, auth.username or "")
-    if ha1 is None or auth.qop == qop_auth_int or not auth.is_for(request.path_info, request.query_string):
+    if auth.qop == qop_auth_int or not auth.is_for(request.path_info, request.query_string):
         refuse()
-    if not hmac.compare_digest(auth.request_digest(ha1).encode("ascii"), auth.response.encode("utf-8")):
+    ha1 = get_ha1(realm, auth.username or "")
+    # SECURITY: hashed for unknown names as well, so that the time taken does not tell them
+    is_equal = hmac.compare_digest(auth.request_digest(ha1 or "").encode("ascii"), auth.response.encode("utf-8"))
+    if ha1 is None or not is_equal:
         refuse()
     if auth.is_nonce_stale(NONCE_LIFETIME_S):
         refuse(stale=True)

@@ -133,8 +133,10 @@ class SessionAuth:
         request, session = serving.request, serving.session
         username = session.get(self.session_key)
         if not username:
-            session[self.session_key] = username = self.anonymous()
             self._debug_message("No session[username], trying anonymous")
+            username = self.anonymous()
+            if username:
+                session[self.session_key] = username
         if not username:
             page = url(qs=request.query_string)
             self._debug_message("No username, routing to login_screen with from_page %(url)r", {"url": page})
@@ -152,9 +154,11 @@ class SessionAuth:
             HTTPError: 405 for do_login or do_logout by anything but POST.
         """
         request = serving.request
+        if getattr(serving, "session", None) is None:
+            raise RuntimeError("tools.session_auth keeps the user in the session: set tools.sessions.on = True")
         path = request.path_info
         if path.endswith("login_screen"):
-            self._show(self.login_screen(**request.params))
+            self._show(self.login_screen(**self._form(request.params, "login_screen")))
             return True
         for name in ("do_login", "do_logout"):
             if path.endswith(name):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import cherrypy
-from cherrypy.lib.sessionauth import safe_page
+from cherrypy.lib import cptools
+from cherrypy.lib.sessionauth import SessionAuth, safe_page, session_auth
 
 
 class Root:
@@ -121,3 +122,109 @@ def test_nobody_gets_in_unless_configured(serve: Callable[..., Any]) -> None:
     browser = serve(Root(), sessions__on=True, sessions__clean_freq=0, session_auth__on=True)
 
     assert b"<form" in log_in(browser).body
+
+
+def test_the_documented_names() -> None:
+    """Of the class, its methods and their parameters, and where they are found."""
+    import inspect
+
+    def parameters(name: str) -> list[tuple[str, object]]:
+        signature = inspect.signature(getattr(SessionAuth, name))
+        return [(one.name, one.default) for one in signature.parameters.values()][1:]
+
+    empty = inspect.Parameter.empty
+    assert cptools.SessionAuth is SessionAuth
+    assert cptools.session_auth is session_auth
+    assert (SessionAuth.session_key, SessionAuth.debug) == ("username", False)
+    assert parameters("login_screen") == [("from_page", ".."), ("username", ""), ("error_msg", ""), ("kwargs", empty)]
+    assert parameters("do_login") == [("username", empty), ("password", empty), ("from_page", ".."), ("kwargs", empty)]
+    assert parameters("do_logout") == [("from_page", ".."), ("kwargs", empty)]
+    assert parameters("check_username_and_password") == [("username", empty), ("password", empty)]
+    for name in ("on_login", "on_logout", "on_check"):
+        assert parameters(name) == [("username", empty)]
+        assert getattr(SessionAuth(), name)("anna") is None
+    assert SessionAuth().anonymous() is None
+    assert parameters("do_check") == parameters("run") == []
+
+
+def test_it_can_be_subclassed(serve: Callable[..., Any]) -> None:
+    """And made a tool of one's own, with a login page of one's own."""
+
+    class Door(SessionAuth):
+        session_key = "who"
+
+        def check_username_and_password(self, username: str, password: str) -> str | None:
+            return None if password == "sesame" else "no"
+
+        def login_screen(self, from_page: str = "..", username: str = "", error_msg: str = "", **kwargs: Any) -> bytes:
+            return f"knock {username} {error_msg}".encode()
+
+    cherrypy.tools.door = cherrypy._cptools.HandlerTool(lambda: Door().run())
+    try:
+        browser = serve(Root(), sessions__on=True, sessions__clean_freq=0, door__on=True)
+        assert browser("/").body == b"knock  "
+        assert log_in(browser, b"username=ali&password=x").body == b"knock ali no"
+        assert log_in(browser, b"username=ali&password=sesame").status == 303
+        assert browser("/").body == b"hello ali"
+    finally:
+        del cherrypy.tools.door
+
+
+def test_every_attribute_may_be_configured(serve: Callable[..., Any]) -> None:
+    """``login_screen`` may return text, ``session_key`` names the user's place in the session."""
+    browser = serve(
+        Root(), sessions__on=True, sessions__clean_freq=0, session_auth__on=True, session_auth__session_key="u",
+        session_auth__check_username_and_password=lambda username, password: "",
+        session_auth__login_screen=lambda *args, **kwargs: "own p\xe4ge",
+    )  # fmt: skip
+
+    assert browser("/").body == "own p\xe4ge".encode()
+    log_in(browser)
+    data, _ = cherrypy.lib.sessions.RamSession.cache[browser.cookies["session_id"]]
+    assert data == {"u": "anna"}
+
+
+def test_the_page_for_visitors_stores_nothing(browser: Any) -> None:
+    """A crawler leaves no sessions behind."""
+    before = len(cherrypy.lib.sessions.RamSession.cache)
+    for _ in range(3):
+        browser.cookies.clear()
+        browser("/")
+
+    assert [data for data, _ in list(cherrypy.lib.sessions.RamSession.cache.values())[before:] if data] == []
+
+
+def test_a_logout_leads_nowhere_else(browser: Any) -> None:
+    """SECURITY: open redirect (CWE-601)."""
+    log_in(browser)
+    answer = browser("/do_logout", "POST", body=b"from_page=https%3A%2F%2Fevil.example%2F")
+
+    assert answer.headers["Location"] == "http://localhost/"
+
+
+def test_the_old_session_is_worth_nothing_after_the_logout(browser: Any) -> None:
+    """SECURITY: a stolen id ends with the session."""
+    log_in(browser)
+    stolen = browser.cookies["session_id"]
+    browser("/do_logout", "POST", body=b"")
+
+    assert b"<form" in browser("/", headers={"Cookie": f"session_id={stolen}"}).body
+
+
+@pytest.mark.parametrize("query", ["self=1", "from_page=a&from_page=b", "unknown=1"])
+def test_strange_parameters_of_the_login_page_are_no_error(browser: Any, query: str) -> None:
+    """4xx at most."""
+    assert browser(f"/login_screen?{query}").status in (200, 400)
+
+
+def test_the_login_page_leads_back_to_where_one_was(browser: Any) -> None:
+    """With the query."""
+    assert b'value="http://localhost/x?a=b&amp;c=d"' in browser("/x?a=b&c=d").body
+
+
+def test_without_sessions_the_cure_is_told(serve: Callable[..., Any]) -> None:
+    """The tool needs another one."""
+    answer = serve(Root(), session_auth__on=True, **{"request.show_tracebacks": True})("/")
+
+    assert answer.status == 500
+    assert b"set tools.sessions.on = True" in answer.body
