@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cherrypy.core.rawheaders import RawHeaders
+from cherrypy.core import rawheaders
+from cherrypy.core.rawheaders import RawHeaders, parse_headers
 
 
 def test_an_encoded_host_loses_its_line_ends() -> None:
@@ -21,3 +22,51 @@ def test_an_encoded_host_loses_its_line_ends() -> None:
 def test_an_encoded_word_that_stands_for_no_host_stays_encoded(word: str) -> None:
     """What a page puts into its links never holds more than a host may."""
     assert RawHeaders([(b"Host", word.encode())]).parse()["Host"] == word
+
+
+def test_raw_headers_are_pairs_of_text() -> None:
+    """Names in their canonical form, values as they came."""
+    raw = RawHeaders([(b"x-one", b"1"), (b"X-TWO", b"\xe9")])
+
+    assert (list(raw), len(raw)) == ([("X-One", "1"), ("X-Two", "é")], 2)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "name", "value"),
+    [
+        ([(b"accept", b"a"), (b"Accept", b"b")], "Accept", "a, b"),
+        ([(b"Cookie", b"a=1"), (b"cookie", b"b=2")], "Cookie", "a=1; b=2"),
+        ([(b"X", b" \tpadded\t ")], "X", "padded"),
+        ([(b"X", b"=?utf-8?b?w6k=?=")], "X", "é"),
+        ([(b"X", b"=?utf-8?q?=C3=A9?= and =?iso-8859-1?q?=E9?=")], "X", "é and é"),
+        ([(b"X", b"=?none?q?x?=")], "X", "=?none?q?x?="),
+        ([(b"Host", b"a.test:80")], "Host", "a.test:80"),
+        ([(b"Host", b"a"), (b"Host", b"b")], "Host", "b"),
+    ],
+)
+def test_headers_become_a_map(pairs: list[tuple[bytes, bytes]], name: str, value: str) -> None:
+    """Repeated ones are joined, encoded words decoded, blanks trimmed."""
+    assert RawHeaders(pairs).parse()[name.lower()] == value
+
+
+def test_the_clients_address_cannot_be_made_up() -> None:
+    """Remote-Addr is what the connection says."""
+    raw = RawHeaders([(b"Remote-Addr", b"9.9.9.9")], "1.2.3.4")
+
+    assert raw.parse()["Remote-Addr"] == "1.2.3.4"
+
+
+def test_many_names_do_not_fill_the_memory() -> None:
+    """Clients choose them; the table of names that came before is bounded."""
+    for number in range(3000):
+        list(RawHeaders([(b"X-%d" % number, b"")]))
+
+    assert len(rawheaders._names) <= rawheaders._NAMES_LIMIT
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_pairs_of_a_foreign_server_are_the_same(order: int) -> None:
+    """Text already, in whatever case."""
+    pairs = [("HOST", "x"), ("X-ONE", "1")][::order]
+
+    assert parse_headers(pairs) == {"Host": "x", "X-One": "1"}
