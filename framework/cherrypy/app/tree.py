@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cherrypy.app.application import Application
+from cherrypy.conf.ini import Source
 from cherrypy.context import serving
 from cherrypy.core.urls import join_script_name, trim_script_name
 from cherrypy.toolbox.builtin import tools
 from cherrypy.wsgi.environ import downgrade_wsgi_ux_to_1x
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 _FAVICON = os.path.join(os.path.dirname(os.path.dirname(__file__)), "favicon.ico")
 
@@ -26,7 +30,7 @@ class Tree:
     def __init__(self) -> None:
         self.apps = {}
 
-    def mount(self, root: Any, script_name: str = "", config: Any = None) -> Application:
+    def mount(self, root: Any, script_name: str = "", config: Source | None = None) -> Application:
         """Mount *root* at *script_name* as an application, and return it.
 
         Args:
@@ -68,7 +72,7 @@ class Tree:
             # slots: the application does without
             return
 
-    def graft(self, wsgi_callable: Any, script_name: str = "") -> None:
+    def graft(self, wsgi_callable: WSGIApplication, script_name: str = "") -> None:
         """Mount a WSGI callable at *script_name*."""
         self.apps[trim_script_name(script_name)] = wsgi_callable
 
