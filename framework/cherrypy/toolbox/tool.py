@@ -126,6 +126,9 @@ class Tool:
     def _hook_in(self, target: Any, conf: dict[str, Any]) -> None:
         """Attach hooks to *target* if *conf* can work, else one that says why it cannot."""
         prefix = f"{self.namespace}.{self._name}."
+        if self._point is not None and self._point not in target.hooks:
+            points = ", ".join(target.hooks)
+            raise ValueError(f"{prefix[:-1]}: there is no hook point {self._point!r}; there are {points}.")
         error = find_error(self.callable, prefix, conf)
         if error is not None:
             self._attach_refusal(target, lambda: error.raise_for(self.callable, conf))
