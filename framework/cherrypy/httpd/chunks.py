@@ -89,7 +89,7 @@ class ChunkDecoder:
     def _take_line(self, buffer: bytes, position: int) -> tuple[bytes | None, int]:
         limit = self._limits.chunk_line_bytes if self._state is SIZE else self._limits.trailer_bytes
         end = buffer.find(b"\r\n", position)
-        held = (len(buffer) if end < 0 else end) - position
+        held = (len(buffer) - buffer.endswith(b"\r") if end < 0 else end) - position
         if held > limit:
             raise BodyMalformed("a chunk's first line or a trailer field is too long")
         if end < 0:

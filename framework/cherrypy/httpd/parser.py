@@ -321,14 +321,14 @@ def check_partial_head(data: bytes, limits: Limits) -> None:
     Without this a client that ends lines in a bare LF, or speaks HTTP/0.9, would wait for its own deadline.
     """
     line_end = data.find(b"\r\n")
-    line_bytes = line_end if line_end >= 0 else len(data)
+    line_bytes = line_end if line_end >= 0 else len(data) - data.endswith(b"\r")
     if line_bytes > limits.request_line_bytes:
         raise Refusal(b"414 Request-URI Too Long", _URI_TOO_LONG)
     if line_end >= 0:
         parse_request_line(data[:line_end], limits)
     elif b"\n" in data or b"\r" in data[:-1]:
         raise bad_request(b"HTTP requires CRLF terminators")
-    if len(data) > limits.head_bytes:
+    if len(data) > limits.head_bytes + 3:  # of the four octets that end it, three may have come
         raise Refusal(
             b"%d %b" % (limits.head_status, _HEAD_REASONS.get(limits.head_status, b"Refused")),
             b"The headers sent with the request exceed the maximum allowed bytes.",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +43,7 @@ class Running:
         with self.connect() as client:
             client.send(data)
             if shut:
-                client.sock.shutdown(socket.SHUT_WR)
+                client.finish()
             return client.read_all()
 
 
@@ -73,6 +76,11 @@ class Client:
         """Send all of it; a server that has refused already may have closed."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.sock.sendall(data)
+
+    def finish(self) -> None:
+        """End the input; a server that has refused already may have closed."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
 
     def get(self, target: str = "/", extra: str = "", method: str = "GET") -> Reply:
         """One request and its answer."""
@@ -142,6 +150,19 @@ def hello(message: Message) -> Answer:
     """A responder for tests that look at something else."""
     message.entering("hello")
     return b"200 OK", [(b"Content-Type", b"text/plain")], [b"hello"], None
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate with its key in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing")
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_bytes((folder / "key").read_bytes() + (folder / "cert").read_bytes())
+    return both
 
 
 Serve = Callable[..., Running]
