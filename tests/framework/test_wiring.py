@@ -6,8 +6,11 @@ import json
 import subprocess
 import sys
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
+
+import cherrypy
 
 # (channel, priority, listener), the whole table
 DEFAULT_LISTENERS = [
@@ -168,3 +171,54 @@ def test_settings_of_the_exit_are_configuration() -> None:
     )
 
     assert done.stdout == "20 30\n"
+
+
+def test_a_request_is_announced_on_the_bus(site: Any, page: Any) -> None:
+    """The thread, the beginning, the page, the end; by the native path and by WSGI alike."""
+    seen: list[str] = []
+    engine = cherrypy.engine
+    listeners = {
+        channel: (lambda *index, channel=channel: seen.append(channel))
+        for channel in ("acquire_thread", "before_request", "after_request")
+    }
+    for channel, listener in listeners.items():
+        engine.subscribe(channel, listener)
+    try:
+        app = site.mount(page(lambda: seen.append("page") or "ok"))
+        site("/")
+        environ: dict[str, Any] = {"REMOTE_ADDR": "192.0.2.1"}
+        setup_testing_defaults(environ)
+        answer = app(environ, lambda status, headers, exc_info=None: None)
+        body = b"".join(answer)
+        answer.close()
+    finally:
+        for channel, listener in listeners.items():
+            engine.unsubscribe(channel, listener)
+
+    assert body == b"ok"
+    assert seen == ["acquire_thread", "before_request", "page", "after_request"] * 2
+
+
+def test_signals_are_handled_when_asked_for() -> None:
+    """Not by the import; and given back."""
+    found = asked(
+        "import signal\n"
+        "names = ('SIGTERM', 'SIGHUP', 'SIGUSR1')\n"
+        "ours = lambda: [signal.getsignal(getattr(signal, n)) == cherrypy.engine.signal_handler._handle_signal"
+        " for n in names]\n"
+        "found = [ours()]\n"
+        "cherrypy.log.screen = False\n"
+        "cherrypy.engine.signals.subscribe(); found.append(ours())\n"
+        "cherrypy.engine.signals.unsubscribe(); found.append(ours())\n"
+        "print(json.dumps(found))"
+    )
+
+    assert found == [[False] * 3, [True] * 3, [False] * 3]
+
+
+def test_the_log_of_the_bus_is_the_sites_error_log() -> None:
+    """With the context ENGINE and the level; the screen is stderr."""
+    done = run("cherrypy.engine.log('hello'); cherrypy.log.error_log.setLevel('ERROR'); cherrypy.engine.log('quiet')")
+
+    assert done.stderr.endswith("] ENGINE hello\n")
+    assert "quiet" not in done.stderr

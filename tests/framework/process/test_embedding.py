@@ -107,7 +107,9 @@ print(starts == [parent, os.getpid()], stops, alive, bus.state, flush=True)
 
 def test_a_forked_worker_starts_anew_with_its_first_request() -> None:
     """It has none of the parent's threads; what the parent opened is not closed under it."""
-    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING], capture_output=True, text=True, timeout=60
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "True [] True states.STARTED\n"

@@ -11,6 +11,7 @@ import sys
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 
@@ -367,3 +368,19 @@ def test_the_bus_may_be_watched(capsys: pytest.CaptureFixture[str]) -> None:
     helper.log_to_stderr("Bus STARTED", 20)
 
     assert capsys.readouterr().err == "Bus STARTED\n"
+
+
+@pytest.mark.parametrize("validate", [False, True])
+def test_the_site_may_stand_behind_a_validator(validate: bool) -> None:
+    """Of the standard library, which finds what breaks the rules of WSGI."""
+    supervisor = helper.LocalWSGISupervisor.__new__(helper.LocalWSGISupervisor)
+    supervisor.validate = validate
+    app = supervisor.get_app(lambda environ, start_response: None)
+
+    environ: dict[str, object] = {"QUERY_STRING": ""}
+    setup_testing_defaults(environ)
+
+    assert (app.__name__ == "<lambda>") != validate
+    if validate:
+        with pytest.raises(AssertionError):
+            app(environ, lambda status, headers, exc_info=None: None)
