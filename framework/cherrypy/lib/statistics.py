@@ -140,6 +140,11 @@ class StatsTool:
     _point = "on_end_request"
     _priority = 50
 
+    @property
+    def callable(self) -> Callable[..., None]:
+        """What the hook calls."""
+        return self.record_stop
+
     def __call__(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         """Return a decorator that turns this tool on, with *kwargs* as its configuration.
 
@@ -177,19 +182,21 @@ class StatsTool:
             if request.body is not None:
                 request.body.fp = request.rfile
         remote = f"{request.remote.ip}:{request.remote.port}"
+        # with the request, since a streamed answer may be ended by another thread than the one that began it
+        record = request._statistics_record = {
+            "Bytes Read": None,
+            "Bytes Written": None,
+            "Client": remote,
+            "End Time": None,
+            "Processing Time": proc_time,
+            "Request-Line": request.request_line,
+            "Response Status": None,
+            "Start Time": time.time(),
+        }
         with _counting:
             appstats["Current Requests"] += 1
             appstats["Total Requests"] += 1
-            appstats["Requests"][_get_threading_ident()] = {
-                "Bytes Read": None,
-                "Bytes Written": None,
-                "Client": remote,
-                "End Time": None,
-                "Processing Time": proc_time,
-                "Request-Line": request.request_line,
-                "Response Status": None,
-                "Start Time": time.time(),
-            }
+            appstats["Requests"][_get_threading_ident()] = record
 
     def record_stop(
         self,
@@ -201,7 +208,7 @@ class StatsTool:
     ) -> None:
         """Close the record of the current request."""
         request, response = serving.request, serving.response
-        record = appstats["Requests"].get(_get_threading_ident())
+        record = getattr(request, "_statistics_record", None)
         if record is None or record["End Time"] is not None:
             return
         read = getattr(request.rfile, "bytes_read", 0) or 0

@@ -112,7 +112,6 @@ def test_a_wrong_argument_is_named_with_its_key(serve: Callable[..., Any], key: 
     settings = {"realm": "here", "checkpassword": auth_basic.checkpassword_dict(USERS), key: value}
     browser = serve(
         Root(), auth_basic__on=True, **{f"auth_basic__{name}": one for name, one in settings.items()},
-        **{"request.show_tracebacks": True},
     )  # fmt: skip
     answer = browser("/", headers=basic("anna", "geheim"))
 
@@ -122,7 +121,7 @@ def test_a_wrong_argument_is_named_with_its_key(serve: Callable[..., Any], key: 
 
 def test_a_missing_argument_is_named_with_its_key(serve: Callable[..., Any]) -> None:
     """Also without credentials."""
-    answer = serve(Root(), auth_basic__on=True, auth_basic__realm="a", **{"request.show_tracebacks": True})("/")
+    answer = serve(Root(), auth_basic__on=True, auth_basic__realm="a")("/")
 
     assert answer.status == 500
     assert b"tools.auth_basic.checkpassword: missing" in answer.body

@@ -295,7 +295,6 @@ def test_a_wrong_argument_is_named_with_its_key(serve: Callable[..., Any], key: 
     settings = {"realm": "here", "get_ha1": auth_digest.get_ha1_dict_plain(USERS), "key": "k", key: value}
     browser = serve(
         Root(), auth_digest__on=True, **{f"auth_digest__{name}": one for name, one in settings.items()},
-        **{"request.show_tracebacks": True},
     )  # fmt: skip
     answer = browser("/")
 

@@ -224,7 +224,7 @@ def test_the_login_page_leads_back_to_where_one_was(browser: Any) -> None:
 
 def test_without_sessions_the_cure_is_told(serve: Callable[..., Any]) -> None:
     """The tool needs another one."""
-    answer = serve(Root(), session_auth__on=True, **{"request.show_tracebacks": True})("/")
+    answer = serve(Root(), session_auth__on=True)("/")
 
     assert answer.status == 500
     assert b"set tools.sessions.on = True" in answer.body

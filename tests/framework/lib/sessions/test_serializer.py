@@ -130,7 +130,7 @@ def test_a_value_that_cannot_be_saved_fails_the_page_and_frees_the_lock(
     pages.bad = bad
     browser = serve(
         pages, sessions__on=True, sessions__storage_class=sessions.FileSession, sessions__storage_path=str(tmp_path),
-        sessions__serializer="json", **{"request.show_tracebacks": True},
+        sessions__serializer="json",
     )  # fmt: skip
     browser("/")
     answer = browser("/bad")
