@@ -16,7 +16,7 @@ from cherrypy.core.logs import log
 from cherrypy.http.dates import HTTPDate
 from cherrypy.http.headers import HeaderMap
 from cherrypy.http.status import valid_status
-from cherrypy.lib import conditional
+from cherrypy.lib import conditional, is_closable_iterator
 from cherrypy.lib.memorycache import AntiStampedeCache, Cache, MemoryCache
 
 __all__ = ["AntiStampedeCache", "Cache", "MemoryCache", "expires", "get", "tee_output"]
@@ -129,7 +129,14 @@ def tee_output() -> None:
     if not _may_keep(response):
         _decline()
         return
-    response.body = _tee(response.body, request, response)
+    limit = getattr(_Current.cache, "maxobj_size", None)
+    declared = response.headers.get("Content-Length")
+    length = int(declared) if declared is not None and str(declared).isdecimal() else None
+    if limit is not None and length is not None and length >= limit:
+        # too large to keep: a file stays one that the server can send by itself
+        _decline()
+        return
+    response.body = _tee(response.body, request, response, length, limit)
 
 
 def _decline() -> None:
@@ -143,15 +150,46 @@ def _may_keep(response: Any) -> bool:
     return not refusals and valid_status(response.status)[0] in _KEEPABLE
 
 
-def _tee(body: Iterable[bytes], request: Any, response: Any) -> Iterator[bytes]:
-    output = []
-    for chunk in body:
-        output.append(chunk)
-        yield chunk
-    whole = b"".join(output)
-    if whole:
-        kept = (response.status, response.headers.copy(), whole, response.time)
-        _Current.cache.put(kept, len(whole))
+def _tee(body: Iterable[bytes], request: Any, response: Any, length: int | None, limit: int | None) -> Iterator[bytes]:
+    """Yield *body*, and keep a copy of it if it is whole.
+
+    It is whole with its last octet: a server that knows the *length* may not ask for an end. Past *limit* it is not
+    collected any more.
+    """
+    output: list[bytes] = []
+    size, is_open = 0, True
+    try:
+        for chunk in body:
+            size += len(chunk)
+            if is_open:
+                output.append(chunk)
+                if size == length or (limit is not None and size >= limit):
+                    is_open = False
+                    _keep(output, size, request, response)
+                    output = []
+            yield chunk
+        if is_open:
+            _keep(output, size, request, response)
+    finally:
+        if is_closable_iterator(body):
+            body.close()  # type: ignore[attr-defined]
+
+
+def _keep(output: list[bytes], size: int, request: Any, response: Any) -> None:
+    """Give the answer to the cache, which knows it by the request of this thread."""
+    if serving.request is not request:
+        # the server may read a body wherever it likes
+        before = dict(serving.__dict__)
+        serving.load(request, response)
+        try:
+            _keep(output, size, request, response)
+        finally:
+            serving.clear()
+            serving.__dict__.update(before)
+        return
+    if size:
+        kept = (response.status, response.headers.copy(), b"".join(output), response.time)
+        _Current.cache.put(kept, size)
     else:
         _decline()
 

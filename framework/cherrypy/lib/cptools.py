@@ -9,7 +9,7 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
-from cherrypy.lib import is_iterator
+from cherrypy.lib import is_closable_iterator, is_iterator
 from cherrypy.lib.conditional import validate_etags, validate_since
 from cherrypy.lib.logtools import log_hooks, log_request_headers, log_traceback
 from cherrypy.lib.negotiation import MonitoredHeaderMap, accept, autovary
@@ -115,8 +115,12 @@ def flatten(debug: bool = False) -> None:
 
 
 def _flattened(body: Iterable[Any]) -> Iterator[Any]:
-    for chunk in body:
-        if is_iterator(chunk):
-            yield from _flattened(chunk)
-        else:
-            yield chunk
+    try:
+        for chunk in body:
+            if is_iterator(chunk):
+                yield from _flattened(chunk)
+            else:
+                yield chunk
+    finally:
+        if is_closable_iterator(body):
+            body.close()  # type: ignore[attr-defined]

@@ -220,3 +220,108 @@ def test_tests_may_empty_one_url(browser: Any) -> None:
 
     assert browser("/").body == b"2"
     assert cherrypy._cache.cursize == 1
+
+
+class File:
+    """A page of known length, in pieces."""
+
+    read: list[bytes] = []
+    closed = 0
+    length: str | None = "6"
+
+    @cherrypy.expose
+    def index(self, **params: str) -> Any:
+        """Three pieces."""
+        if self.length is not None:
+            cherrypy.response.headers["Content-Length"] = self.length
+        cherrypy.response.headers["Content-Type"] = "image/png"
+        return self.pieces()
+
+    def pieces(self) -> Any:
+        """The body."""
+        try:
+            for piece in (b"ab", b"cd", b"ef"):
+                self.read.append(piece)
+                yield piece
+        finally:
+            type(self).closed += 1
+
+
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch) -> File:
+    """The page."""
+    monkeypatch.setattr(File, "read", [])
+    monkeypatch.setattr(File, "closed", 0)
+    return File()
+
+
+def test_an_answer_is_kept_with_its_last_octet(site: Any, file: File) -> None:
+    """A server that knows the length does not ask for more, and may read wherever it likes."""
+    site.mount(file, config={"/": {"tools.caching.on": True}})
+    message = site.message("/", "GET", {}, b"", (1, 1))
+    _, _, pieces, close = site.respond(message)
+    body = b"".join(next(pieces) for _ in range(3))
+    close()
+
+    assert body == site("/").body == b"abcdef"
+    assert len(file.read) == 3
+
+
+def test_a_body_that_is_read_under_another_request_is_kept_under_its_own(site: Any, file: File) -> None:
+    """SECURITY: its thread may serve somebody else by then."""
+    site.mount(file, config={"/": {"tools.caching.on": True, "response.stream": True}})
+    _, _, pieces, close = site.respond(site.message("/?a=1", "GET", {}, b"", (1, 1)))
+    mine = dict(cherrypy.serving.__dict__)
+    cherrypy.serving.clear()
+    other = object()
+    cherrypy.serving.load(other, None)
+    body = b"".join(pieces)
+    untouched = cherrypy.serving.request is other
+    cherrypy.serving.__dict__.update(mine)
+    close()
+
+    assert body == b"abcdef"
+    assert untouched
+    assert [uri for uri in cherrypy._cache.store if cherrypy._cache.store[uri]] == ["http://site.test/?a=1"]
+
+
+@pytest.mark.parametrize("length", ["6", None])
+def test_what_is_too_large_is_not_collected(site: Any, file: File, length: str | None) -> None:
+    """A film would be held in memory only to be thrown away."""
+    file.length = length
+    config = {"tools.caching.on": True, "tools.caching.maxobj_size": 3, "response.stream": True}
+    site.mount(file, config={"/": config})
+
+    assert site("/").body == b"abcdef"
+    assert cherrypy._cache.tot_puts == 0
+    assert cherrypy._cache.cursize == 0
+    assert list(cherrypy._cache._declined) == ["http://site.test/"]
+
+
+def test_a_body_that_is_kept_is_closed(site: Any, file: File) -> None:
+    """Read to its end, or left by the client."""
+    file.length = None
+    site.mount(file, config={"/": {"tools.caching.on": True, "response.stream": True}})
+    _, _, pieces, close = site.respond(site.message("/", "GET", {}, b"", (1, 1)))
+    next(pieces)
+    pieces.close()
+    close()
+    left = file.closed
+    site("/")
+
+    assert (left, file.closed) == (1, 2)
+
+
+def test_a_file_too_large_to_keep_is_still_the_server_s_to_send(site: Any, tmp_path: Any) -> None:
+    """By ``sendfile``: the body is not wrapped."""
+    (tmp_path / "film").write_bytes(b"x" * 1000)
+    config = {
+        "tools.staticfile.on": True,
+        "tools.staticfile.filename": str(tmp_path / "film"),
+        "tools.caching.on": True,
+    }
+    site.mount(object(), config={"/": {**config, "tools.caching.maxobj_size": 500}})
+    _, _, body, close = site.respond(site.message("/", "GET", {}, b"", (1, 1)))
+    close()
+
+    assert type(body).__name__ == "FileSlice"
