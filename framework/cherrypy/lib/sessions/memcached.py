@@ -20,10 +20,6 @@ from cherrypy.lib.sessions.settings import SECONDS, Rule, is_number
 _ABSENT = object()
 
 
-class _Uncountable(NotImplementedError, TypeError):
-    """As a TypeError it keeps ``list(session)`` from failing, which asks for the length as a hint."""
-
-
 class _NoPickles:
     """SECURITY: for items that the client library would unpickle: we store octets, so they are not ours."""
 
@@ -196,7 +192,7 @@ class MemcachedSession(Session):
         Raises:
             NotImplementedError: always.
         """
-        raise _Uncountable
+        raise NotImplementedError
 
     def __bool__(self) -> bool:
         return True

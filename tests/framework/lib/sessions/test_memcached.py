@@ -113,7 +113,7 @@ def test_json_sessions_hold_no_pickle(memcached_servers: list[str]) -> None:
 
     assert again["a"] == [1, "\xfc"]
     make(memcached_servers).cache.set("c" * 40, ({"user": "evil"}, session.now()))
-    assert list(make(memcached_servers, "c" * 40, serializer="json")) == []
+    assert not make(memcached_servers, "c" * 40, serializer="json").keys()
 
 
 def test_a_memcached_that_is_not_there_is_a_503(servers: Any) -> None:
