@@ -30,7 +30,7 @@ def accept(media: str | list[str] | None = None, debug: bool = False) -> str | N
     ranges = request.headers.elements("Accept")
     if not ranges:
         return offered[0]
-    refused = {element.value for element in ranges if element.qvalue == 0}
+    refused = {one for one in offered if _is_refused(one, ranges)}
     for element in ranges:
         if element.qvalue > 0:
             for one in offered:
@@ -44,6 +44,14 @@ def accept(media: str | list[str] | None = None, debug: bool = False) -> str | N
         f"Your client sent this Accept header: {sent}. "
         f"But this resource only emits these media types: {', '.join(offered)}.",
     )
+
+
+def _is_refused(media: str, ranges: list[Any]) -> bool:
+    """True when the most specific of *ranges* that covers *media* has the quality 0 (RFC 9110, 12.5.1)."""
+    covering = [element for element in ranges if _covers(element.value, media)]
+    # '*/*' is the least specific, a type without a star the most
+    best = min((element.value.count("*") for element in covering), default=0)
+    return any(element.qvalue == 0 for element in covering if element.value.count("*") == best)
 
 
 def _covers(media_range: str, media: str) -> bool:

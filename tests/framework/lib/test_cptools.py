@@ -162,7 +162,8 @@ def test_tags_can_be_made_of_the_body(serve: Callable[..., Any]) -> None:
     [
         (None, "text/html"), ("application/json", "application/json"), ("application/*, text/html;q=0.5",
         "application/json"), ("*/*", "text/html"), ("text/html;q=0, */*", "application/json"), ("image/png", None),
-        ("text/html;q=0", None),
+        ("text/html;q=0", None), ("text/*;q=0, */*", "application/json"), ("text/*;q=0, text/html", "text/html"),
+        ("*/*;q=0, text/html;q=0.1", "text/html"),
     ],
 )  # fmt: skip
 def test_media_types_are_agreed_on(serve: Callable[..., Any], sent: str | None, chosen: str | None) -> None:
