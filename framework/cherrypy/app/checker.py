@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from cherrypy.app.application import Application
 from cherrypy.conf import site
 from cherrypy.toolbox.builtin import tools
+from cherrypy.toolbox.tool import Toolbox
 
 
 class Checker:
@@ -193,6 +194,15 @@ class Checker:
         near = difflib.get_close_matches(name, [one for one in dir(tools) if not one.startswith("_")], n=1)
         hint = f" Did you mean tools.{near[0]}?" if near else ""
         warnings.warn(f"The tool of {key!r} in section [{section}] does not exist.{hint}", stacklevel=4)
+
+    def check_tool_arguments(self) -> None:
+        """Warn of arguments that their tools do not take, and of values that cannot work."""
+        for problem in tools.problems(site.config):
+            warnings.warn(f"{problem} It is set for the whole site.", stacklevel=2)
+        for _, app, section, settings in self._sections():
+            for toolbox in app.toolboxes.values():
+                for problem in toolbox.problems(settings) if isinstance(toolbox, Toolbox) else ():
+                    warnings.warn(f"{problem} It is set in section [{section}].", stacklevel=2)
 
     def check_config_types(self) -> None:
         """Warn of settings whose type is another than that of their default."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from cherrypy.aio.pages import wrapped
@@ -268,6 +268,25 @@ class Toolbox:
         for name, settings in serving.request.toolmaps.get(self.namespace, {}).items():
             if settings.get("on", False):
                 getattr(self, name)._setup()
+
+    def problems(self, config: Mapping[str, Any]) -> list[str]:
+        """Return a sentence for each argument in *config*, a section, that its tool does not take or that cannot work.
+
+        What is missing may stand in another section, and is no problem here.
+        """
+        toolmap: dict[str, dict[str, Any]] = {}
+        for key, value in config.items():
+            namespace, _, rest = str(key).partition(".")
+            if namespace == self.namespace and "." in rest:
+                _put(toolmap, rest, value)
+        sentences = []
+        for name, conf in toolmap.items():
+            tool = vars(self).get(name)
+            if isinstance(tool, Tool):
+                prefix = f"{self.namespace}.{name}."
+                error = find_error(tool.callable, prefix, conf, whole=False)
+                sentences += [str(error)] if error else odd_arguments(tool.callable, prefix, conf)
+        return sentences
 
     def register(self, point: str, **kwargs: Any) -> Callable[[Page], Page]:
         """Return a decorator that makes a function a tool of this box.

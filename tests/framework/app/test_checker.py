@@ -230,7 +230,7 @@ CHECKS = [name for name in dir(Checker) if name.startswith("check_")]
 
 
 def test_all_documented_checks_are_there() -> None:
-    """Nine of them, by name."""
+    """The nine of old, and one for the arguments of tools."""
     assert CHECKS == [
         "check_app_config_brackets",
         "check_app_config_entries_dont_start_with_script_name",
@@ -241,6 +241,7 @@ def test_all_documented_checks_are_there() -> None:
         "check_site_config_entries_in_app_config",
         "check_skipped_app_config",
         "check_static_paths",
+        "check_tool_arguments",
     ]
 
 
@@ -253,6 +254,7 @@ WRONG = {
     "check_localhost": ({"/": {"a": 1}}, {"server.socket_host": "localhost"}),
     "check_site_config_entries_in_app_config": ({"/": {"server.thread_pool": 5}}, {}),
     "check_static_paths": ({"/": STATIC}, {}),
+    "check_tool_arguments": ({"/": {"tools.gzip.level": 9}}, {}),
 }
 
 

@@ -284,3 +284,25 @@ def test_an_unknown_tool_is_named_with_its_likeness(ask: Callable[..., Any]) -> 
     assert answer.status == 500
     assert b"'tools' has no tool 'gzipp'. Did you mean 'gzip'?" in answer.body
     assert nearest("zzz", ["gzip"]) == ""
+
+
+def test_a_box_finds_the_problems_of_a_section() -> None:
+    """Of its own namespace; what is missing may stand in another section."""
+    config = {
+        "tools.gzip.on": True,
+        "tools.gzip.level": 9,
+        "tools.expires.secs": "60",
+        "tools.encode.encodng": "utf-8",
+        "tools.staticdir.on": True,
+        "tools.nothing.on": True,
+        "other.gzip.level": 9,
+        "tools": 1,
+    }
+    found = cherrypy.tools.problems(config)
+
+    assert [one.partition(" ")[0].strip(":") for one in found] == [
+        "tools.gzip.level",
+        "tools.expires.secs",
+        "tools.encode.encodng",
+    ]
+    assert cherrypy.tools.problems(dict(cherrypy.config)) == []
