@@ -183,7 +183,12 @@ class ResponseEncoder:
         if body.__class__ is Later:
             return body.then(self._encode_later)
         self.body = prepare_iter(body)
-        self._negotiate(response)
+        try:
+            self._negotiate(response)
+        except HTTPError:
+            if is_closable_iterator(self.body):
+                self.body.close()
+            raise
         return self.body
 
     def inner_handler(self) -> Any:

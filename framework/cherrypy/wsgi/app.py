@@ -116,9 +116,11 @@ def header_fields(environ: Environ, names: dict[str, str] = AppResponse.headerNa
     for key, value in environ.items():
         if key in names:
             yield names[key], value
-        elif key.startswith("HTTP_") and key[5:] not in names:
+        elif key.startswith("HTTP_"):
+            name = key[5:]
             # SECURITY: a header Remote-Addr, or Content_Length, of the client's must not mix with what the server says
-            yield key[5:].replace("_", "-"), value
+            if name not in names:
+                yield name.replace("_", "-"), value
 
 
 def text_head(status: Any, header_list: Any) -> tuple[str, list[tuple[str, str]]]:

@@ -273,6 +273,16 @@ def test_a_body_that_an_error_replaces_is_closed(site: Any, error: Exception) ->
     assert body.closed == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_body_that_the_client_cannot_read_is_closed(site: Any, stream: bool) -> None:
+    """406: the client accepts no charset that there is."""
+    body = Closing(b"a")
+    mount(site, body, response__stream=stream)
+
+    assert site("/", headers={"Accept-Charset": "x-none, iso-8859-1;q=0"}).status == 406
+    assert body.closed >= 1
+
+
 def test_a_body_that_an_internal_redirect_replaces_is_closed(site: Any) -> None:
     """The request goes on as another one."""
     body = Closing(b"a")
