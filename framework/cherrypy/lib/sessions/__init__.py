@@ -101,6 +101,7 @@ def init(
     kwargs["clean_freq"] = clean_freq
     serving.session = session = storage_class(id_from_cookie(request, name), **kwargs)
     session.debug = debug
+    session.cookie_name = name
 
     def update_cookie(new_id: str | None) -> None:
         """Tell the client when the id changes."""
@@ -211,14 +212,28 @@ def save() -> None:
         return
     request._sessionsaved = True
     if response.stream:
-        request.hooks.attach("on_end_request", session.save)
+        request.hooks.attach("on_end_request", session.save, failsafe=True)
         return
     body = response.body
     if is_iterator(body) and not isinstance(body, file_generator):
         # its code may still use the session; a file has none
         response.collapse_body()
     with _busy():
-        session.save()
+        try:
+            _spare_the_new_cookie(session)
+        finally:
+            session.save()
+
+
+def _spare_the_new_cookie(session: Any) -> None:
+    """Send no cookie for a session that another request of the client has renamed (logged in) meanwhile.
+
+    Sent after that request's answer, it would take the place of the new one, and the user would be logged out.
+    """
+    cookie = serving.response.cookie
+    name = getattr(session, "cookie_name", "")
+    if name in cookie and cookie[name].value == session.id and isinstance(session, Session) and session.has_vanished():
+        del cookie[name]
 
 
 save.failsafe = True  # type: ignore[attr-defined]

@@ -42,6 +42,7 @@ class Session:
         missing: True when the client's id named no session.
         regenerated: True when the application asked for a new id.
         is_closed: True when its request is over.
+        cookie_name: of the cookie that carries the id.
         lock_timeout: timedelta to wait for the lock, None or nought for ever; also given as seconds.
         serializer: 'pickle', 'json', or an object with ``dumps`` and ``loads``; not used by stores in memory.
         pickle_protocol: for 'pickle'.
@@ -59,14 +60,16 @@ class Session:
     missing = False
     regenerated = False
     is_closed = False
+    cookie_name = "session_id"
     debug = False
     lock_timeout: datetime.timedelta | None = None
     serializer: Any = "pickle"
     pickle_protocol: int = pickle.HIGHEST_PROTOCOL
     rules: ClassVar[dict[str, Rule]] = {}
 
-    # SECURITY: an id from a cookie becomes a key or a file name; anything else than this was not issued by us
-    id_pattern: re.Pattern[str] = re.compile(r"[A-Za-z0-9_.:=+~-]{16,128}", re.ASCII)
+    # SECURITY: an id from a cookie becomes a key or a file name; anything else than this was not issued by us, and the
+    # name of a lock is no id
+    id_pattern: re.Pattern[str] = re.compile(r"(?!.*[.:]lock\Z)[A-Za-z0-9_.:=+~-]{16,128}", re.ASCII)
 
     _starting: ClassVar[threading.Lock] = threading.Lock()
     _data: dict[str, Any]
@@ -78,6 +81,7 @@ class Session:
     _is_deleted = False
     # the data came from the store
     _was_stored = False
+    _has_vanished = False
 
     def __init__(self, id: str | None = None, **kwargs: Any) -> None:
         self.id_observers = []
@@ -218,6 +222,7 @@ class Session:
     def load(self) -> None:
         """Read the data from the store; an expired session is empty."""
         stored = self._load()
+        self._has_vanished = stored is None and self._was_known()
         if stored is None or stored[1] < self.now():
             self._debug(f"Expired or absent session {self._id!r}, starting empty")
             self._data = {}
@@ -228,6 +233,15 @@ class Session:
         # a subclass may keep its sessions elsewhere: the cleaner of its base is not its own
         if self.clean_freq and vars(type(self)).get("clean_thread") is None:
             self._start_cleaning()
+
+    def _was_known(self) -> bool:
+        return self._id is not None and self._id == self.originalid and not self._is_deleted
+
+    def has_vanished(self) -> bool:
+        """True when another request has deleted or renamed this session since the present one began."""
+        if self.loaded or not self._was_known():
+            return self._has_vanished and self._was_known()
+        return not self._exists()
 
     def _start_cleaning(self) -> None:
         cls = type(self)

@@ -205,3 +205,11 @@ def test_an_error_in_the_cleaner_does_not_end_it() -> None:
     monitor.unsubscribe()
 
     assert is_alive
+
+
+def test_the_name_of_a_lock_is_no_id() -> None:
+    """SECURITY: it lies in the store beside the session."""
+    session = sessions.RamSession(clean_freq=0)
+    for suffix in (".lock", ":lock"):
+        sessions.RamSession.cache[f"{session.id}{suffix}"] = ({}, session.now())
+        assert sessions.RamSession(f"{session.id}{suffix}", clean_freq=0).missing

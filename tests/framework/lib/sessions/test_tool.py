@@ -213,6 +213,54 @@ def test_a_session_that_stays_busy_is_a_503(serve: Callable[..., Any], store_set
     assert browser("/").body == b"2"
 
 
+@pytest.mark.parametrize("touches", [True, False])
+def test_a_request_beside_the_login_does_not_bring_the_old_cookie_back(
+    serve: Callable[..., Any], store_settings: Any, touches: bool
+) -> None:
+    """Its answer comes after the login's: with a cookie of the old id it would log the user out."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Root:
+        @cherrypy.expose
+        def index(self) -> str:
+            return str(cherrypy.session.setdefault("user", "nobody"))
+
+        @cherrypy.expose
+        def login(self) -> str:
+            entered.set()
+            leave.wait(5)
+            cherrypy.session.regenerate()
+            cherrypy.session["user"] = "anna"
+            return "in"
+
+        @cherrypy.expose
+        def beside(self) -> str:
+            return str(cherrypy.session.get("user")) if touches else "untouched"
+
+    browser = serve(Root(), **store_settings)
+    browser("/")
+    old = {"Cookie": f"session_id={browser.cookies['session_id']}"}
+    answers: dict[str, Any] = {}
+
+    def ask(path: str) -> threading.Thread:
+        thread = threading.Thread(target=lambda: answers.update({path: browser(path, headers=old)}))
+        thread.start()
+        return thread
+
+    login = ask("/login")
+    assert entered.wait(5)
+    beside = ask("/beside")
+    beside.join(0.05)
+    leave.set()
+    login.join(5)
+    beside.join(5)
+
+    assert answers["/login"].cookies
+    assert answers["/beside"].status == 200
+    assert answers["/beside"].cookies == []
+    assert browser("/").body == b"anna"
+
+
 def test_an_internal_redirect_gives_the_lock_on(serve: Callable[..., Any], store_settings: Any) -> None:
     """To a page with a session, and to one without."""
 
@@ -264,93 +312,6 @@ def test_the_session_of_another_request_is_not_saved_again(serve: Callable[..., 
     sessions.save()
 
     assert old.id not in sessions.RamSession.cache
-
-
-@pytest.mark.parametrize("neighbour", ["x[1]=2", "a,b=1", 'x={"a": 1}', "=", "novalue", "\xfc=1", '"', "a=\x80"])
-@pytest.mark.parametrize("order", ["{bad}; {good}", "{good}; {bad}"])
-def test_a_malformed_neighbour_cookie_costs_nothing(
-    serve: Callable[..., Any], pages: Any, neighbour: str, order: str
-) -> None:
-    """Other software on the same host must not log our users out."""
-    browser = serve(pages, sessions__on=True, sessions__clean_freq=0)
-    browser("/")
-    good = f"session_id={browser.cookies['session_id']}"
-
-    assert browser("/", headers={"Cookie": order.format(good=good, bad=neighbour)}).body == b"2"
-
-
-def test_two_applications_have_a_store_each(serve: Callable[..., Any], tmp_path: Path) -> None:
-    """In one process, with two kinds of store, or two places of one kind."""
-
-    def site(**settings: Any) -> Any:
-        from types import SimpleNamespace
-
-        @cherrypy.expose
-        def index() -> str:
-            cherrypy.session["n"] = cherrypy.session.get("n", 0) + 1
-            return f"{type(cherrypy.serving.session).__name__} {cherrypy.session['n']}"
-
-        return serve(
-            SimpleNamespace(index=index), sessions__on=True, **{f"sessions__{k}": v for k, v in settings.items()}
-        )
-
-    ram = site()
-    one = site(storage_class=sessions.FileSession, storage_path=str(tmp_path / "one"), lock_timeout=0.5)
-    two = site(storage_class="cherrypy.lib.sessions.FileSession", storage_path=str(tmp_path / "two"))
-
-    assert ram("/").body == b"RamSession 1"
-    assert [one("/").body, two("/").body, one("/").body] == [b"FileSession 1", b"FileSession 1", b"FileSession 2"]
-    assert ram("/").body == b"RamSession 2"
-    names = [[path.name for path in (tmp_path / name).iterdir() if path.suffix != ".lock"] for name in ("one", "two")]
-    assert names == [[f"session-{one.cookies['session_id']}"], [f"session-{two.cookies['session_id']}"]]
-    # what the one was told does not hold for the other
-    assert sessions.FileSession.lock_timeout is None
-
-
-def test_each_store_class_is_set_up_once(serve: Callable[..., Any], pages: Any) -> None:
-    """Also the store of a second application, and with its settings."""
-    calls = []
-
-    class Store(sessions.RamSession):
-        @classmethod
-        def setup(cls, **kwargs: Any) -> None:
-            calls.append((cls.__name__, kwargs))
-
-    class Other(Store):
-        pass
-
-    for store in (Store, Other):
-        browser = serve(
-            pages, sessions__on=True, sessions__storage_class=store, sessions__extra=1, sessions__clean_freq=0
-        )
-        browser("/")
-        browser("/")
-
-    assert calls == [("Store", {"extra": 1}), ("Other", {"extra": 1})]
-
-
-def test_settings_become_attributes_of_the_session(serve: Callable[..., Any]) -> None:
-    """Those of the tool, and whatever a store of one's own wants to be told."""
-
-    class Root:
-        @cherrypy.expose
-        def index(self) -> str:
-            session = cherrypy.session
-            return f"{session.timeout} {session.clean_freq} {session.debug} {session.extra} {session.lock_timeout}"
-
-    browser = serve(
-        Root(), sessions__on=True, sessions__timeout=7, sessions__clean_freq=0, sessions__debug=True,
-        sessions__extra="x", sessions__lock_timeout=datetime.timedelta(seconds=2),
-    )  # fmt: skip
-
-    assert browser("/").body == b"7 0 True x 0:00:02"
-
-
-def test_the_session_is_announced_when_the_first_is_there(serve: Callable[..., Any], pages: Any) -> None:
-    """``cherrypy.session`` stands for that of the current request."""
-    serve(pages, sessions__on=True, sessions__clean_freq=0)("/")
-
-    assert type(cherrypy.session).__name__ == "ThreadLocalProxy"
 
 
 def test_a_busy_session_that_the_page_locks_itself_raises(tmp_path: Path) -> None:
