@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from cherrypy.http.forwarded import Trust
 
+MOST_THREADS = 10_000
+
 
 class Rule(NamedTuple):
     """What a setting accepts, and how to say so."""
@@ -83,8 +85,8 @@ RULES: dict[str, Rule] = {
     "accepted_queue_timeout": _UNUSED,
     "shutdown_timeout": Rule(_optional(_number(float("-inf"))), "seconds; None, or less than 0, for ever"),
     "protocol_version": Rule(lambda value: value in ("HTTP/1.1", "HTTP/1.0"), "'HTTP/1.1' or 'HTTP/1.0'"),
-    "thread_pool": Rule(_optional(_whole(0, 10_000)), "a number of threads from 1 to 10000"),
-    "thread_pool_max": Rule(_optional(_whole(-1, 10_000)), "a number of threads up to 10000, or -1"),
+    "thread_pool": Rule(_optional(_whole(0, MOST_THREADS)), f"a number of threads from 1 to {MOST_THREADS}"),
+    "thread_pool_max": Rule(_optional(_whole(-1, MOST_THREADS)), f"a number of threads up to {MOST_THREADS}, or -1"),
     "max_request_header_size": _OCTETS,
     "max_request_body_size": _OCTETS,
     "ssl_module": Rule(

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from cherrypy.app.server_settings import MOST_THREADS, number
+
 
 class Pool:
-    """The threads of a server as ``httpserver.requests``: sizes to read, nothing to steer.
+    """The threads of a server as ``httpserver.requests``.
 
-    Threads of ``httpd`` are equal and wait for nobody's queue, so ``grow`` and ``shrink`` change only ``min``.
+    Threads of ``httpd`` are equal and wait for nobody's queue. While all of them are busy more are started, up to
+    ``max``; what is beyond ``min`` leaves when it has had nothing to do for half a minute (not the one that polls).
     """
 
     def __init__(self, server: Any) -> None:
         self.server = server
         self.min: int = server.numthreads
-        self.max: int = getattr(server.server_adapter, "thread_pool_max", -1)
+        self.max: int = int(number(getattr(server.server_adapter, "thread_pool_max", None) or -1))
 
     @property
     def idle(self) -> int:
@@ -34,14 +37,19 @@ class Pool:
         return range(stats.threads_idle + stats.threads_busy if stats is not None else 0)
 
     def grow(self, amount: int) -> None:
-        """Have *amount* more threads from the next start on."""
+        """Start *amount* more threads, up to ``max``; of a stopped server, from the next start on."""
+        running = self.server._running
+        if running is not None:
+            running.grow(amount, self.max if self.max > 0 else MOST_THREADS)
+            return
         self.server.numthreads += amount
         self.min = self.server.numthreads
 
     def shrink(self, amount: int) -> None:
-        """Have *amount* fewer threads from the next start on, one at least."""
-        self.server.numthreads = max(1, self.server.numthreads - amount)
-        self.min = self.server.numthreads
+        """Have *amount* fewer threads from the next start on, one at least; added ones leave by themselves."""
+        if self.server._running is None:
+            self.server.numthreads = max(1, self.server.numthreads - amount)
+            self.min = self.server.numthreads
 
 
 class Statistics(dict[str, Any]):

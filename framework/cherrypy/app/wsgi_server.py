@@ -178,6 +178,7 @@ class CPHTTPServer:
             in_protocol(self.protocol, self.responder()),
             limits=self.limits,
             threads=self.numthreads,
+            threads_max=self.requests.max,
             server_name=self.software,
         )
 

@@ -41,6 +41,8 @@ NEWEST = 0.3
 FORGET_S = 0.00005
 #: Handlers remembered at most; beyond, the memory starts anew.
 MEMORY_SIZE = 4096
+#: Ticks without a holder after which all threads count as busy.
+STARVED_TICKS = 5
 #: Ticks without any request after which the watcher sleeps until it is woken.
 QUIET_TICKS = 25
 
@@ -139,12 +141,15 @@ class Baton:
         self.asleep = False
         self.over = False
         self.before_handing_over: Callable[[], object] = lambda: None
+        self.when_starved: Callable[[], bool] = lambda: False  # True: somebody will take the baton now
         self._alarm = Event()
 
-    def take(self, seat: Seat) -> None:
-        """Wait for the baton and hold it."""
-        self.lock.acquire()
+    def take(self, seat: Seat, patience_s: float = -1) -> bool:
+        """Wait for the baton, at most *patience_s* (-1: for ever), and hold it; False if it did not come."""
+        if not self.lock.acquire(timeout=patience_s):
+            return False
         self.holder = seat
+        return True
 
     def give(self, seat: Seat) -> None:
         """Let another thread poll while *seat* goes on with its request; nothing happens if it was revoked already."""
@@ -194,11 +199,20 @@ class Baton:
         """Body of the watcher thread."""
         seat: Seat | None = None
         serial = -1
-        quiet = 0
+        quiet = nobody = 0
         while not self.over:
             sleep(TICK_S)
             holder = self.holder
-            if holder is None or (holder is seat and holder.serial == serial and not holder.slot):
+            if holder is None:
+                nobody += 1
+                if nobody % STARVED_TICKS == 0 and self.when_starved():
+                    nobody = 0
+                if nobody > QUIET_TICKS:
+                    nobody = 0
+                    self._rest()
+                continue
+            nobody = 0
+            if holder is seat and holder.serial == serial and not holder.slot:
                 quiet += 1
                 if quiet > QUIET_TICKS:
                     quiet = 0

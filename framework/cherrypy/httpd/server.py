@@ -14,6 +14,7 @@ from time import monotonic
 from cherrypy.httpd.away import tell_owners
 from cherrypy.httpd.baton import Baton, Seat
 from cherrypy.httpd.connection import AWAY, BUSY, HEAD
+from cherrypy.httpd.crew import SPARE_S, Crew
 from cherrypy.httpd.errors import ServerStateError
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import BindAddress, Listener
@@ -51,6 +52,8 @@ class Server:
         respond: answers requests; may be replaced while the server serves.
         limits: what is let in and for how long; may be changed while the server serves.
         threads: how many requests can run at once.
+        threads_max: while all threads are busy more are started, up to this many; they leave after a while. With 0, or
+            anything up to *threads*, their number is fixed.
         server_name: value of the Server field for answers that have none; None for no field.
 
     Attributes:
@@ -66,12 +69,14 @@ class Server:
         *,
         limits: Limits | None = None,
         threads: int = 10,
+        threads_max: int = 0,
         server_name: str | None = None,
     ) -> None:
         self.listeners = [Listener(bind)] if isinstance(bind, tuple | str | int) else list(bind)
         self.respond = respond
         self.limits = limits or Limits()
         self.threads = threads
+        self.threads_max = threads_max
         self.server_name = server_name.encode("latin-1") if server_name else None
         self.ready = False
         self.draining = False
@@ -82,8 +87,7 @@ class Server:
         self._over = threading.Event()
         self._wanted = threading.Event()  # something for serve() to look at
         self._baton = Baton()
-        self._seats: list[Seat] = []
-        self._pool: list[threading.Thread] = []
+        self._crew = Crew(self._baton, self._work)
         self._loop: Loop | None = None
 
     # life
@@ -101,8 +105,7 @@ class Server:
         self._over.clear()
         self._wanted.clear()
         self._baton = Baton()
-        self._seats = []
-        self._pool = []
+        self._crew = Crew(self._baton, self._work, self.threads_max)
         self._serving = False
         opened: list[Listener] = []
         try:
@@ -127,14 +130,8 @@ class Server:
         if loop is None:
             raise ServerStateError("prepare the server before it serves")
         self._serving = True
-        self._seats = [Seat(self._baton) for _ in range(max(self.threads, 1))]
-        self._pool = [
-            threading.Thread(target=self._work, args=(seat, loop), name=f"CP Server Thread-{number}", daemon=True)
-            for number, seat in enumerate(self._seats, 1)
-        ]
-        watcher = threading.Thread(target=self._baton.watch, name="CP Server Watcher", daemon=True)
-        for thread in (*self._pool, watcher):
-            thread.start()
+        self._crew.hire(max(self.threads, 1))
+        threading.Thread(target=self._baton.watch, name="CP Server Watcher", daemon=True).start()
         self.ready = not self.stopping
         try:
             self._wanted.wait()
@@ -169,7 +166,7 @@ class Server:
             self.end()
             return True
         if self.owns_thread():
-            for seat in self._seats:
+            for seat in self._crew.seats:
                 if seat.slot and self._baton.holder is seat:
                     self._baton.give(seat)
             tell_owners(loop)
@@ -185,7 +182,11 @@ class Server:
 
     def owns_thread(self, thread: threading.Thread | None = None) -> bool:
         """True for a thread that runs requests of this server; without an argument, for the caller's own."""
-        return (thread or threading.current_thread()) in self._pool
+        return (thread or threading.current_thread()) in self._crew.threads
+
+    def grow(self, count: int, most: int) -> int:
+        """Start *count* threads at once, up to *most* altogether; returns how many. They leave when they are spare."""
+        return self._crew.hire(count, SPARE_S, most) if self._serving else 0
 
     def drain(self, deadline_s: float) -> bool:
         """Go on serving, but make every answer the last on its connection; True once no connection is left.
@@ -247,7 +248,8 @@ class Server:
     def stats(self) -> Stats:
         """Count what has happened and what is going on."""
         loop = self._loop
-        seats = self._seats
+        seats = self._crew.seats
+        counted = [*seats, self._crew.gone]
         busy = sum(1 for seat in seats if seat.inside or seat.slot)
         connections = list(loop.connections.values()) if loop else []
         return Stats(
@@ -255,10 +257,10 @@ class Server:
             refused=loop.acceptor.refused if loop else 0,
             connections=len(connections),
             idle_connections=sum(1 for one in connections if one.state == HEAD and not one.buffer),
-            requests=sum(seat.serial - seat.returns for seat in seats),
+            requests=sum(seat.serial - seat.returns for seat in counted),
             in_flight=busy + sum(1 for one in connections if one.state == AWAY),
-            bytes_in=sum(seat.bytes_in for seat in seats),
-            bytes_out=sum(seat.bytes_out for seat in seats),
+            bytes_in=sum(seat.bytes_in for seat in counted),
+            bytes_out=sum(seat.bytes_out for seat in counted),
             threads=len(seats),
             threads_busy=busy,
             threads_idle=len(seats) - busy,
@@ -266,13 +268,18 @@ class Server:
 
     # threads
 
-    def _work(self, seat: Seat, loop: Loop) -> None:
-        """Body of a pool thread: wait for the baton, poll while it is held."""
+    def _work(self, seat: Seat, patience_s: float) -> None:
+        """Body of a pool thread: wait for the baton, poll while it is held; leave when it does not come."""
         baton = self._baton
+        loop = self._loop
+        if loop is None:
+            return
         turn = loop.turn
         over = self._over.is_set
         while not over():
-            baton.take(seat)
+            if not baton.take(seat, patience_s):
+                self._crew.retire(seat)
+                return
             try:
                 while not over():
                     if turn(seat):
@@ -313,7 +320,7 @@ class Server:
         loop.wake()
         current = threading.current_thread()
         end = monotonic() + 0.5
-        for thread in self._pool:
+        for thread in self._crew.threads:
             if thread is not current:
                 thread.join(max(end - monotonic(), 0.01))
         loop.close()
