@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from cherrypy import context, dispatch, wsgi
-from cherrypy._wiring import tools
+from cherrypy._wiring import log_of_the_bus, tools
 from cherrypy.app import application, checker, modpython, native, server, tree, wsgi_server
 from cherrypy.conf import site
 from cherrypy.core import (
@@ -149,6 +149,7 @@ _PRIVATE = {
     "_ThreadData": context.ThreadData,
     "_ThreadLocalProxy": context.ThreadLocalProxy,
     "_GlobalLogManager": type(logs.log),
+    "_buslog": log_of_the_bus,
     "_global_conf_alias": site.config,
     "_httputil": httputil,
 }

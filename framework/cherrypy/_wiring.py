@@ -109,7 +109,8 @@ def _is_guest() -> bool:
     return site.config.get("environment") == "embedded" or not any(isinstance(one, ServerAdapter) for one in owners)
 
 
-def _log_of_the_bus(msg: str, level: int) -> None:
+def log_of_the_bus(msg: str, level: int) -> None:
+    """Write what the bus says into the site's log."""
     log.error(msg, "ENGINE", severity=level)
 
 
@@ -117,7 +118,7 @@ def _wire_log() -> None:
     log.screen = True
     log.error_file = ""
     log.access_file = ""
-    engine.subscribe("log", _log_of_the_bus)
+    engine.subscribe("log", log_of_the_bus)
     engine.subscribe("graceful", reopen_all_files)
 
 

@@ -233,6 +233,16 @@ def test_signal_handlers_are_a_dict_by_name() -> None:
     assert set(cherrypy.engine.signal_handler.handlers) == {"SIGTERM", "SIGHUP", "SIGUSR1"}
 
 
+def test_the_log_of_the_bus_can_be_taken_off() -> None:
+    """``engine.unsubscribe('log', cherrypy._buslog)``, and put back."""
+    listener = cherrypy._buslog  # type: ignore[attr-defined]
+
+    assert listener in cherrypy.engine.listeners["log"]
+    assert cherrypy._ThreadLocalProxy is type(cherrypy.request)  # type: ignore[attr-defined]
+    assert cherrypy._Serving is type(cherrypy.serving)  # type: ignore[attr-defined]
+    assert cherrypy._httputil is cherrypy.lib.httputil  # type: ignore[attr-defined]
+
+
 # What applications touch while a request is served
 
 

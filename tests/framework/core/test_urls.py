@@ -100,9 +100,17 @@ def test_a_relative_url_keeps_the_path_that_a_proxy_put_in_front() -> None:
     assert cherrypy.url("/x", base="https://h/shop", relative="server") == "/shop/x"
 
 
-def test_another_server_has_no_relative_url() -> None:
+def test_another_server_has_no_relative_url(site: Any) -> None:
     """The absolute one is given instead."""
-    assert cherrypy.url("/x", base="https://other.test", relative=True) == "https://other.test/x"
+    page = cherrypy.expose(lambda self: cherrypy.url("/x", base="https://other.test", relative=True))
+    site.mount(type("Root", (), {"index": page})())
+
+    assert site("/").body == b"https://other.test/x"
+
+
+def test_outside_of_a_request_nothing_is_relative_to_a_page() -> None:
+    """Only the scheme goes; libraries rely on it."""
+    assert cherrypy.url("/x", relative=True) == cherrypy.server.base().partition("//")[2] + "/x"
 
 
 def test_the_relative_urls_of_an_application_are_the_default(site: Any) -> None:
