@@ -19,7 +19,7 @@ DEFAULT_LISTENERS = [
     ("graceful", 50, "Monitor.graceful"),
     ("graceful", 50, "ThreadManager.stop"),
     ("graceful", 50, "reopen_all_files"),
-    ("log", 50, "_log_of_the_bus"),
+    ("log", 50, "log_of_the_bus"),
     ("release_thread", 50, "ThreadManager.release_thread"),
     ("start", 50, "Checker"),
     ("start", 70, "Autoreloader.start"),
