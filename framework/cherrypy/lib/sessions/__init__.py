@@ -46,14 +46,6 @@ __all__ = [
     "set_response_cookie",
 ]
 
-# COMPAT: tools.sessions.storage_type of old
-_STORAGE_TYPES: dict[str, type[Session]] = {
-    "ram": RamSession,
-    "file": FileSession,
-    "memcached": MemcachedSession,
-    "redis": RedisSession,
-}
-
 _proxy = ThreadLocalProxy("session")
 
 
@@ -155,19 +147,28 @@ def _class_named(name: str) -> type[Session]:
     return storage_class
 
 
-@functools.cache
 def _class_for(storage_type: str) -> type[Session]:
-    try:
-        storage_class = _STORAGE_TYPES[str(storage_type).lower()]
-    except KeyError:
-        allowed = ", ".join(sorted(_STORAGE_TYPES))
-        raise ValueError(f"tools.sessions.storage_type must be one of {allowed}, not {storage_type!r}") from None
+    """The class NAMESession of this module.
+
+    COMPAT: ``storage_type`` of old; libraries put classes of their own here, also in the place of ours.
+    """
+    storage_class = globals().get(f"{storage_type.title()}Session")
+    if not isinstance(storage_class, type):
+        allowed = ", ".join(
+            sorted(name.removesuffix("Session").lower() for name in globals() if name.endswith("Session"))
+        ).lstrip(", ")
+        raise ValueError(f"tools.sessions.storage_type must be one of {allowed}, not {storage_type!r}")
+    _tell_once(storage_class.__name__)
+    return storage_class
+
+
+@functools.cache
+def _tell_once(name: str) -> None:
     log(
-        f"tools.sessions.storage_type is deprecated. Set tools.sessions.storage_class to {storage_class.__name__}.",
+        f"tools.sessions.storage_type is deprecated. Set tools.sessions.storage_class to {name}.",
         "TOOLS.SESSIONS",
         severity=30,
     )
-    return storage_class
 
 
 def _set_up(storage_class: type[Session], settings: dict[str, Any]) -> None:

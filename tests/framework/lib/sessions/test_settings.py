@@ -181,9 +181,32 @@ def test_old_names_of_stores_work(name: str, monkeypatch: pytest.MonkeyPatch) ->
     """``storage_type``, with one notice in the log, not one a request."""
     told: list[str] = []
     monkeypatch.setattr("cherrypy.lib.sessions.log", lambda message, *args, **kwargs: told.append(message))
-    sessions._class_for.cache_clear()
+    sessions._tell_once.cache_clear()
     for _ in range(3):
         sessions.check({"storage_type": name, "storage_path": "/x"})
 
     assert told == [told[0]]
     assert "storage_type is deprecated. Set tools.sessions.storage_class to" in told[0]
+
+
+def test_a_library_may_bring_a_store_of_its_own(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It puts NAMESession into the module, as they always have, also in the place of ours."""
+
+    class Root:
+        @cherrypy.expose
+        def index(self) -> str:
+            return type(cherrypy.serving.session).__name__
+
+    class Foreign(sessions.RamSession):
+        pass
+
+    for name in ("Mongo", "Redis"):
+        monkeypatch.setattr(sessions, f"{name}Session", Foreign, raising=False)
+        browser = serve(Root(), sessions__on=True, sessions__storage_type=name.lower(), sessions__clean_freq=0)
+        assert browser("/").body == b"Foreign"
+
+
+def test_the_notice_of_a_wrong_store_lists_those_that_are_there() -> None:
+    """By the names for ``storage_type``."""
+    with pytest.raises(ValueError, match="must be one of file, memcached, ram, redis, not 'floppy'"):
+        sessions.check({"storage_type": "floppy"})
