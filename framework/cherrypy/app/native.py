@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
+from cherrypy.aio.asgi.graft import ASGIGraft
+from cherrypy.aio.asgi.scope import Origin, headers_of
 from cherrypy.aio.exchange import StreamBody
 from cherrypy.aio.pages import Pieces
 from cherrypy.app import plainpage
@@ -80,6 +82,8 @@ class NativeResponder:
             script_name = found
         app = apps[script_name]
         if not is_plain(app):
+            if app.__class__ is ASGIGraft:
+                return app.serve(message, self._origin_of(message))
             return self._by_wsgi(tree, message)
         if may_be_short and path.isascii():
             route, arguments = self._routes.learn(tree, app, path, is_as_sent=path is message.path)
@@ -205,6 +209,14 @@ class NativeResponder:
             request.scheme = origin.scheme
         if origin.host:
             request.base = f"{request.scheme}://{origin.host}"
+
+    def _origin_of(self, message: Message) -> Origin:
+        """Return what trusted proxies say, for an application that makes its own request."""
+        trusted = self.site.server.trusted_proxies
+        if not trusted:
+            return Origin()
+        found = self._trust_in(trusted).resolve(message.connection.peer[0] or "unix:", headers_of(message))
+        return Origin(found.remote or "", found.scheme or "") if found else Origin()
 
     def _trust_in(self, networks: Iterable[str]) -> Trust:
         key = tuple(networks)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from cherrypy.aio.asgi.graft import ASGIApplication, ASGIGraft, is_asgi
 from cherrypy.app.application import Application
 from cherrypy.conf.ini import Source
 from cherrypy.context import serving
 from cherrypy.core.urls import join_script_name, trim_script_name
+from cherrypy.process.wspbus import bus
 from cherrypy.toolbox.builtin import tools
 from cherrypy.wsgi.environ import downgrade_wsgi_ux_to_1x
 
@@ -72,9 +74,18 @@ class Tree:
             # slots: the application does without
             return
 
-    def graft(self, wsgi_callable: WSGIApplication, script_name: str = "") -> None:
-        """Mount a WSGI callable at *script_name*."""
-        self.apps[trim_script_name(script_name)] = wsgi_callable
+    def graft(self, wsgi_callable: WSGIApplication | ASGIApplication, script_name: str = "") -> None:
+        """Mount a WSGI callable, or what is an ASGI application by its signature, at *script_name*."""
+        if is_asgi(wsgi_callable):
+            self.graft_asgi(cast(ASGIApplication, wsgi_callable), script_name)
+        else:
+            self.apps[trim_script_name(script_name)] = wsgi_callable
+
+    def graft_asgi(self, app: ASGIApplication, script_name: str = "") -> None:
+        """Mount an ASGI 3 application at *script_name*; its lifespan is the engine's."""
+        graft = ASGIGraft(app, trim_script_name(script_name))
+        graft.lifespan.subscribe(bus)
+        self.apps[graft.script_name] = graft
 
     def script_name(self, path: str | None = None) -> str | None:
         """Return the longest mount point that *path* (default: the current request's) lies under; None if none does."""

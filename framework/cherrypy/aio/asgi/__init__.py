@@ -1,0 +1,1 @@
+"""Foreign ASGI 3 applications, grafted into the site: their requests, WebSockets and lifespan on the event loop."""
