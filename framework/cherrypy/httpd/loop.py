@@ -200,10 +200,11 @@ class Loop:
 
     def settle_inside(self, connection: Connection, outcome: str) -> None:
         """Bring a connection into the state that follows *outcome*; for the holder of the baton."""
-        if outcome is READY:
+        if outcome is READY and not connection.parked:
             self._post(connection)
         else:
-            self._apply(connection, outcome)
+            # one that is out of the poll set has to come back into it
+            self._apply(connection, exchange.send_ready(connection) if outcome is READY else outcome)
 
     def _post(self, connection: Connection) -> None:
         """Put a finished answer into the outbox."""

@@ -278,3 +278,17 @@ def test_what_follows_a_large_body_is_not_lost(serve: Serve) -> None:
 
     assert read == size
     assert bodies == [b"late", b"now "]
+
+
+def test_who_had_the_socket_alone_gives_it_back(serve: Serve) -> None:
+    """The poll set watches the connection again: its next request is answered, and its end is noticed."""
+    owner = Patient()
+    owner.reads = True
+    running = serve(Desk(owner))
+    with running.connect() as client:
+        client.send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+        owner.answer()
+        bodies = [client.reply().body, client.get().body]
+
+    assert bodies == [b"late", b"now "]
+    assert running.server.drain(WAIT_S)
