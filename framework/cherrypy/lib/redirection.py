@@ -10,7 +10,7 @@ from cherrypy.core.logs import log
 from cherrypy.core.urls import url as url_of
 
 # RFC 3986, 3.3: what stands for itself in a path.
-_KEPT = "/~!$&'()*+,;=:@"
+_KEPT = "/~!$&'(+)*,;=:@"
 
 
 def redirect(url: str = "", internal: bool = True, debug: bool = False) -> None:
