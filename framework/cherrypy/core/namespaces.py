@@ -10,6 +10,8 @@ from typing import Any
 from cherrypy.conf.expression import attributes
 from cherrypy.conf.ini import NamespaceSet
 from cherrypy.context import serving
+from cherrypy.core import requestkeys
+from cherrypy.core.entity import RequestBody
 from cherrypy.core.hooks import Hook, HookMap
 from cherrypy.core.plan import KeyCompiler, Plan, compilers, epoch
 
@@ -70,9 +72,12 @@ def _compile_hook(plan: Plan, key: str, value: Any) -> None:
 
 
 def _compile_request(plan: Plan, key: str, value: Any) -> None:
+    requestkeys.check(key, value)
     if key.startswith("body."):
+        requestkeys.warn_of_misspelling(key, RequestBody)
         plan.body_attributes[key[5:]] = value
     else:
+        requestkeys.warn_of_misspelling(key, type(serving.request))
         plan.request_attributes[key] = value
 
 

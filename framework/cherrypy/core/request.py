@@ -18,7 +18,7 @@ from typing import Any
 from cherrypy.conf import site
 from cherrypy.conf.ini import NamespaceSet
 from cherrypy.context import serving
-from cherrypy.core import lazyparts
+from cherrypy.core import lazyparts, requestkeys
 from cherrypy.core.errorpage import bare_error, format_exc
 from cherrypy.core.errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
 from cherrypy.core.hooks import HookMap, hookpoints, run_in_order
@@ -351,6 +351,8 @@ class Request(metaclass=Watched):
         plans.refresh(self.__class__, app)
         if plans.has_dispatch:
             dispatch = app.find_config(path, "request.dispatch", self.dispatch)
+            if not callable(dispatch):
+                requestkeys.check("dispatch", dispatch)
         else:
             dispatch = self.dispatch
         dispatch(path)
