@@ -80,9 +80,10 @@ class Away:
     Attributes:
         server, connection, message: whose, which, and what for.
         owner: who answers.
+        was_read: its streamed body was complete already; what comes in then is taken in by ``connection.buffer``.
     """
 
-    __slots__ = ("_claim", "_loop", "_was_read", "_work", "connection", "message", "owner", "server")
+    __slots__ = ("_claim", "_loop", "_work", "connection", "message", "owner", "server", "was_read")
 
     def __init__(self, server: Server, connection: Connection, message: Message, owner: Owner) -> None:
         self.server = server
@@ -93,7 +94,7 @@ class Away:
         self._work: Work | None = None
         self._claim: list[bool] = []
         body = message.body
-        self._was_read = isinstance(body, StreamBody) and body.complete
+        self.was_read = isinstance(body, StreamBody) and body.complete
 
     def begin(self, loop: Loop) -> None:
         """Let the owner begin."""
@@ -178,7 +179,7 @@ class Away:
         Behind a body that was still to come nothing was taken in but by the body itself.
         """
         body = self.message.body
-        if self._was_read and isinstance(body, StreamBody):
+        if self.was_read and isinstance(body, StreamBody):
             body.rest = self.connection.buffer
 
 
