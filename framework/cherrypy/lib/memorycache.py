@@ -33,6 +33,11 @@ class Cache:
         raise NotImplementedError
 
 
+def _uri_of(request: Any) -> str:
+    """The URL of *request*, with its host: ``relative_urls`` would give all hosts, or all pages, the same."""
+    return url(qs=request.query_string, relative=False)
+
+
 class _Making(threading.Event):
     """Stands for an answer that some thread is making.
 
@@ -188,7 +193,7 @@ class MemoryCache(Cache):
         """The answer to the current request; None makes the caller the one who makes it."""
         request = serving.request
         self.tot_gets += 1
-        uri = url(qs=request.query_string)
+        uri = _uri_of(request)
         with self._lock:
             variants = self.store.get(uri)
             if variants is None:
@@ -225,7 +230,7 @@ class MemoryCache(Cache):
     def put(self, variant: Variant, size: int) -> None:
         """Keep *variant* as the answer to the current request, if there is room for *size* bytes more."""
         request, response = serving.request, serving.response
-        uri = url(qs=request.query_string)
+        uri = _uri_of(request)
         selecting = [element.value for element in response.headers.elements("Vary")]
         with self._lock:
             variants = self.store.get(uri)
@@ -295,7 +300,7 @@ class MemoryCache(Cache):
 
         Otherwise the requests for such a page would run one after the other.
         """
-        uri = url(qs=serving.request.query_string)
+        uri = _uri_of(serving.request)
         now = time.time()
         with self._lock:
             variants = self.store.get(uri)
@@ -310,7 +315,7 @@ class MemoryCache(Cache):
 
     def delete(self) -> None:
         """Forget the answers to the current request's URL."""
-        uri = url(qs=serving.request.query_string)
+        uri = _uri_of(serving.request)
         with self._lock:
             variants = self.store.pop(uri, None)
             for key in list(variants or ()):

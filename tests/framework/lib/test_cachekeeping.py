@@ -213,6 +213,16 @@ def test_only_so_many_pages_are_remembered_as_private(serve: Callable[..., Any],
     assert list(cache._declined) == ["http://localhost/?n=7"]
 
 
+@pytest.mark.parametrize("relative_urls", [True, "server"])
+def test_relative_urls_do_not_mix_hosts_or_pages(browser: Any, relative_urls: Any) -> None:
+    """SECURITY: the key was the URL as the application writes it, '' for every index."""
+    browser.app.relative_urls = relative_urls
+    bodies = [browser(path, headers={"Host": host}).body for host in ("a", "b") for path in ("/", "/?a=1")]
+
+    assert bodies == [b"1", b"2", b"3", b"4"]
+    assert browser("/", headers={"Host": "a"}).body == b"1"
+
+
 def test_tests_may_empty_one_url(browser: Any) -> None:
     """COMPAT: ``cherrypy._cache.store[url].clear()``, as upstream's tests do."""
     browser("/")
