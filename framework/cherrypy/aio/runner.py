@@ -44,6 +44,7 @@ class Runner:
         self._insisting: ThreadPoolExecutor | None = None
         self._process = 0
         self._exchanges: set[asyncio.Task[Any]] = set()
+        self._started: set[asyncio.Task[Any]] = set()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -113,6 +114,15 @@ class Runner:
         if threading.current_thread() is self._thread:
             raise RuntimeError("An asynchronous page cannot be waited for on the event loop; await it.")
         return asyncio.run_coroutine_threadsafe(_in_task(awaitable, snapshot()), self.loop).result()
+
+    def wait_outside(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Wait for *coroutine*; on the loop's own thread only start it, since nobody can wait there."""
+        if threading.current_thread() is self._thread:
+            task = self.loop.create_task(coroutine)
+            self._started.add(task)
+            task.add_done_callback(self._started.discard)
+        else:
+            self.wait(coroutine)
 
     def bring_back(self, away: Away, work: Work) -> None:
         """Give a connection back to its server; on the loop's thread."""

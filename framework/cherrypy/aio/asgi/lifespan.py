@@ -63,12 +63,12 @@ class Lifespan:
         Raises:
             LifespanFailed: it cannot.
         """
-        runner.wait(self.ensure_started())
+        runner.wait_outside(self.ensure_started())
 
     def stop(self) -> None:
         """Let the application stop, and wait for it."""
         if runner.is_running and self._starting is not None:
-            runner.wait(self._stop())
+            runner.wait_outside(self._stop())
 
     async def ensure_started(self) -> None:
         """Start the application unless it has been started; without an engine its first request does it."""
