@@ -109,18 +109,25 @@ def referer(
 
 
 def flatten(debug: bool = False) -> None:
-    """Let the body be made of nested iterators; what comes out is one."""
+    """Let the body be made of nested iterators; what comes out is one.
+
+    Text in them is encoded in the charset that the encode tool chose for the rest.
+    """
     response = serving.response
-    response.body = _flattened(response.body)
+    elements = response.headers.elements("Content-Type")
+    charset = elements[0].params.get("charset") if elements else None
+    if debug:
+        log(f"Flattening a {type(response.body).__name__}, charset {charset!r}", "TOOLS.FLATTEN")
+    response.body = _flattened(response.body, charset)
 
 
-def _flattened(body: Iterable[Any]) -> Iterator[Any]:
+def _flattened(body: Iterable[Any], charset: str | None) -> Iterator[Any]:
     try:
         for chunk in body:
             if is_iterator(chunk):
-                yield from _flattened(chunk)
+                yield from _flattened(chunk, charset)
             else:
-                yield chunk
+                yield chunk.encode(charset) if charset and isinstance(chunk, str) else chunk
     finally:
         if is_closable_iterator(body):
             body.close()  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import cherrypy
+from cherrypy.lib import cptools
 
 
 class Root:
@@ -133,6 +134,48 @@ def test_hooks_are_logged_in_their_order(serve: Callable[..., Any], caplog: pyte
 def test_a_flattened_body_has_no_iterators_in_it(serve: Callable[..., Any]) -> None:
     """However deep, empty ones too."""
     assert serve(Root(), flatten__on=True, flatten__debug=True, encode__on=False)("/nested").body == b"abc"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_text_deep_inside_is_encoded_as_the_rest(serve: Callable[..., Any], stream: bool) -> None:
+    """The encode tool sees only the outermost pieces."""
+
+    class Page:
+        @cherrypy.expose
+        @cherrypy.tools.flatten()
+        @cherrypy.config(**{"response.stream": stream})
+        def index(self) -> Iterator[Any]:
+            yield "\xe4"
+            yield iter(["\xf6", iter([b"x", "\xfc"])])
+
+    browser = serve(Page())
+
+    assert browser("/").body == "\xe4\xf6x\xfc".encode()
+    assert browser("/", headers={"Accept-Charset": "iso-8859-1"}).body == "\xe4\xf6x\xfc".encode("latin-1")
+
+
+def test_iterators_deep_inside_are_closed(serve: Callable[..., Any]) -> None:
+    """When the client goes."""
+    closed: list[str] = []
+
+    def inner() -> Iterator[bytes]:
+        try:
+            yield b"a"
+            yield b"b"
+        finally:
+            closed.append("inner")
+
+    def outer() -> Iterator[Any]:
+        try:
+            yield inner()
+        finally:
+            closed.append("outer")
+
+    pieces = cptools._flattened(outer(), None)
+    next(iter(pieces))
+    pieces.close()  # type: ignore[attr-defined]
+
+    assert closed == ["inner", "outer"]
 
 
 def test_bytes_keep_the_charset_that_the_page_gave_them(serve: Callable[..., Any]) -> None:
