@@ -7,9 +7,8 @@ own.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cherrypy.conf.expression import attributes
@@ -185,17 +184,15 @@ def lock() -> None:
     Raises:
         HTTPError: 503 when other requests of the same client held it for ``lock_timeout``.
     """
-    with _busy():
-        serving.session.acquire_lock()
-
-
-@contextlib.contextmanager
-def _busy() -> Iterator[None]:
     try:
-        yield
+        serving.session.acquire_lock()
     except locking.LockTimeout as error:
-        log(str(error), "TOOLS.SESSIONS", severity=30)
-        raise HTTPError(503, "The session is busy.") from error
+        raise _busy(error) from error
+
+
+def _busy(error: locking.LockTimeout) -> HTTPError:
+    log(str(error), "TOOLS.SESSIONS", severity=30)
+    return HTTPError(503, "The session is busy.")
 
 
 def save() -> None:
@@ -219,11 +216,13 @@ def save() -> None:
     if is_iterator(body) and not isinstance(body, file_generator):
         # its code may still use the session; a file has none
         response.collapse_body()
-    with _busy():
+    try:
+        _spare_the_new_cookie(session)
+    finally:
         try:
-            _spare_the_new_cookie(session)
-        finally:
             session.save()
+        except locking.LockTimeout as error:
+            raise _busy(error) from error
 
 
 def _spare_the_new_cookie(session: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Never
 
 from cherrypy.lib.locking import LockChecker
 from cherrypy.lib.sessions import threadlocks
-from cherrypy.lib.sessions.outage import outage
+from cherrypy.lib.sessions.outage import outage, tell_lost_lock
 from cherrypy.lib.sessions.serializer import Stored
 from cherrypy.lib.sessions.session import Session
 from cherrypy.lib.sessions.settings import SECONDS, Rule, is_number
@@ -183,6 +183,8 @@ class MemcachedSession(Session):
                 # after its lifetime it may be another worker's; of a store that has died since it goes by itself
                 if self.cache.get(f"{self._id}.lock") == token:
                     self.cache.delete(f"{self._id}.lock")
+                else:
+                    tell_lost_lock(self.lock_lifetime_s)
         threadlocks.release(self.locks, self._id)
         threadlocks.drop_if_free(self.locks, self._id or "")
 

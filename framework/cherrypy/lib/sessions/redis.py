@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from cherrypy.core.logs import log
 from cherrypy.lib.locking import LockChecker
-from cherrypy.lib.sessions.outage import outage
+from cherrypy.lib.sessions.outage import outage, tell_lost_lock
 from cherrypy.lib.sessions.serializer import Stored
 from cherrypy.lib.sessions.session import Session
 from cherrypy.lib.sessions.settings import SECONDS, Rule
@@ -151,10 +151,13 @@ class RedisSession(Session):
             return
         self.locked = False
         try:
-            self.client.eval(_RELEASE, 1, f"{self._key}:lock", self._lock_token)
+            is_ours = self.client.eval(_RELEASE, 1, f"{self._key}:lock", self._lock_token)
         except _library().RedisError as error:
             # it goes by itself, and what was to be saved has been
             log(f"The lock of a session stays for its lifetime: {error}", "TOOLS.SESSIONS", severity=30)
+            return
+        if not is_ours:
+            tell_lost_lock(self.lock_lifetime_s)
 
     def __len__(self) -> int:
         """The number of sessions; walks over all keys."""

@@ -77,14 +77,17 @@ def test_a_lock_within_the_process_alone(memcached_servers: list[str]) -> None:
     assert session.id not in session.locks
 
 
-def test_a_lock_is_released_by_its_holder_alone(memcached_servers: list[str]) -> None:
-    """After its lifetime it may be another worker's."""
+def test_a_lock_is_released_by_its_holder_alone(memcached_servers: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its lifetime it may be another worker's; the log says which setting is too small."""
     session = make(memcached_servers)
     session.acquire_lock()
     session.cache.set(f"{session.id}.lock", "another")
+    told: list[str] = []
+    monkeypatch.setattr("cherrypy.lib.sessions.outage.log", lambda message, *args, **kwargs: told.append(message))
     session.release_lock()
 
     assert session.cache.get(f"{session.id}.lock") == "another"
+    assert "took longer than tools.sessions.lock_lifetime_s = 60" in told[0]
 
 
 def test_memcached_forgets_by_itself(memcached_servers: list[str]) -> None:

@@ -73,14 +73,17 @@ def test_keys_have_a_prefix_of_ones_choice(redis_url: str) -> None:
     session.release_lock()
 
 
-def test_a_lock_is_released_by_its_holder_alone(redis_url: str) -> None:
-    """After its lifetime it may be another worker's."""
+def test_a_lock_is_released_by_its_holder_alone(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its lifetime it may be another worker's; the log says which setting is too small."""
     session = make(redis_url)
     session.acquire_lock()
     session.client.set(f"{session._key}:lock", "another")
+    told: list[str] = []
+    monkeypatch.setattr("cherrypy.lib.sessions.outage.log", lambda message, *args, **kwargs: told.append(message))
     session.release_lock()
 
     assert session.client.get(f"{session._key}:lock") == b"another"
+    assert "took longer than tools.sessions.lock_lifetime_s = 60" in told[0]
 
 
 def test_the_lock_of_a_dead_worker_has_an_end(redis_url: str) -> None:
