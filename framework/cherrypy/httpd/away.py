@@ -35,6 +35,9 @@ _AHEAD_BYTES = 65536
 Work = Callable[["Away", Seat], str]
 
 
+WhenOver = Callable[[int], object]
+
+
 class Owner:
     """Whoever answers a connection that is AWAY. All methods may be called from any thread, and must not block."""
 
@@ -56,11 +59,19 @@ class Owner:
 
 
 class Deferred(Exception):
-    """Raised by a responder: *owner* answers this request, later."""
+    """Raised by a responder: *owner* answers this request, later.
+
+    Attributes:
+        is_deferral: True, for those who wrap responders and count what goes through.
+        when_over: they may set it, to be called once with the class of the answer's status (2 for 200) at its end.
+    """
+
+    is_deferral = True
 
     def __init__(self, owner: Owner) -> None:
         super().__init__(owner)
         self.owner = owner
+        self.when_over: WhenOver | None = None
 
 
 class Handover:
@@ -81,11 +92,38 @@ class Away:
         server, connection, message: whose, which, and what for.
         owner: who answers.
         was_read: its streamed body was complete already; what comes in then is taken in by ``connection.buffer``.
+        when_over: see ``Deferred``.
+        status_class: of the answer, as soon as that is known.
     """
 
-    __slots__ = ("_claim", "_loop", "_work", "connection", "message", "owner", "server", "was_read")
+    __slots__ = (
+        "_claim",
+        "_loop",
+        "_work",
+        "connection",
+        "message",
+        "owner",
+        "server",
+        "status_class",
+        "was_read",
+        "when_over",
+    )
 
-    def __init__(self, server: Server, connection: Connection, message: Message, owner: Owner) -> None:
+    when_over: WhenOver | None
+    status_class: int
+
+    def __init__(
+        self,
+        server: Server,
+        connection: Connection,
+        message: Message,
+        owner: Owner,
+        when_over: WhenOver | None = None,
+    ) -> None:
+        # an answer that becomes a stream is the same exchange
+        before = connection.away
+        self.when_over = before.when_over if before is not None and when_over is None else when_over
+        self.status_class = before.status_class if before is not None else 5
         self.server = server
         self.connection = connection
         self.message = message
@@ -140,7 +178,7 @@ class Away:
             self.connection.state = BUSY
         seat = Seat(loop.baton)
         self.message.entering = seat.entering
-        loop.settle_outside(self.connection, self.message, seat, work(self, seat))
+        loop.settle_outside(self.connection, self.message, seat, self._do(work, seat))
         return True
 
     def work_inline(self, loop: Loop, seat: Seat) -> bool:
@@ -164,7 +202,7 @@ class Away:
             loop.baton.rouse()
         if message.body.__class__ is StreamBody:
             loop.baton.give(seat)
-        outcome = work(self, seat)
+        outcome = self._do(work, seat)
         try:
             seat.slot.pop()
         except IndexError:
@@ -172,6 +210,15 @@ class Away:
             return True
         loop.settle_inside(connection, outcome)
         return False
+
+    def _do(self, work: Work, seat: Seat) -> str:
+        outcome = work(self, seat)
+        connection = self.connection
+        if connection.away is self:
+            connection.away = None
+            if self.when_over is not None:
+                self.when_over(self.status_class)
+        return outcome
 
     def _return_input(self) -> None:
         """Make what came in meanwhile the rest behind a streamed body: there the loop looks for it.

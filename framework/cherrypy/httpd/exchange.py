@@ -15,7 +15,7 @@ from cherrypy.httpd.away import Away, Deferred, Handover, Work
 from cherrypy.httpd.body import EMPTY_BODY, StreamBody
 from cherrypy.httpd.connection import ClientGone, Connection
 from cherrypy.httpd.flush import PendingFile, send_pending
-from cherrypy.httpd.message import HTTP_11, Message, Responder
+from cherrypy.httpd.message import HTTP_11, Answer, Message, Responder
 from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, AnswerTooLong, FileSlice, Framing, frame_answer
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
             seat.baton.give(seat)
             return _send_stream(server, connection, message, seat, status, headers, body)
         except Deferred as deferred:
-            connection.away = Away(server, connection, message, deferred.owner)
+            connection.away = Away(server, connection, message, deferred.owner, deferred.when_over)
             if seat.timed:
                 seat.learn()
             return LATER
@@ -92,7 +92,16 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
 
 def answering(respond: Responder) -> Work:
     """Work for a connection that comes back: answer its message by what *respond* says."""
-    return lambda away, seat: run(respond, away.server, away.connection, away.message, seat)
+
+    def work(away: Away, seat: Seat) -> str:
+        def noted(message: Message) -> Answer:
+            answer = respond(message)
+            away.status_class = answer[0][0] - 48
+            return answer
+
+        return run(noted, away.server, away.connection, away.message, seat)
+
+    return work
 
 
 def ending(outcome: str, close: Callable[[], object] | None, sent_bytes: int = 0) -> Work:

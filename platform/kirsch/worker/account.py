@@ -36,8 +36,13 @@ class Account:
         began = row.begin(f"{message.method} {path}".encode("latin-1", "replace"))
         try:
             answer = self._respond(message)
-        except BaseException:
-            row.finish(began, 5)
+        except BaseException as error:
+            if getattr(error, "is_deferral", False):
+                # an asynchronous page: another thread's row counts it at its end
+                row.leave()
+                error.when_over = self._closer(began)  # type: ignore[attr-defined]
+            else:
+                row.finish(began, 5)
             raise
         status, headers, body, close = answer
         status_class = status[0] - 48
@@ -45,12 +50,13 @@ class Account:
             row.finish(began, status_class)
             return answer
         row.leave()
-        return status, headers, body, self._closer(began, status_class, close)
+        finish = self._closer(began, close)
+        return status, headers, body, lambda: finish(status_class)
 
-    def _closer(self, began: int, status_class: int, close: Callable[[], object] | None) -> Callable[[], None]:
+    def _closer(self, began: int, close: Callable[[], object] | None = None) -> Callable[[int], None]:
         """A stream ends when it is closed, maybe in another thread: that thread's row counts it."""
 
-        def finish() -> None:
+        def finish(status_class: int) -> None:
             try:
                 if close is not None:
                     close()

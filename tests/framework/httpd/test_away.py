@@ -292,3 +292,33 @@ def test_who_had_the_socket_alone_gives_it_back(serve: Serve) -> None:
 
     assert bodies == [b"late", b"now "]
     assert running.server.drain(WAIT_S)
+
+
+def test_who_counts_answers_hears_of_late_ones(serve: Serve) -> None:
+    """Once, with the class of the status, when the whole answer is out; an exchange without one counts as a failure."""
+    told: list[int] = []
+
+    class Counted(Desk):
+        def __call__(self, message: Message) -> Answer:
+            try:
+                return super().__call__(message)
+            except Deferred as deferred:
+                deferred.when_over = told.append
+                raise
+
+    owners = [Patient(), Patient(), Patient()]
+    running = serve(Counted(*owners))
+    with running.connect() as client:
+        client.send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+        owners[0].answer()
+        client.reply()
+        assert owners[1].begun.wait(WAIT_S)
+        body: list[bytes] = Telegram(KEEP)  # type: ignore[assignment]
+        owners[1].away.come_back(answering(lambda message: (b"301 Moved", [], body, None)))
+        client.reply()
+        assert owners[2].begun.wait(WAIT_S)
+        owners[2].away.come_back(ending(RESET, None))
+
+        assert client.is_closed()
+    assert running.server.drain(WAIT_S)
+    assert told == [2, 3, 5]

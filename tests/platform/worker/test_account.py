@@ -75,6 +75,30 @@ def test_an_error_out_of_the_responder_counts_as_a_server_error(board: Scoreboar
     assert board.read(1).running == ()
 
 
+def test_a_page_that_answers_later_is_counted_then(board: Scoreboard) -> None:
+    """In flight until then; its deferral is no error."""
+
+    class Deferral(Exception):
+        is_deferral = True
+        when_over: Any = None
+
+    deferral = Deferral()
+
+    def respond(message: Any) -> Any:
+        raise deferral
+
+    account = Account(respond, Voice(board))  # type: ignore[arg-type]
+    with pytest.raises(Deferral):
+        account(message())
+    before = board.read(1).counters
+    deferral.when_over(3)
+    after = board.read(1).counters
+
+    assert (before.in_flight, before.finished) == (1, 0)
+    assert (after.in_flight, after.finished) == (0, 1)
+    assert after.by_class() == (0, 0, 1, 0, 0)
+
+
 def test_what_runs_is_named_while_it_runs(board: Scoreboard) -> None:
     """Method and path, whatever octets the path has."""
     seen = []

@@ -173,6 +173,8 @@ class HTTPExchange(TaskOwner):
             # what came behind the body, which nobody else has
             body.rest += self.away.connection.buffer
         error = error_of(task, self.is_cancelled)
+        if self._start_message is not None:
+            self.away.status_class = self._start_message["status"] // 100
         if error is None:
             work = ending(task.result(), None, sent_bytes)
         elif isinstance(error, ClientGone | Abandoned):

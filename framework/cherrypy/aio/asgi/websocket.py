@@ -167,8 +167,10 @@ class WebSocketExchange(TaskOwner):
         elif error is not None:
             work = answering(_failing(error))
         elif self._codec is None:
+            self.away.status_class = 4
             work = answering(lambda message: _REFUSED)
         else:
+            self.away.status_class = 1
             work = ending(END, None, sent_bytes)
         runner.bring_back(self.away, work)
 
