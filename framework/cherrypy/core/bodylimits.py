@@ -6,6 +6,8 @@ The reader of a body carries its ``Allowance``, so all of its parts, nested ones
 from __future__ import annotations
 
 import contextlib
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from cherrypy.core.errors import HTTPError
@@ -21,26 +23,41 @@ DEFAULTS: dict[str, int] = {
 }
 
 
+def _no_body() -> None:
+    return None
+
+
 class Allowance:
-    """The limits of one body, and how much of them it has used.
+    """How much of its limits a body has used.
 
     Args:
-        limits: {name of ``DEFAULTS``: number, or None for no limit}; what is missing has its default.
-        maxrambytes: a part goes to a temporary file beyond this; None leaves it to the class of the part.
-
-    Raises:
-        ValueError: a limit is no positive number.
+        body: has the limits, and ``maxrambytes``, as attributes; None for the defaults.
     """
 
-    __slots__ = ("files", "form_bytes", "limits", "maxrambytes", "nesting", "parts")
+    __slots__ = ("_body", "files", "form_bytes", "nesting", "parts")
 
-    def __init__(self, limits: dict[str, Any] | None = None, maxrambytes: int | None = None) -> None:
-        self.limits = {**DEFAULTS, **(limits or {})}
-        for name, value in self.limits.items():
-            _check(name, value, 1)
-        _check("maxrambytes", maxrambytes, 0)
-        self.maxrambytes = maxrambytes
+    def __init__(self, body: Any = None) -> None:
+        # PERF: limits are looked up when they matter; reading all of them here was 3 us of every POST
+        # weak: the body holds the reader that holds this, and its files must not wait for the garbage collector
+        self._body: Callable[[], Any] = weakref.ref(body) if body is not None else _no_body
         self.parts = self.files = self.nesting = self.form_bytes = 0
+
+    def limit(self, name: str) -> int | None:
+        """Return the limit *name* of ``DEFAULTS``; None for no limit.
+
+        Raises:
+            ValueError: it is no positive number.
+        """
+        value = getattr(self._body(), name, DEFAULTS[name])
+        check_limit(name, value)
+        return value
+
+    @property
+    def maxrambytes(self) -> int | None:
+        """A part goes to a temporary file beyond this; None leaves it to the class of the part."""
+        value = getattr(self._body(), "maxrambytes", None)
+        check_limit("maxrambytes", value)
+        return value
 
     def check_fields(self, count: int) -> None:
         """Check the number of fields in an urlencoded form.
@@ -48,7 +65,7 @@ class Allowance:
         Raises:
             HTTPError: 413.
         """
-        limit = self.limits["max_fields"]
+        limit = self.limit("max_fields")
         if limit is not None and count > limit:
             raise too_much("max_fields", f"The form has more than {limit} fields.")
 
@@ -59,7 +76,7 @@ class Allowance:
             HTTPError: 413.
         """
         self.parts += 1
-        limit = self.limits["max_parts"]
+        limit = self.limit("max_parts")
         if limit is not None and self.parts > limit:
             raise too_much("max_parts", f"The body has more than {limit} parts.")
 
@@ -70,7 +87,7 @@ class Allowance:
             HTTPError: 413.
         """
         self.files += 1
-        limit = self.limits["max_files"]
+        limit = self.limit("max_files")
         if limit is not None and self.files > limit:
             raise too_much("max_files", f"The body has more than {limit} files.")
 
@@ -85,7 +102,7 @@ class Allowance:
             HTTPError: 413.
         """
         self.form_bytes += size_bytes
-        limit = self.limits["max_form_bytes"]
+        limit = self.limit("max_form_bytes")
         if limit is not None and self.form_bytes > limit:
             raise too_much("max_form_bytes", f"The fields of the form have more than {limit} bytes.")
 
@@ -96,7 +113,7 @@ class Allowance:
             HTTPError: 413.
         """
         self.nesting += 1
-        limit = self.limits["max_nesting"]
+        limit = self.limit("max_nesting")
         if limit is not None and self.nesting > limit:
             raise too_much("max_nesting", f"Multipart bodies are nested more than {limit} deep.")
 
@@ -116,8 +133,16 @@ def allowance_of(fp: Any) -> Allowance:
     return allowance
 
 
-def _check(name: str, value: Any, least: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+def check_limit(name: str, value: Any) -> None:
+    """Check the value of ``request.body.NAME``.
+
+    Raises:
+        ValueError: it is no whole number, or too small; the text has the key.
+    """
+    if value is None or (value.__class__ is int and value > 0):
+        return
+    least = 0 if name == "maxrambytes" else 1
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"request.body.{name} must be a whole number of at least {least}, or None; not {value!r}")
 
 

@@ -186,7 +186,7 @@ class Entity:
             HTTPError: 413 for more than ``request.body.max_form_bytes``.
         """
         allowance = allowance_of(self.fp)
-        limit = allowance.limits["max_form_bytes"]
+        limit = allowance.limit("max_form_bytes")
         if limit is not None and self.length is not None:
             # before anything is read
             allowance.take_text(self.length)
@@ -275,7 +275,7 @@ class RequestBody(Entity):
         self.fp = SizedReader(
             self.fp, self.length, self.maxbytes, bufsize=self.bufsize, has_trailers="Trailer" in headers
         )
-        self.fp.allowance = Allowance({name: getattr(self, name) for name in DEFAULTS}, self.maxrambytes)
+        self.fp.allowance = Allowance(self)
         super().process()
         for name, value in self.params.items():
             add_values(self.request_params, name, value)

@@ -63,7 +63,7 @@ class Part(Entity):
             ValueError: a line does not end in CRLF, or is no header.
             HTTPError: 413 beyond ``request.body.max_part_head_bytes``.
         """
-        limit = allowance_of(fp).limits["max_part_head_bytes"]
+        limit = allowance_of(fp).limit("max_part_head_bytes")
         fields: dict[str, list[str]] = {}
         values: list[str] | None = None
         size = 0

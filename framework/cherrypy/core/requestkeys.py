@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 from cherrypy.conf.namespaces import warn_unknown
-from cherrypy.core.bodylimits import DEFAULTS, Allowance
+from cherrypy.core.bodylimits import DEFAULTS, check_limit
 from cherrypy.http.query import check_separators
 
 
@@ -81,10 +81,8 @@ def check(key: str, value: Any) -> None:
         raise ValueError(f"request.{key} must be {rule.allowed}; not {value!r}")
     if key == "query_separators":
         check_separators(value)
-    elif key.startswith("body.") and key[5:] in DEFAULTS:
-        Allowance({key[5:]: value})
-    elif key == "body.maxrambytes":
-        Allowance(None, value)
+    elif key.startswith("body.") and (key[5:] in DEFAULTS or key == "body.maxrambytes"):
+        check_limit(key[5:], value)
 
 
 def warn_of_misspelling(key: str, owner: object) -> None:

@@ -9,6 +9,7 @@ import pytest
 import cherrypy
 from cherrypy.core.bodylimits import DEFAULTS, Allowance
 from cherrypy.core.entity import RequestBody
+from cherrypy.http.headers import HeaderMap
 
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=XX"}
 
@@ -165,17 +166,24 @@ def test_none_lifts_a_limit(site: Any) -> None:
 @pytest.mark.parametrize("name", sorted(DEFAULTS))
 def test_a_limit_that_is_no_number_is_named(name: str, value: Any) -> None:
     """The error says which key, what was given and what may be."""
+    body = RequestBody(None, HeaderMap())
+    setattr(body, name, value)
+
     with pytest.raises(ValueError, match=rf"request\.body\.{name} must be a whole number of at least 1, or None; not"):
-        Allowance({name: value})
+        Allowance(body).limit(name)
 
 
 @pytest.mark.parametrize("value", [-1, "10", 1.5, True])
 def test_a_wrong_maxrambytes_is_named(value: Any) -> None:
     """Zero is allowed: everything goes to files."""
-    with pytest.raises(ValueError, match=r"request\.body\.maxrambytes must be a whole number of at least 0, or None"):
-        Allowance(None, value)
+    body = RequestBody(None, HeaderMap())
+    body.maxrambytes = value
 
-    assert Allowance(None, 0).maxrambytes == 0
+    with pytest.raises(ValueError, match=r"request\.body\.maxrambytes must be a whole number of at least 0, or None"):
+        Allowance(body).maxrambytes  # noqa: B018
+
+    body.maxrambytes = 0
+    assert Allowance(body).maxrambytes == 0
 
 
 def test_a_wrong_limit_is_the_servers_error(site: Any) -> None:
