@@ -136,6 +136,21 @@ def test_a_failed_start_is_status_1(folder: Path) -> None:
     assert "Bus EXITED" in done.stderr
 
 
+def test_a_daemon_that_fails_is_status_1(folder: Path) -> None:
+    """Whoever started it sees that; CherryPy's command said 0, and nothing ran."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        text = CONFIG.format(screen=False, log=str(folder / "error.log"))
+        port = f"socket_port = {taken.getsockname()[1]}"
+        (folder / "site.conf").write_text(text.replace("socket_port = 0", port))
+        done = subprocess.run(
+            command(folder, "-d", "-c", str(folder / "site.conf")), capture_output=True, text=True, timeout=60
+        )
+
+    assert done.returncode == 1
+    assert "The daemon could not start; its log says why." in done.stderr
+    wait_for(folder / "error.log", "Bus EXITED")
+
+
 def test_an_environment_is_applied(folder: Path) -> None:
     """Production is silent on the screen."""
     process = subprocess.Popen(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cherrypy.process.plugin import SimplePlugin
+from cherrypy.process.readiness import Witness
 from cherrypy.process.wspbus import Bus
 
 
@@ -104,7 +105,9 @@ class DropPrivileges(SimplePlugin):
 
 
 class Daemonizer(SimplePlugin):
-    """Leaves the terminal for good: two forks and a session of its own. The caller's process exits with 0.
+    """Leaves the terminal for good: two forks and a session of its own.
+
+    The caller's process exits with 0 when the bus has started, at the latest after 30 s, and with 1 when it could not.
 
     Args:
         bus: the bus.
@@ -133,6 +136,8 @@ class Daemonizer(SimplePlugin):
             self.bus.log(
                 f"There are {threading.active_count()} active threads ({names}). Daemonizing now may fail.", 30
             )
+        # The process that was started waits, so that its status tells whether the daemon could start.
+        Witness(self.bus).fork()
         self.daemonize(self.stdin, self.stdout, self.stderr, self.bus.log)
         self.finalized = True
 

@@ -170,16 +170,17 @@ def test_privileges_are_dropped_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_daemon_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stopped bus that starts again would leave itself."""
     said: list[str] = []
-    made: list[tuple[object, ...]] = []
+    made: list[object] = []
     bus = Bus()
     bus.subscribe("log", lambda msg, level: said.append(msg))
+    monkeypatch.setattr(identity.Witness, "fork", lambda witness: made.append("witness"))
     plugin = Daemonizer(bus, "/in", "/out", "/err")
     monkeypatch.setattr(plugin, "daemonize", lambda *arguments: made.append(arguments))
 
     plugin.start()
     plugin.start()
 
-    assert made == [("/in", "/out", "/err", bus.log)]
+    assert made == ["witness", ("/in", "/out", "/err", bus.log)]
     assert plugin.finalized
     assert said[-1] == "Already daemonized."
 
@@ -191,6 +192,7 @@ def test_threads_are_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
     bus.subscribe("log", lambda msg, level: said.append((msg, level)))
     plugin = Daemonizer(bus)
     monkeypatch.setattr(plugin, "daemonize", lambda *arguments: None)
+    monkeypatch.setattr(identity.Witness, "fork", lambda witness: None)
     release = threading.Event()
     thread = threading.Thread(target=release.wait, name="early bird", daemon=True)
     thread.start()
