@@ -169,9 +169,10 @@ def header_elements(
         return []
     kind = accept_element if fieldname.startswith("Accept") or fieldname == "TE" else HeaderElement
     # RFC 9110, 5.6.1.2: empty elements do not count
-    return sorted(
-        [kind.from_str(part) for part in split_quoted(fieldvalue, ",") if part and not part.isspace()], reverse=True
-    )
+    elements = sorted(kind.from_str(part) for part in split_quoted(fieldvalue, ",") if part and not part.isspace())
+    # COMPAT: of equal ones the last comes first
+    elements.reverse()
+    return elements
 
 
 def decode_TEXT(value: str) -> str:

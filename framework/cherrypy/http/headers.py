@@ -175,8 +175,12 @@ class HeaderMap(CaseInsensitiveDict):
         return header_elements(title, self.get(title))
 
     def values(self, key: Any) -> list[str]:  # type: ignore[override]
-        """The elements of the field *key* as texts (CherryPy's signature: not dict's ``values()``)."""
-        return [str(element) for element in self.elements(key)]
+        """The elements of the field *key* without their parameters (CherryPy's signature: not dict's ``values()``).
+
+        >>> HeaderMap({'Accept': 'text/html;q=0.5, */*'}).values('Accept')
+        ['*/*', 'text/html']
+        """
+        return [element.value for element in self.elements(key)]
 
     def output(self) -> list[tuple[bytes, bytes]]:
         """All fields as pairs of bytes, ready for the wire."""

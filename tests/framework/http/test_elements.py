@@ -131,3 +131,20 @@ def test_encoded_words_in_no_charset_stay_as_they_are(charset: str) -> None:
 def test_text_around_encoded_words_is_kept() -> None:
     """Blanks between two of them are not."""
     assert decode_TEXT("a =?utf-8?q?b?= =?latin-1?q?c?= d") == "a bc d"
+
+
+def test_of_equal_elements_the_last_comes_first() -> None:
+    """COMPAT: applications take the first of them."""
+    elements = header_elements("Content-Type", "a;x=1, b, a;x=2")
+
+    assert [str(one) for one in elements] == ["b", "a;x=2", "a;x=1"]
+
+
+def test_the_class_of_accept_elements_can_be_another() -> None:
+    """The framework's raises answers."""
+
+    class Own(AcceptElement):
+        pass
+
+    assert [type(one) for one in header_elements("Accept", "a, b;q=0.1", Own)] == [Own, Own]
+    assert type(header_elements("Allow", "GET", Own)[0]) is HeaderElement

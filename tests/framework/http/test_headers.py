@@ -81,9 +81,10 @@ def test_without_encoded_words_a_foreign_value_is_refused() -> None:
 
 
 def test_elements_and_values_come_most_wanted_first() -> None:
-    """``values`` takes the name of a field, unlike dict's."""
-    headers = HeaderMap({"Accept": "text/html;q=0.3, */*", "Allow": "GET, HEAD"})
+    """``values`` takes the name of a field, unlike dict's, and leaves parameters out."""
+    headers = HeaderMap({"Accept": "text/html;level=1;q=0.3, */*", "Allow": "GET, HEAD"})
 
-    assert headers.values("accept") == ["*/*", "text/html;q=0.3"]
+    assert headers.values("accept") == ["*/*", "text/html"]
+    assert [str(one) for one in headers.elements("accept")] == ["*/*", "text/html;level=1;q=0.3"]
     assert headers.values("allow") == ["HEAD", "GET"]
     assert headers.elements("missing") == []
