@@ -88,8 +88,16 @@ class Walk:
         plan = self.plan
         if plan.snapshots and not plan.is_current():
             return None
-        is_exposed = getattr(page, "exposed", False) if attributes is None else attributes.get("exposed", False)
-        return page if is_exposed else None
+        if attributes is not None:
+            return page if attributes.get("exposed", False) else None
+        if not getattr(page, "exposed", False):
+            return None
+        if not self.is_default and page.__class__ is not FunctionType:
+            # an object that is a page itself may have got a default, which goes before it
+            default = getattr(page, "default", None)
+            if default is not None and getattr(default, "exposed", False):
+                return None
+        return page
 
 
 def _check(name: str, expected: Any, conf: Any) -> tuple[str, Any, Any, Any, Any, Any]:

@@ -57,6 +57,26 @@ def test_a_page_may_be_hidden_or_removed(site: Any) -> None:
     assert [site("/page").status, site("/branch/").status] == [404, 404]
 
 
+def test_an_object_that_is_a_page_may_get_a_default(site: Any) -> None:
+    """Which goes before it, as on the first walk."""
+
+    class Resource:
+        exposed = True
+
+        def __call__(self) -> str:
+            return "called"
+
+    root: Any = type("Root", (), {"resource": Resource()})()
+    site.mount(root)
+    assert [site("/resource").body for _ in range(3)] == [b"called"] * 3
+
+    Resource.default = says("default")  # type: ignore[attr-defined]
+    assert [site("/resource").body for _ in range(3)] == [b"default"] * 3
+    del Resource.default  # type: ignore[attr-defined]
+
+    assert site("/resource").body == b"called"
+
+
 def test_a_page_may_get_configuration(site: Any) -> None:
     """On the page, on what is above it, and changed in place."""
     root = warmed(site, "/page", "/branch/")
