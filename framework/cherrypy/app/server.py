@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from cherrypy.app.server_settings import as_networks, check
+from cherrypy.app.server_settings import as_networks, check, number
 from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
 from cherrypy.conf.expression import attributes
 from cherrypy.httpd.message import Responder
@@ -126,7 +126,7 @@ class Server(ServerAdapter):
             return os.fspath(self.socket_file)
         if self.socket_host is None and self.socket_port is None:
             return None
-        return self.socket_host, None if self.socket_port is None else int(self.socket_port)
+        return self.socket_host, None if self.socket_port is None else int(number(self.socket_port))
 
     @bind_addr.setter
     def bind_addr(self, value: Any) -> None:
