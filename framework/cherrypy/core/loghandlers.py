@@ -53,10 +53,10 @@ def has_reader(logger: logging.Logger, level: int) -> bool:
 
 
 class NotTwice(logging.Filter):
-    """Keeps a built-in handler silent about records that a handler further up writes to the same place.
+    """Keeps a built-in handler silent about records that another handler writes to the same place.
 
     Loggers of applications propagate to those of the site, these to the root logger: with ``logging.basicConfig``,
-    or with the screen switched on for both, every line would come twice.
+    with the screen switched on for both, or with a handler of the application's own, every line would come twice.
 
     Args:
         logger: the one that *handler* belongs to.
@@ -70,17 +70,19 @@ class NotTwice(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """False if somebody else writes it there."""
-        for other in _handlers_above(self._logger):
+        for other in _handlers_from(self._logger):
+            if other is self._handler:
+                continue
             if record.levelno >= other.level and _writes_alike(self._handler, other) and not _is_choosy(other):
                 return False
         return True
 
 
-def _handlers_above(logger: logging.Logger) -> Iterator[logging.Handler]:
-    here = logger
-    while here.propagate and here.parent is not None:
-        here = here.parent
+def _handlers_from(logger: logging.Logger) -> Iterator[logging.Handler]:
+    here: logging.Logger | None = logger
+    while here is not None:
         yield from here.handlers
+        here = here.parent if here.propagate else None
 
 
 def _is_choosy(handler: logging.Handler) -> bool:

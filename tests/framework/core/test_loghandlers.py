@@ -53,6 +53,25 @@ def test_site_and_application_in_one_file(managers: tuple[LogManager, LogManager
     assert (tmp_path / "error.log").read_text().count("hello") == 1
 
 
+def test_a_handler_of_the_applications_own_takes_over(
+    managers: tuple[LogManager, LogManager], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was added for its format; the built-in one need not be switched off for it."""
+    site, _ = managers
+    own = logging.StreamHandler(sys.stderr)
+    own.setFormatter(logging.Formatter("own: %(message)s"))
+    site.screen = True
+    site.error_log.addHandler(own)
+
+    site("hello")
+    site.error_log.removeHandler(own)
+    site("again")
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("own: [")
+    assert second.startswith("[")
+
+
 def test_different_files_both_have_it(managers: tuple[LogManager, LogManager], tmp_path: Path) -> None:
     """The application's own, and the site's."""
     for number, manager in enumerate(managers):
