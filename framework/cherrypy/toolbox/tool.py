@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from cherrypy.aio.pages import wrapped
@@ -135,7 +136,7 @@ class Tool:
             return
         for sentence in odd_arguments(self.callable, prefix, conf):
             # COMPAT: they have always been taken in silence
-            log(sentence, "TOOLS", severity=logging.WARNING)
+            _warn_once(sentence)
         self._attach(target, conf)
 
     def _attach_refusal(self, target: Any, refuse: Callable[[], None]) -> None:
@@ -319,6 +320,12 @@ class Toolbox:
             else:
                 plan.setups.append(tool._setup)
         return True
+
+
+@lru_cache(maxsize=256)
+def _warn_once(sentence: str) -> None:
+    """Write *sentence* to the log, not again for every page that has the same configuration."""
+    log(sentence, "TOOLS", severity=logging.WARNING)
 
 
 def _put(toolmap: dict[str, dict[str, Any]], key: str, value: Any) -> None:
