@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -35,18 +36,18 @@ def test_what_one_worker_saves_another_reads(memcached_servers: list[str]) -> No
     assert make(memcached_servers, session.id).missing
 
 
-def test_a_unix_socket_will_do(servers: Any, tmp_path: Path) -> None:
+def test_a_unix_socket_will_do(servers: Any) -> None:
     """'unix:/path'."""
-    path = str(tmp_path / "m")
-    tmp_path.chmod(0o777)
-    for folder in list(tmp_path.parents)[:2]:
-        folder.chmod(0o755)
-    servers.memcached(path)
-    session = make([f"unix:{path}"])
-    session["a"] = 1
-    session.save()
+    with tempfile.TemporaryDirectory() as folder:
+        # memcached, started by root, is another user
+        Path(folder).chmod(0o777)
+        servers.memcached(f"{folder}/m")
+        session = make([f"unix:{folder}/m"])
+        session["a"] = 1
+        session.save()
 
-    assert make([f"unix:{path}"], session.id)["a"] == 1
+        assert make([f"unix:{folder}/m"], session.id)["a"] == 1
+        servers.end()
 
 
 def test_the_lock_is_shared(memcached_servers: list[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cherrypy
@@ -26,6 +26,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_json_gives_back_what_it_was_given(data: dict[str, Any]) -> None:
     """Every value that it takes, and the moment, with or without zone."""
