@@ -11,10 +11,10 @@ from typing import Any
 
 from cherrypy.core.sizedreader import SizedReader
 
-_BLOCK = 65536
+# PERF: what stands behind a boundary is copied once for each part, so a block is not as large as could be
+_BLOCK = 16384
 # Blanks that may follow a boundary in its line.
 _PADDING_LIMIT = 256
-_LINE_LIMIT = 65536
 
 
 def copy_to_boundary(reader: SizedReader, marker: bytes, write: Callable[[bytes], Any]) -> bool:
@@ -59,26 +59,18 @@ def copy_to_boundary(reader: SizedReader, marker: bytes, write: Callable[[bytes]
         data += more
 
 
-def skip_preamble(reader: Any, marker: bytes) -> bool:
+def skip_preamble(reader: SizedReader, marker: bytes) -> bool:
     """Read up to the first boundary line, past the words for humans before it; False if there are no parts.
 
     Raises:
         EOFError: the body has something in it, but no boundary.
     """
-    is_empty = True
-    starts_line = True
-    while line := reader.readline(_LINE_LIMIT):
-        if starts_line:
-            found = line.strip()
-            if found == marker:
-                return True
-            if found == marker + b"--":
-                return False
-        is_empty = False
-        starts_line = line.endswith(b"\n")
-    if not is_empty:
-        raise EOFError("The multipart body has no boundary line.")
-    return False
+    try:
+        return not copy_to_boundary(reader, marker, len)
+    except EOFError:
+        if reader.bytes_read == 0:
+            return False
+        raise EOFError("The multipart body has no boundary line.") from None
 
 
 def discard_rest(reader: Any) -> None:

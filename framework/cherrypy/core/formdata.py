@@ -258,10 +258,12 @@ def _read_multipart(entity: Any, take: Callable[[Any], None]) -> None:
     if not _BOUNDARY.fullmatch(boundary):
         raise HTTPError(400, f"Invalid boundary in multipart form: {boundary[:200]!r}")
     marker = ("--" + boundary).encode("ISO-8859-1")
+    if not isinstance(entity.fp, SizedReader):
+        entity.fp = SizedReader(entity.fp, entity.length, None)
     allowance = allowance_of(entity.fp)
     allowance.enter()
     try:
-        if skip_preamble(entity, marker):
+        if skip_preamble(entity.fp, marker):
             _read_parts(entity, marker, allowance, take)
         if not isinstance(entity, Part):
             discard_rest(entity.fp)

@@ -41,12 +41,19 @@ class SizedReader:
         self.fp = fp
         self.length = length
         self.maxbytes = maxbytes
-        self.buffer = b""
+        # what was given out by fp and not read yet: _data from _at on
+        self._data = b""
+        self._at = 0
         self.bufsize = bufsize
         self.bytes_read = 0
         self.done = False
         self.has_trailers = has_trailers
         self.trailers: dict[str, str] = {}
+
+    @property
+    def buffer(self) -> bytes:
+        """What *fp* has given out and nobody has read yet."""
+        return self._data[self._at :]
 
     def read(self, size: int | None = None, fp_out: Any = None) -> bytes | None:
         """Read *size* bytes, or all; with *fp_out* write them there and return None.
@@ -58,11 +65,17 @@ class SizedReader:
         chunks: list[bytes] = []
         put = chunks.append if fp_out is None else fp_out.write
         while remaining:
+            end = self._at + remaining
+            if remaining > 0 and end <= len(self._data):
+                # PERF: without copying what stays, or many small reads take quadratic time
+                put(self._data[self._at : end])
+                self._at = end
+                break
             data = self._next_block(_BLOCK if remaining < 0 else remaining)
             if not data:
                 break
             if 0 < remaining < len(data):
-                self.buffer = data[remaining:]
+                self._data, self._at = data, remaining
                 data = data[:remaining]
             remaining -= len(data) if remaining > 0 else 0
             put(data)
@@ -71,6 +84,12 @@ class SizedReader:
     def readline(self, size: int | None = None) -> bytes:
         """Read to the next LF, but at most *size* bytes."""
         limit = -1 if size is None or size < 0 else size
+        at = self._at
+        end = self._data.find(b"\n", at) + 1
+        if end and (limit < 0 or end - at <= limit):
+            # PERF: likewise
+            self._at = end
+            return self._data[at:end]
         chunks: list[bytes] = []
         while limit:
             data = self._next_block(self.bufsize)
@@ -81,7 +100,7 @@ class SizedReader:
             if 0 < limit < cut:
                 cut, end = limit, limit
             if cut < len(data):
-                self.buffer = data[cut:]
+                self._data, self._at = data, cut
                 data = data[:cut]
             chunks.append(data)
             if limit > 0:
@@ -93,7 +112,7 @@ class SizedReader:
     def readlines(self, sizehint: int | None = None) -> list[bytes]:
         """Read lines until the end, or until *sizehint* bytes are exceeded."""
         if self.length is not None:
-            sizehint = min(sizehint or self.length, self.length - self.bytes_read + len(self.buffer))
+            sizehint = min(sizehint or self.length, self.length - self.bytes_read + len(self._data) - self._at)
         lines = []
         seen = 0
         while line := self.readline():
@@ -114,12 +133,13 @@ class SizedReader:
 
     def unread(self, data: bytes) -> None:
         """Give back *data*, the last bytes that were read: they come first again."""
-        self.buffer = data + self.buffer
+        self._data, self._at = data + self._data[self._at :], 0
 
     def _next_block(self, wanted: int) -> bytes:
         """Return what is buffered, else the next piece of *fp*, b'' at the end."""
-        if self.buffer:
-            data, self.buffer = self.buffer, b""
+        if self._at < len(self._data):
+            data = self._data[self._at :]
+            self._data, self._at = b"", 0
             return data
         if self.done:
             return b""
