@@ -27,6 +27,7 @@ from cherrypy.core.host import Host
 from cherrypy.core.later import Later
 from cherrypy.core.logs import log
 from cherrypy.core.streams import file_generator, is_closable_iterator
+from cherrypy.core.urls import join_script_name
 from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.away import Handover
 from cherrypy.httpd.gateway import WSGIGateway, decode_path
@@ -72,6 +73,9 @@ class NativeResponder:
             return self._by_wsgi(tree, message)
         if "%" in path:
             path = decode_path(path)
+        if "//" in path:
+            # as it is by WSGI: what is mounted at /blog answers //blog, and a page has one address in logs and links
+            path = join_script_name("", path)
         apps = tree.apps
         if len(apps) == 1 and "" in apps:
             script_name = ""

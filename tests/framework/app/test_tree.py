@@ -39,6 +39,9 @@ def foreign(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         ("/blogs", b"root||/blogs"),
         ("/blog/admin/x", b"admin|/blog/admin|/x"),
         ("/wsgi", b"foreign|/wsgi|"),
+        ("//", b"root||/"),
+        ("//blog//x/", b"blog|/blog|/x/"),
+        ("//wsgi//x", b"foreign|/wsgi|/x"),
         ("/wsgi/a%20b", b"foreign|/wsgi|/a b"),
     ],
 )
