@@ -73,6 +73,12 @@ class Carried(Coroutine[Any, Any, Any]):
         """End before the end."""
         self._step(self._coroutine.close)
 
+    def __getattr__(self, name: str) -> Any:
+        # cr_frame, cr_running and the like: libraries look whether a task has begun
+        if not name.startswith("cr_"):
+            raise AttributeError(name)
+        return getattr(self._coroutine, name)
+
     def __await__(self) -> Generator[Any, Any, Any]:
         return self
 

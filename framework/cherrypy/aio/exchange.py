@@ -48,7 +48,7 @@ class TaskOwner(Owner):
         runner.call(self._start)
 
     def _start(self) -> None:
-        self.task = runner.start_exchange(self.make(), self.state, self.finish)
+        self.task = runner.start_exchange(self.make(), self.state, self._finish)
         if self.is_cancelled:
             self.task.cancel()
 
@@ -62,6 +62,14 @@ class TaskOwner(Owner):
         self.is_cancelled = True
         if self.task is not None:
             self.task.cancel()
+
+    def _finish(self, task: asyncio.Task[Any]) -> None:
+        # a wall: a connection that does not come back would be waited for at every stop
+        try:
+            self.finish(task)
+        except Exception:
+            log(traceback=True, severity=40)
+            runner.bring_back(self.away, ending(RESET, None))
 
     def make(self) -> Coroutine[Any, Any, Any]:
         """What the task runs."""

@@ -7,7 +7,7 @@ Anywhere else, under a WSGI server or inside a wrapper that wants the result its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import AsyncGeneratorType, CoroutineType
 from typing import Any
 
@@ -65,13 +65,20 @@ class Pieces:
     Args:
         source: yields the pieces.
         leave: called when the server drains or stops; None to let the stream go on to its end, or to the deadline.
+        unused: awaited in place of the source's end when nobody has asked for a piece.
 
     Attributes:
         state: what is current for the stream's steps.
     """
 
-    def __init__(self, source: AsyncIterator[Any], leave: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        source: AsyncIterator[Any],
+        leave: Callable[[], object] | None = None,
+        unused: Callable[[], Coroutine[Any, Any, Any]] | None = None,
+    ) -> None:
         self._source = source
+        self._unused = unused
         self._steps: list[Callable[[Any], Any]] = []
         self._iterator: AsyncIterator[Any] | None = None
         self._is_over = False
@@ -102,6 +109,8 @@ class Pieces:
 
     async def aclose(self) -> None:
         """End before the end: what the source does in ``finally`` is done."""
+        if self._iterator is None and self._unused is not None and not self._is_over:
+            await self._unused()
         self._is_over = True
         close = getattr(self._source, "aclose", None)
         if close is not None:

@@ -173,7 +173,9 @@ class _EventStream:
 
     def _streamed(self, source: Pieces, first: asyncio.Task[Any] | None) -> Pieces:
         leaving = asyncio.Event()
-        return Pieces(self._stream(source, first, leaving), leave=leaving.set)
+        return Pieces(
+            self._stream(source, first, leaving), leave=leaving.set, unused=lambda: _end_source(source, [first])
+        )
 
     async def _stream(
         self, source: Pieces, pending: asyncio.Task[Any] | None, leaving: asyncio.Event
@@ -198,11 +200,16 @@ class _EventStream:
                 else:
                     yield _COMMENT
         finally:
-            tasks = [task for task in (left, pending) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await source.aclose()
+            await _end_source(source, [left, pending])
+
+
+async def _end_source(source: Pieces, tasks: list[asyncio.Task[Any] | None]) -> None:
+    """End the page, with the tasks that wait for it."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await source.aclose()
 
 
 async def _next(source: Pieces) -> Any:

@@ -64,13 +64,14 @@ def resume(request: Any, outcome: Callable[[], Any]) -> Any:
     try:
         request.respond(request.path_info)
     except request.throws:
+        response.abandon()
         raise
     except Exception:
         if request.throw_errors:
             raise
         response = request._recover(response)
     if request.method == "HEAD":
-        response.body = []
+        response.abandon()
     try:
         request.app.log.access()
     except Exception:

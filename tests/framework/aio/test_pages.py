@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+import anyio
 import pytest
 
 import cherrypy
@@ -100,6 +101,24 @@ def test_tasks_and_threads_of_a_page_see_its_request(live: Live) -> None:
     live.start()
 
     assert live.get("/?name=x").body == b"x x x x"
+
+
+def test_cancel_scopes_of_other_libraries_work(live: Live) -> None:
+    """They look into the coroutines of tasks: whether they have begun."""
+
+    async def child() -> None:
+        await anyio.sleep(WAIT_S)
+
+    async def index() -> str:
+        with anyio.move_on_after(0.01) as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(child)
+                group.start_soon(child)
+        return f"{scope.cancelled_caught} {cherrypy.request.path_info}"
+
+    live.mount(rooted(index=index))
+
+    assert live.start().get("/").body == b"True /"
 
 
 def test_hooks_run_around_the_page_on_threads_of_the_pool(live: Live) -> None:

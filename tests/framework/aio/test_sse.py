@@ -227,6 +227,24 @@ def test_a_client_that_leaves_ends_the_page(live: Live) -> None:
         assert closed.wait(WAIT_S)
 
 
+def test_a_stream_that_nobody_reads_is_ended(live: Live) -> None:
+    """A HEAD has the fields of the stream; the page, which has begun, comes to its end."""
+    ended = threading.Event()
+
+    async def index() -> AsyncIterator[str]:
+        try:
+            await asyncio.sleep(WAIT_S * 10)
+            yield "never"
+        finally:
+            ended.set()
+
+    live.mount(rooted(index=event_stream(index)))
+    reply = live.start().get("/", "HEAD")
+
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert ended.wait(WAIT_S)
+
+
 def test_a_drain_ends_streams_politely(live: Live) -> None:
     """A clean end at once: the client tries again, and finds another worker."""
     ended = threading.Event()
