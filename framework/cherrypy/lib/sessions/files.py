@@ -155,7 +155,13 @@ class FileSession(Session):
         return path
 
     def _exists(self) -> bool:
-        return os.path.exists(self._get_file_path())
+        path = self._get_file_path()
+        try:
+            with _answering(path):
+                os.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _require_lock(self, act: str) -> None:
         if not self.locked:
@@ -273,7 +279,7 @@ class FileSession(Session):
     def _is_expired(self, path: str) -> bool:
         stored = self._read(path)
         if stored is not None:
-            return stored[1] < self.now()
+            return self._is_past(stored[1])
         # unreadable: keep it for as long as a session may rest, someone may want to look at it
         try:
             return os.stat(path).st_mtime + self.timeout * 60 < time.time()

@@ -24,9 +24,8 @@ class RamSession(Session):
 
     def clean_up(self) -> None:
         """Drop expired sessions, and locks that no session or request needs."""
-        now = self.now()
         for session_id, (_, expiration) in list(self.cache.items()):
-            if expiration <= now:
+            if self._is_past(expiration):
                 self.cache.pop(session_id, None)
         for session_id in list(self.locks):
             if session_id not in self.cache:

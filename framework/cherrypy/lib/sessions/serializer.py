@@ -35,8 +35,18 @@ class PickleSerializer:
         self.protocol = protocol
 
     def pack(self, data: dict[str, Any], expiration: datetime.datetime) -> bytes:
-        """Return the pickle."""
-        return pickle.dumps((data, expiration), self.protocol)
+        """Return the pickle.
+
+        Raises:
+            Exception: whatever pickle raises for a value that it cannot hold, with a note that says which.
+        """
+        try:
+            return pickle.dumps((data, expiration), self.protocol)
+        except Exception as error:
+            for key, value in data.items():
+                if not _pickles(value, self.protocol):
+                    error.add_note(f"session[{key!r}] is of the type {type(value).__qualname__}")
+            raise
 
     def unpack(self, octets: bytes) -> Stored:
         """Return what was pickled."""
@@ -89,6 +99,14 @@ class StrictJSON:
         """Return the data."""
         data: dict[str, Any] = json.loads(packed)
         return data
+
+
+def _pickles(value: Any, protocol: int) -> bool:
+    try:
+        pickle.dumps(value, protocol)
+    except Exception:
+        return False
+    return True
 
 
 def _described(value: Any) -> str:

@@ -121,7 +121,7 @@ class Session:
     @locked.setter
     def locked(self, value: bool) -> None:
         self._locked = value
-        self._had_lock = self._had_lock or value
+        self._had_lock = self._had_lock or bool(value)
 
     @property
     def _serializer(self) -> Serializer:
@@ -131,6 +131,8 @@ class Session:
         """Read what the store had; None for what cannot be read, which is lost, but its neighbours are not."""
         try:
             data, expiration = self._serializer.unpack(octets)
+            if not (isinstance(data, dict) and isinstance(expiration, datetime.datetime)):
+                raise TypeError("not a dict and a moment")
         except Exception as error:
             # cut short, of a class that is no more, or by another serializer
             log(f"Cannot read session {where}: {error!r}", "TOOLS.SESSIONS", severity=30, traceback=self.debug)
@@ -144,6 +146,13 @@ class Session:
     def now(self) -> datetime.datetime:
         """The present moment as this store reckons it; override it for times with zones."""
         return datetime.datetime.now()
+
+    def _is_past(self, moment: datetime.datetime) -> bool:
+        now = self.now()
+        if (moment.tzinfo is None) != (now.tzinfo is None):
+            # an application has begun, or ceased, to override ``now``; without a zone it is local time
+            return moment.astimezone() < now.astimezone()
+        return moment < now
 
     def regenerate(self) -> None:
         """Give the session a new id, with its data: do it at every login."""
@@ -223,7 +232,7 @@ class Session:
         """Read the data from the store; an expired session is empty."""
         stored = self._load()
         self._has_vanished = stored is None and self._was_known()
-        if stored is None or stored[1] < self.now():
+        if stored is None or self._is_past(stored[1]):
             self._debug(f"Expired or absent session {self._id!r}, starting empty")
             self._data = {}
         else:

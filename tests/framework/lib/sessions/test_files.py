@@ -93,10 +93,11 @@ def test_a_broken_file_goes_when_a_session_of_its_age_would(tmp_path: Path) -> N
     assert not broken.exists()
 
 
-def test_a_broken_session_is_empty(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stored", ["not a pair", "ab", ([1], datetime.datetime.now()), ({}, 5)])
+def test_a_broken_session_is_empty(tmp_path: Path, stored: object) -> None:
     """The client gets a new start, not a 500."""
     name = save_file_session(tmp_path)
-    (tmp_path / f"session-{name}").write_bytes(pickle.dumps("not a pair"))
+    (tmp_path / f"session-{name}").write_bytes(pickle.dumps(stored))
     session = make_file_session(tmp_path, name)
     session.acquire_lock()
 
@@ -221,6 +222,23 @@ def test_an_unreadable_store_is_not_an_empty_session(tmp_path: Path) -> None:
     with pytest.raises(HTTPError) as caught:
         session.load()
     session.release_lock()
+
+    assert caught.value.code == 503
+
+
+def test_a_store_that_cannot_be_asked_is_not_without_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503, since a new cookie would log the user out for good."""
+    name = save_file_session(tmp_path)
+
+    def fail(path: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.stat", fail)
+    with pytest.raises(HTTPError) as caught:
+        make_file_session(tmp_path, name)
+    monkeypatch.undo()
 
     assert caught.value.code == 503
 

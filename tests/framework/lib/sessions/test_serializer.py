@@ -83,6 +83,14 @@ def test_pickles_have_the_protocol_that_was_asked_for() -> None:
     assert pickle.loads(packed) == ({"a": Thing}, SOON)
 
 
+def test_what_pickle_cannot_hold_is_named_with_its_key() -> None:
+    """The error stays what it was."""
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as caught:
+        serializer_for("pickle", 2).pack({"good": 1, "bad": lambda: 1}, SOON)
+
+    assert caught.value.__notes__ == ["session['bad'] is of the type function"]
+
+
 def test_json_never_reads_a_pickle() -> None:
     """SECURITY: a pickle runs code."""
     with pytest.raises(ValueError, match=r".+"):

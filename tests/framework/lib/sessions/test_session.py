@@ -147,6 +147,24 @@ def test_a_session_may_reckon_time_in_its_own_way() -> None:
     assert len(session) == 1
 
 
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_change_of_the_way_to_reckon_time_loses_nobody(hours: int) -> None:
+    """Moments without a zone are local ones."""
+
+    class Zoned(sessions.RamSession):
+        def now(self) -> datetime.datetime:
+            return datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=hours)))
+
+    for before, after in ((sessions.RamSession, Zoned), (Zoned, sessions.RamSession)):
+        session = before(clean_freq=0)
+        session["a"] = 1
+        session.save()
+        session = after(session.id, clean_freq=0)
+        session.clean_up()
+
+        assert session["a"] == 1
+
+
 def test_what_a_store_has_to_implement() -> None:
     """Five acts and two locks; the base class has none of them."""
 
