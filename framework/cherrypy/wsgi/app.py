@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cherrypy.conf.epoch import changes
+from cherrypy.conf.namespaces import warn_unknown
 from cherrypy.core.lazyparts import local_of, remote_of
 from cherrypy.core.streams import is_closable_iterator
 from cherrypy.wsgi.environ import recode
@@ -179,19 +180,46 @@ class CPWSGIApp:
         """Serve one request."""
         head = self.head
         if head is None:
-            head = self.tail
-            for name, middleware in reversed(self.pipeline):
-                head = middleware(head, **self.config.get(name, {}))
-            self.head = head
+            head = self.head = self._assemble()
         return head(environ, start_response)
 
+    def _assemble(self) -> Any:
+        names = [name for name, _ in self.pipeline]
+        for name, arguments in self.config.items():
+            if name not in names:
+                warn_unknown("wsgi", f"{name}.{next(iter(arguments))}", [f"{one}." for one in names])
+        head: Any = self.tail
+        for name, middleware in reversed(self.pipeline):
+            arguments = self.config.get(name, {})
+            try:
+                head = middleware(head, **arguments)
+            except TypeError as error:
+                keys = ", ".join(f"wsgi.{name}.{argument}" for argument in arguments) or "no keys"
+                raise TypeError(f"{middleware!r} cannot be made with {keys}: {error}") from error
+        return head
+
     def namespace_handler(self, k: str, v: Any) -> None:
-        """Take a key of the ``wsgi`` namespace."""
+        """Take a key of the ``wsgi`` namespace.
+
+        Raises:
+            ValueError: the value cannot work; the text has the key, what was given and what is allowed.
+        """
         if k == "pipeline":
-            self.pipeline.extend(v)
+            self.pipeline.extend(_pairs(v))
         elif k == "response_class":
+            if not callable(v):
+                raise ValueError(f"wsgi.response_class must be a callable (environ, start_response, app); not {v!r}")
             self.response_class = v
         else:
-            name, _, argument = k.partition(".")
+            name, dot, argument = k.partition(".")
+            if not dot:
+                raise ValueError(f"wsgi.{k} must be wsgi.pipeline, wsgi.response_class or wsgi.NAME.ARGUMENT")
             self.config.setdefault(name, {})[argument] = v
         self.head = None
+
+
+def _pairs(pipeline: Any) -> list[Any]:
+    given = list(pipeline) if isinstance(pipeline, Iterable) and not isinstance(pipeline, str) else [None]
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 and callable(pair[1]) for pair in given):
+        raise ValueError(f"wsgi.pipeline must be a list of (name, middleware) pairs; not {pipeline!r}")
+    return given

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import cherrypy
+from cherrypy.conf.namespaces import UnknownKeyWarning, _warned
 from cherrypy.wsgi import AppResponse, CPWSGIApp, ExceptionTrapper, InternalRedirector, VirtualHost
 
 Answer = tuple[str, dict[str, str], bytes]
@@ -300,3 +301,37 @@ def test_closing_an_answer_ends_its_request(site: Any) -> None:
     pieces.close()
 
     assert (first, seen, cherrypy.serving.__dict__) == (b"one", ["closed", "ended"], {})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("pipeline", "Around", r"wsgi\.pipeline must be a list of \(name, middleware\) pairs; not 'Around'"),
+        ("pipeline", 5, r"wsgi\.pipeline must be a list"),
+        ("pipeline", [Around], r"wsgi\.pipeline must be a list"),
+        ("pipeline", [("name", "Around")], r"wsgi\.pipeline must be a list"),
+        ("response_class", "x", r"wsgi\.response_class must be a callable .*; not 'x'"),
+        ("pipelin", [("name", Around)], r"wsgi\.pipelin must be wsgi\.pipeline, wsgi\.response_class or wsgi\.NAME"),
+    ],
+)
+def test_a_wrong_key_of_the_pipeline_is_named(key: str, value: Any, allowed: str) -> None:
+    """When the application is made, not at a request."""
+    with pytest.raises(ValueError, match=allowed):
+        cherrypy.Application(Root(), "", {"/": {f"wsgi.{key}": value}})
+
+
+def test_an_argument_that_middleware_does_not_take_is_named(ask: Callable[..., Answer]) -> None:
+    """With its key."""
+    config = {"wsgi.pipeline": [("around", Around)], "wsgi.around.mrak": "!"}
+
+    with pytest.raises(TypeError, match=r"cannot be made with wsgi\.around\.mrak: .* 'mrak'"):
+        ask(cherrypy.Application(Root(), "", {"/": config}))
+
+
+def test_arguments_for_middleware_that_is_not_there_are_said(ask: Callable[..., Answer]) -> None:
+    """With the name that was probably meant."""
+    _warned.discard("wsgi.arround.mark")
+    config = {"wsgi.pipeline": [("around", Around)], "wsgi.arround.mark": "!"}
+
+    with pytest.warns(UnknownKeyWarning, match=r"'wsgi\.arround\.mark'"):
+        assert ask(cherrypy.Application(Root(), "", {"/": config}))[2] == b"?index {}?"
