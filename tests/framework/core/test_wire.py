@@ -169,3 +169,31 @@ def test_a_finished_page_does_not_wait_for_its_reader(site: Any, connect: Any) -
             assert over.wait(10)
     finally:
         cherrypy.engine.unsubscribe("after_request", over.set)
+
+
+def test_a_stream_ends_with_its_client(site: Any, connect: Any) -> None:
+    """The client goes away in the middle: the generator is closed, then on_end_request runs."""
+    ended = threading.Event()
+    order: list[str] = []
+
+    class Endless:
+        @cherrypy.expose
+        @cherrypy.config(**{"response.stream": True})
+        def index(self) -> Iterator[bytes]:
+            try:
+                while True:
+                    yield b"x" * 65536
+            finally:
+                order.append("closed")
+
+    def end() -> None:
+        order.append("ended")
+        ended.set()
+
+    site.mount(Endless(), config={"/": {"hooks.on_end_request": end}})
+    with connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        read_until(client, b"xxx")
+
+    assert ended.wait(10)
+    assert order == ["closed", "ended"]
