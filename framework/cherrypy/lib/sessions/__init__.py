@@ -8,12 +8,13 @@ own.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from cherrypy.conf.expression import attributes
 from cherrypy.context import ThreadLocalProxy, announce, serving
-from cherrypy.core.errors import HTTPError
+from cherrypy.core.errors import HTTPError, InternalRedirect
 from cherrypy.core.logs import log
 from cherrypy.core.streams import file_generator, is_iterator
 from cherrypy.lib import httputil, locking
@@ -90,7 +91,8 @@ def init(
     _set_up(storage_class, kwargs)
     kwargs["timeout"] = timeout
     kwargs["clean_freq"] = clean_freq
-    serving.session = session = storage_class(id_from_cookie(request, name), **kwargs)
+    known_id = getattr(request.prev, "_session_id", None) or id_from_cookie(request, name)
+    serving.session = session = storage_class(known_id, **kwargs)
     session.debug = debug
     session.cookie_name = name
 
@@ -245,8 +247,14 @@ def close() -> None:
     if session is None:
         return
     session.is_closed = True
-    if getattr(session, "locked", False):
-        session.release_lock()
+    try:
+        if isinstance(sys.exc_info()[1], InternalRedirect):
+            # the page it leads to goes on with what this one has set, under the id that this one has given
+            session.save()
+            serving.request._session_id = session.id
+    finally:
+        if getattr(session, "locked", False):
+            session.release_lock()
 
 
 close.failsafe = True  # type: ignore[attr-defined]

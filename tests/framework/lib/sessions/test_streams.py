@@ -1,4 +1,4 @@
-"""Sessions of pages whose client goes away, over a socket."""
+"""Sessions on the native server, over a socket: clients that go away, internal redirects."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ class Root:
         """Count visits."""
         cherrypy.session["n"] = cherrypy.session.get("n", 0) + 1
         return str(cherrypy.session["n"])
+
+    @cherrypy.expose
+    def redirect(self) -> str:
+        """Count ten visits and lead on."""
+        cherrypy.session["n"] = cherrypy.session.get("n", 0) + 10
+        raise cherrypy.InternalRedirect("/")
 
     @cherrypy.expose
     def upload(self) -> bytes:
@@ -127,6 +133,12 @@ def test_a_client_that_breaks_off_its_upload_frees_the_lock(client: Client) -> N
     upload.close()
 
     assert client("/").endswith(b"2")
+
+
+def test_an_internal_redirect_takes_the_session_along(client: Client) -> None:
+    """On the native server as through WSGI."""
+    assert client("/redirect").endswith(b"12")
+    assert client("/").endswith(b"13")
 
 
 def test_a_stream_that_saves_first_holds_no_lock(client: Client, root: Root) -> None:

@@ -295,6 +295,33 @@ def test_an_internal_redirect_gives_the_lock_on(serve: Callable[..., Any], store
     assert browser("/other").status == 200
 
 
+def test_what_is_set_before_an_internal_redirect_is_kept(serve: Callable[..., Any], store_settings: Any) -> None:
+    """For new visitors too, and under a new id: a login may lead on by one."""
+
+    class Root:
+        @cherrypy.expose
+        def index(self, regenerate: str = "") -> str:
+            if regenerate:
+                cherrypy.session.regenerate()
+            cherrypy.session["user"] = "anna"
+            raise cherrypy.InternalRedirect("/home")
+
+        @cherrypy.expose
+        def home(self) -> str:
+            return str(cherrypy.session.get("user"))
+
+    browser = serve(Root(), **store_settings)
+    for query in ("", "?regenerate=1"):
+        browser.cookies.clear()
+        assert browser(f"/{query}").body == b"anna"
+        assert browser("/home").body == b"anna"
+    old = browser.cookies["session_id"]
+
+    assert browser("/?regenerate=1").body == b"anna"
+    assert browser.cookies["session_id"] != old
+    assert browser("/home").body == b"anna"
+
+
 def test_errors_before_the_session_is_there_do_no_harm(serve: Callable[..., Any], pages: Any) -> None:
     """Saving and closing run after every error, also one before ``init``."""
 
