@@ -48,8 +48,8 @@ class Server(ServerAdapter):
 
     socket_host: str | None = "127.0.0.1"
     """Address or name to listen on; None for all interfaces."""
-    socket_port: int | str | None = 8080
-    """TCP port; 0 takes any free one, which ``bound_addr`` tells."""
+    socket_port: int | None = 8080
+    """TCP port, also as text; 0 takes any free one, which ``bound_addr`` tells."""
     socket_file: str | os.PathLike[str] | None = None
     """Path of a Unix socket, ``@name`` for an abstract one; wins over host and port."""
     socket_mode: int | None = 0o777

@@ -215,6 +215,18 @@ def test_numbers_may_be_text(server: Server) -> None:
     assert (made.limits.body_bytes, made.limits.head_bytes) == (100, 5000)
 
 
+@pytest.mark.parametrize("port", [8081, "8081", 8081.0, "8081.0", " 8081 "])
+def test_a_port_is_a_number_in_addresses(port: Any) -> None:
+    """However it was written."""
+    server = Server()
+
+    server.socket_port = port
+
+    assert server.bind_addr == ("127.0.0.1", 8081)
+    assert type(server.bind_addr[1]) is int
+    assert server.base() == "http://127.0.0.1:8081"
+
+
 @pytest.mark.parametrize(("given", "meant"), [(5, 5), (5.5, 5.5), ("5", 5), ("-5", -5), ("5.5", 5.5)])
 def test_numbers(given: Any, meant: float) -> None:
     """Whole ones stay whole."""
