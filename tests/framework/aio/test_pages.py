@@ -103,11 +103,15 @@ def test_tasks_and_threads_of_a_page_see_its_request(live: Live) -> None:
     assert live.get("/?name=x").body == b"x x x x"
 
 
-def test_cancel_scopes_of_other_libraries_work(live: Live) -> None:
+def test_cancel_scopes_of_other_libraries_work(live: Live, caplog: pytest.LogCaptureFixture) -> None:
     """They look into the coroutines of tasks: whether they have begun."""
+    cancelled: list[bool] = []
 
     async def child() -> None:
-        await anyio.sleep(WAIT_S)
+        try:
+            await anyio.sleep(WAIT_S)
+        finally:
+            cancelled.append(True)
 
     async def index() -> str:
         with anyio.move_on_after(0.01) as scope:
@@ -119,6 +123,8 @@ def test_cancel_scopes_of_other_libraries_work(live: Live) -> None:
     live.mount(rooted(index=index))
 
     assert live.start().get("/").body == b"True /"
+    assert cancelled == [True, True]
+    assert not [record for record in caplog.records if record.name == "asyncio" and record.levelname == "ERROR"]
 
 
 def test_hooks_run_around_the_page_on_threads_of_the_pool(live: Live) -> None:
