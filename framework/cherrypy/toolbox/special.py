@@ -7,7 +7,7 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.expose import expose
 from cherrypy.lib import caching, sessions, xmlrpcutil
-from cherrypy.toolbox.tool import HandlerTool, Tool
+from cherrypy.toolbox.tool import HandlerTool, Tool, passing_arguments_on
 
 # after everything that may refuse the request or choose another handler
 _CACHING_PRIORITY = 90
@@ -53,6 +53,7 @@ class SessionAuthTool(HandlerTool):
 class CachingTool(Tool):
     """Answer from the cache, or keep the answer for it."""
 
+    @passing_arguments_on
     def _wrapper(self, **kwargs: Any) -> None:
         request = serving.request
         if caching.get(**kwargs):

@@ -47,6 +47,12 @@ def compiles(setup: Callable[..., Any]) -> Callable[..., Any]:
     return setup
 
 
+def passing_arguments_on(wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a ``_wrapper`` that calls the tool's callable with the configured arguments, and no others."""
+    wrapper.passes_arguments_on = True  # type: ignore[attr-defined]
+    return wrapper
+
+
 class Tool:
     """A callback for one hook point.
 
@@ -130,7 +136,7 @@ class Tool:
         if self._point is not None and self._point not in target.hooks:
             points = ", ".join(target.hooks)
             raise ValueError(f"{prefix[:-1]}: there is no hook point {self._point!r}; there are {points}.")
-        error = find_error(self.callable, prefix, conf)
+        error = find_error(self.callable, prefix, conf) if self._passes_arguments_on() else None
         if error is not None:
             self._attach_refusal(target, lambda: error.raise_for(self.callable, conf))
             return
@@ -138,6 +144,11 @@ class Tool:
             # COMPAT: they have always been taken in silence
             _warn_once(sentence)
         self._attach(target, conf)
+
+    def _passes_arguments_on(self) -> bool:
+        """True unless a subclass has a ``_wrapper`` of its own, which may add or take arguments."""
+        wrapper = getattr(type(self), "_wrapper", None)
+        return wrapper is None or getattr(wrapper, "passes_arguments_on", False)
 
     def _attach_refusal(self, target: Any, refuse: Callable[[], None]) -> None:
         # COMPAT: raised where the tool would have run, not earlier: a tool for errors must not break good pages
@@ -172,6 +183,7 @@ class HandlerTool(Tool):
         handle_func.exposed = True  # type: ignore[attr-defined]
         return handle_func
 
+    @passing_arguments_on
     def _wrapper(self, **kwargs: Any) -> None:
         if self.callable(**kwargs):
             serving.request.handler = None
@@ -211,6 +223,7 @@ class ErrorTool(Tool):
     def __init__(self, callable: Any, name: str | None = None) -> None:
         Tool.__init__(self, None, callable, name)
 
+    @passing_arguments_on
     def _wrapper(self) -> None:
         conf = self._merged_args()
         conf.pop("priority", None)
@@ -282,8 +295,9 @@ class Toolbox:
                 _put(toolmap, rest, value)
         sentences = []
         for name, conf in toolmap.items():
-            tool = vars(self).get(name)
-            if isinstance(tool, Tool):
+            tool: Any = vars(self).get(name)
+            # what a _setup or _wrapper of a subclass makes of its arguments is its own affair
+            if _is_compilable(tool) and tool._passes_arguments_on():
                 prefix = f"{self.namespace}.{name}."
                 error = find_error(tool.callable, prefix, conf, whole=False)
                 sentences += [str(error)] if error else odd_arguments(tool.callable, prefix, conf)

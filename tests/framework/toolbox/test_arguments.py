@@ -308,3 +308,38 @@ def test_a_box_finds_the_problems_of_a_section() -> None:
         "tools.encode.encodng",
     ]
     assert cherrypy.tools.problems(dict(cherrypy.config)) == []
+
+
+def test_a_tool_that_sets_itself_up_has_no_problems_from_outside() -> None:
+    """COMPAT: it may take away arguments that its callable does not know."""
+
+    class Picky(Tool):
+        def _setup(self) -> None:
+            conf = self._merged_args()
+            conf.pop("own")
+            cherrypy.request.hooks.attach("before_handler", self.callable, **conf)
+
+    box = Toolbox("mine")
+    box.picky = Picky("before_handler", lambda: None)
+
+    assert box.problems({"mine.picky.own": 1}) == []
+
+
+def test_a_wrapper_of_a_subclass_may_add_arguments(site: Any, page: Callable[..., Any]) -> None:
+    """COMPAT: what is configured is then not all that the callable gets."""
+
+    class Timed(HandlerTool):
+        def _wrapper(self, limit: int = 0, **settings: Any) -> None:
+            if self.callable(path=cherrypy.request.path_info, **settings):
+                cherrypy.request.handler = None
+
+    def answer(path: str, mark: str) -> bool:
+        cherrypy.response.body = f"{path}{mark}".encode()
+        return True
+
+    box = Toolbox("mine")
+    box.answer = Timed(answer)
+    config = {"mine.answer.on": True, "mine.answer.mark": "!", "mine.answer.limit": 3}
+    site.mount(page(lambda: "page"), config={"/": config}).toolboxes["mine"] = box
+
+    assert site("/").body == b"/!"
