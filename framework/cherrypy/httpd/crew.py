@@ -5,10 +5,13 @@ Law: the lists are replaced, never changed, so whoever reads them needs no lock.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
 from cherrypy.httpd.baton import Baton, Seat
+
+log = logging.getLogger(__name__)
 
 #: A thread hired by need leaves when the baton has not come to it for this long; one that polls stays.
 SPARE_S = 30.0
@@ -42,28 +45,38 @@ class Crew:
         baton.when_starved = self.hire_by_need
 
     def hire(self, count: int, patience_s: float = FOR_EVER_S, most: int | None = None) -> int:
-        """Start *count* threads more, but no more than *most* altogether; returns how many."""
+        """Start *count* threads more, but no more than *most* altogether; returns how many.
+
+        Raises:
+            RuntimeError: the system gives no more threads.
+        """
         with self._changing:
             if most is not None:
                 count = min(count, most - len(self.seats))
             if self.baton.over or count <= 0:
                 return 0
-            started = []
             for _ in range(count):
                 self._hired += 1
                 seat = Seat(self.baton)
                 name = f"CP Server Thread-{self._hired}"
                 thread = threading.Thread(target=self.work, args=(seat, patience_s), name=name, daemon=True)
+                before = self.seats, self.threads
                 self.seats = [*self.seats, seat]
                 self.threads = [*self.threads, thread]
-                started.append(thread)
-            for thread in started:
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    self.seats, self.threads = before
+                    raise
             return count
 
     def hire_by_need(self) -> bool:
         """Start one thread more if there may be more; called by the watcher while nobody can take the baton."""
-        return self.hire(1, SPARE_S, self.most) > 0
+        try:
+            return self.hire(1, SPARE_S, self.most) > 0
+        except RuntimeError as error:  # the system gives no more threads: those that are there go on
+            log.warning("no further thread threads=%d reason=%s", len(self.threads), error)
+            return False
 
     def retire(self, seat: Seat) -> None:
         """Let the thread of *seat*, the caller, be no longer one of them; its counters stay."""

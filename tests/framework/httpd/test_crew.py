@@ -91,6 +91,26 @@ def test_those_hired_by_need_have_little_patience(monkeypatch: pytest.MonkeyPatc
     assert waits == [-1, 7]
 
 
+def test_a_system_without_further_threads_does_not_end_the_watcher(
+    make: Callable[..., Crew], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that are there go on; asked for at the start, it is an error."""
+    crew = make(5)
+    crew.hire(1)
+    before = crew.seats
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert crew.hire_by_need() is False
+    assert "no further thread threads=1 reason=can't start new thread" in caplog.text
+    with pytest.raises(RuntimeError, match="can't start"):
+        crew.hire(1)
+    assert crew.seats == before
+
+
 def test_the_baton_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """False after the patience; True at once if it is free."""
     baton = Baton()
