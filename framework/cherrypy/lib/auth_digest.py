@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import threading
 import time
 import unicodedata
 import urllib.parse
@@ -21,6 +20,7 @@ from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
 from cherrypy.http.text import to_bytes as ntob
 from cherrypy.http.text import to_native as tonative
+from cherrypy.lib.noncecounts import NonceCounts
 
 GetHA1 = Callable[[str, str], str | None]
 
@@ -259,37 +259,6 @@ class HttpDigestAuthorization:
         return urllib.parse.unquote(path).endswith(urllib.parse.unquote(path_info)) and (
             not mark or query == query_string
         )
-
-
-class NonceCounts:
-    """Which counts were used with each nonce, for as long as it is valid: the same answer is not taken twice.
-
-    SECURITY: replay of a captured request. Known to this process only.
-    """
-
-    limit = 10_000
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._used: dict[str, set[int]] = {}
-
-    def use(self, nonce: str, count: str) -> bool:
-        """Note that *count* (hexadecimal) came with *nonce*; False when it was there before, or is no number."""
-        try:
-            number = int(count, 16)
-        except ValueError:
-            return False
-        with self._lock:
-            used = self._used.get(nonce)
-            if used is None:
-                if len(self._used) >= self.limit:
-                    # the oldest nonce is the first; its clients get a new one
-                    del self._used[next(iter(self._used))]
-                used = self._used[nonce] = set()
-            if number in used or len(used) >= self.limit:
-                return False
-            used.add(number)
-            return True
 
 
 _counts = NonceCounts()

@@ -48,6 +48,11 @@ def _skip_file(path: str, exclude: str | None) -> bool:
     return bool(exclude) and re.search(exclude or "", path) is not None
 
 
+def _is_below(path: str, folder: str) -> bool:
+    """True for what lies in *folder*; a sibling whose name begins alike does not."""
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
 def _graft(path: str, tree: Node) -> None:
     """Hang *path* into *tree*: a dict by folder, files lead to None."""
     *folders, name = [part for part in path.split(os.sep) if part]
@@ -109,11 +114,11 @@ class CoverStats:
         return "\n".join([*lines, "</pre>"])
 
     def _files(self, base: str, exclude: str) -> list[str]:
-        top = base if base.startswith(self.root) else self.root
+        top = base if _is_below(base, self.root) else self.root
         return [
             path
             for path in self.coverage.get_data().measured_files()
-            if path.startswith(top) and not _skip_file(path, exclude)
+            if _is_below(path, top) and not _skip_file(path, exclude)
         ]
 
     def _percent_of(self, path: str) -> int:

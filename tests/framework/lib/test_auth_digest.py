@@ -181,17 +181,6 @@ def test_challenges_refuse_unknown_words() -> None:
     assert "charset" not in auth_digest.www_authenticate("r", "k", accept_charset="ISO-8859-1")
 
 
-def test_remembered_nonces_are_bounded() -> None:
-    """SECURITY: the memory is not the client's to fill."""
-    counts = auth_digest.NonceCounts()
-    counts.limit = 10
-    for number in range(100):
-        assert counts.use(str(number), "1")
-
-    assert len(counts._used) == 10
-    assert not counts.use("99", "1")
-
-
 def test_the_documented_parameters_and_names() -> None:
     """Names, order and defaults; what is ours comes behind."""
     names = {
@@ -358,3 +347,12 @@ def test_traces_are_logged(serve: Callable[..., Any], monkeypatch: pytest.Monkey
     assert "authentication of anna successful" in told
     assert "nonce is stale" in told
     assert not any("geheim" in line for line in told)
+
+
+def test_a_quality_of_protection_that_was_not_offered_is_refused(serve: Callable[..., Any]) -> None:
+    """auth-int would need the body's hash; the challenge offers auth alone."""
+    browser = make_digest_site(serve)
+    headers = {name: value.replace("qop=auth", "qop=auth-int") for name, value in digest(browser).items()}
+
+    assert browser("/", headers=headers).status == 401
+    assert 'qop="auth"' in browser("/").headers["Www-Authenticate"]

@@ -137,3 +137,16 @@ def test_the_menu_tells_what_is_below_the_mark(serve: Callable[..., Any], tmp_pa
     assert b"<b>" not in browser("/menu?pct=50&showpct=1&exclude=nothing").body
     assert b"%" not in browser("/menu?exclude=nothing").body.replace(b"%2F", b"")
     assert b"code.py" not in browser("/menu?exclude=code").body
+
+
+def test_a_sibling_whose_name_begins_alike_is_not_shown(serve: Callable[..., Any], tmp_path: Path) -> None:
+    """SECURITY: the root is a folder, not a prefix."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site-secret").mkdir()
+    path = tmp_path / "site-secret" / "code.py"
+    path.write_text("a\n")
+    browser = serve(covercp.CoverStats(FakeCoverage(str(path)), str(tmp_path / "site")))
+
+    assert browser(f"/report?name={path}").status == 404
+    assert b"code.py" not in browser(f"/menu?base={tmp_path}/site-secret&exclude=nothing").body
+    assert covercp.CoverStats(FakeCoverage(str(path)), "/")._files("/", "") == [str(path), "/elsewhere/x.py"]

@@ -240,8 +240,12 @@ class Session:
             self._was_stored = True
         self.loaded = True
         # a subclass may keep its sessions elsewhere: the cleaner of its base is not its own
-        if self.clean_freq and vars(type(self)).get("clean_thread") is None:
+        if self.clean_freq and vars(type(self)).get("clean_thread") is None and self._has_cleaner():
             self._start_cleaning()
+
+    def _has_cleaner(self) -> bool:
+        # a store that forgets by itself needs no thread to do nothing
+        return type(self).clean_up is not Session.clean_up
 
     def _was_known(self) -> bool:
         return self._id is not None and self._id == self.originalid and not self._is_deleted

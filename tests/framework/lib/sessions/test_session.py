@@ -231,3 +231,14 @@ def test_the_name_of_a_lock_is_no_id() -> None:
     for suffix in (".lock", ":lock"):
         sessions.RamSession.cache[f"{session.id}{suffix}"] = ({}, session.now())
         assert sessions.RamSession(f"{session.id}{suffix}", clean_freq=0).missing
+
+
+def test_a_store_that_forgets_by_itself_has_no_cleaner() -> None:
+    """No thread wakes up to do nothing."""
+
+    class Forgetful(sessions.RamSession):
+        clean_up = sessions.Session.clean_up
+
+    Forgetful(clean_freq=5).load()
+
+    assert "clean_thread" not in vars(Forgetful)
