@@ -6,6 +6,7 @@ import gzip
 import io
 import logging
 import os
+import random
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -247,3 +248,28 @@ def test_the_tools_are_pages_too(serve: Callable[..., Any], folder: Path) -> Non
 
     assert browser("/files/a.txt").body == browser("/one").body == CONTENT
     assert browser("/files/absent").status == 404
+
+
+SEGMENTS = [
+    "..", ".", "%2e%2e", "%2E.", "%252e%252e", "static", "static-secret", "a.txt", "sub", "%00", "..%00", "%5c..", "~",
+    "..;", "",
+]  # fmt: skip
+SLASHES = ["/", "%2f", "%2F", "//", "%5c", "\\"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_combination_of_segments_leaves_the_directory(
+    serve: Callable[..., Any], folder: Path, tmp_path: Path, seed: int
+) -> None:
+    """SECURITY: a thousand paths of all that has ever led out of a directory."""
+    for outside in (tmp_path, tmp_path / "static-secret"):
+        outside.mkdir(exist_ok=True)
+        (outside / "b.txt").write_text("secret")
+    browser = serve(Root(), staticdir__on=True, staticdir__dir=str(folder), staticdir__follow_symlinks=bool(seed % 2))
+    chance = random.Random(seed)
+    for _ in range(50):
+        pairs = [chance.choice(SLASHES) + chance.choice(SEGMENTS) for _ in range(chance.randint(1, 5))]
+        path = "/" + "".join(pairs).lstrip("/") + chance.choice(SLASHES) + "b.txt"
+        answer = browser(path)
+        assert answer.body != b"secret", path
+        assert answer.status in (200, 301, 303, 400, 403, 404), path
