@@ -155,7 +155,9 @@ class Config(Versioned, ini.Config):
         """Decorate a handler or a class with configuration: ``@cherrypy.config(**{"tools.gzip.on": True})``."""
 
         def decorate(target: Target) -> Target:
-            _Vars(target).setdefault("_cp_config", {}).update(kwargs)
+            # a copy of what a base class has: the subclass adds to it, and the base does not hear of it
+            inherited = dict(getattr(target, "_cp_config", {}))
+            _Vars(target).setdefault("_cp_config", inherited).update(kwargs)
             return target
 
         return decorate

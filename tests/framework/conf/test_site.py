@@ -106,26 +106,32 @@ def test_files_are_told(tmp_path: Path) -> None:
     assert told == [str(file)]
 
 
-def test_the_decorator_is_not_inherited() -> None:
-    """A subclass gets a dict of its own, and several decorators add up."""
+def test_the_decorator_adds_to_what_a_base_class_has() -> None:
+    """Several decorators add up; the base does not hear of its subclasses, and plain subclasses inherit."""
     config = Config()
 
-    @config(a=1)
+    @config(a=1, x="base")
     class Base:
         pass
 
     @config(b=2)
-    @config(c=3)
+    @config(c=3, x="derived")
     class Derived(Base):
+        pass
+
+    class Plain(Base):
         pass
 
     @config(**{"tools.gzip.on": True})
     def handler() -> None:
         pass
 
-    assert Base._cp_config == {"a": 1}
-    assert Derived._cp_config == {"b": 2, "c": 3}
+    instance = config(z=26)(Base())
+
+    assert Base._cp_config == Plain._cp_config == {"a": 1, "x": "base"}
+    assert Derived._cp_config == {"a": 1, "b": 2, "c": 3, "x": "derived"}
     assert handler._cp_config == {"tools.gzip.on": True}
+    assert instance._cp_config == {"a": 1, "x": "base", "z": 26}
 
 
 def test_merge_needs_sections() -> None:
