@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cherrypy import context
+from cherrypy.aio.runner import runner
 from cherrypy.app import embedded
 from cherrypy.app.application import Application
 from cherrypy.app.checker import Checker
@@ -18,7 +19,7 @@ from cherrypy.app.server import CPHTTPServer, Server
 from cherrypy.app.tree import Tree
 from cherrypy.conf import namespaces, site
 from cherrypy.conf.ini import Source
-from cherrypy.core import urls
+from cherrypy.core import later, urls
 from cherrypy.core.host import Host
 from cherrypy.core.logs import log, reopen_all_files
 from cherrypy.core.request import Request
@@ -158,6 +159,7 @@ def _wire_requests() -> None:
     serving_class.request = Request(Host("127.0.0.1", 80), Host("127.0.0.1", 1111))
     serving_class.response = Response()
     context.on_announce(lambda name, value: setattr(sys.modules[ROOT], name, value))
+    later.waiter[0] = runner.wait
     urls.default_base[0] = lambda: _public("server", server).base()
 
 

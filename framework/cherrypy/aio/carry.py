@@ -12,11 +12,17 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
+from time import monotonic
 from typing import Any
 
 from cherrypy.context import serving
+from cherrypy.core.logs import log
 
 State = dict[str, Any]
+
+#: Steps that take longer are named in the log: every other coroutine waits meanwhile.
+BLOCKED_S = 0.5
+_BLOCKED = "The event loop was blocked for %.1f s by %r; what blocks belongs into asyncio.to_thread()."
 
 _current: ContextVar[State | None] = ContextVar("cherrypy_serving", default=None)
 
@@ -46,9 +52,12 @@ class Carried(Coroutine[Any, Any, Any]):
         before = current.copy()
         current.clear()
         current.update(state)
+        start = monotonic()
         try:
             return self._guarded(step, arguments)
         finally:
+            if monotonic() - start > BLOCKED_S:
+                log(_BLOCKED % (monotonic() - start, self._coroutine), "ASYNC", severity=30)
             state.clear()
             state.update(current)
             current.clear()

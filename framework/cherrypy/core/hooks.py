@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 from cherrypy.core.errors import HTTPError, HTTPRedirect, InternalRedirect
+from cherrypy.core.later import waiting
 from cherrypy.core.logs import log
 
 # In the order in which they are reached; the last two only when something unexpected went wrong.
@@ -39,7 +40,8 @@ class Hook:
     kwargs: dict[str, Any] = {}
 
     def __init__(self, callback: Any, failsafe: bool | None = None, priority: int | None = None, **kwargs: Any) -> None:
-        self.callback = callback
+        # SECURITY: a coroutine that nobody awaits would be a check that never runs
+        self.callback = waiting(callback)
         self.failsafe = getattr(callback, "failsafe", False) if failsafe is None else failsafe
         self.priority = getattr(callback, "priority", 50) if priority is None else priority
         self.kwargs = kwargs

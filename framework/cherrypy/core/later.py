@@ -6,6 +6,8 @@ thread can go on with other requests; ``resume`` takes the request up where it w
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +39,30 @@ class Later(BaseException):
         for step in self._steps:
             result = step(result)
         return result
+
+
+def _no_loop(coroutine: Any) -> Any:
+    raise RuntimeError("No event loop is wired; import cherrypy, not its parts.")
+
+
+#: Waits for a coroutine in the current thread; set once, by the wiring.
+waiter: list[Callable[[Any], Any]] = [_no_loop]
+
+
+def waiting(function: Any) -> Any:
+    """Return what calls *function* and waits for its end if it is a coroutine function, else *function* itself."""
+    code = getattr(function, "__code__", None)
+    if code is not None and not code.co_flags & inspect.CO_COROUTINE:
+        return function  # PERF: 0.1 us for nearly all of them
+    call = getattr(type(function), "__call__", None)  # noqa: B004 (what it is, not whether there is one)
+    if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(call):
+        return function
+
+    @functools.wraps(function)
+    def wait(*args: Any, **kwargs: Any) -> Any:
+        return waiter[0](function(*args, **kwargs))
+
+    return wait
 
 
 class Abandoned(BaseException):

@@ -170,7 +170,7 @@ class Away:
         except IndexError:
             return False
         loop = self._loop
-        work = self._work
+        work, self._work = self._work, None
         assert loop is not None
         assert work is not None
         with loop.baton.mutex:
@@ -187,7 +187,7 @@ class Away:
             self._claim.pop()
         except IndexError:
             return False
-        work = self._work
+        work, self._work = self._work, None
         assert work is not None
         connection, message = self.connection, self.message
         self._return_input()

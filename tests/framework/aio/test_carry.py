@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import cherrypy
+from cherrypy.aio import carry
 from cherrypy.aio.carry import Carried, CarryingExecutor, Interrupted, make_task, snapshot, start_carried
 from cherrypy.context import serving
 
@@ -99,6 +100,24 @@ def test_it_looks_like_the_coroutine_inside() -> None:
     assert not hasattr(carried, "other")
     carried.close()
     assert inspect.getcoroutinestate(inner) == inspect.CORO_CLOSED
+
+
+def test_a_step_that_blocks_everybody_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the coroutine that did it."""
+    monkeypatch.setattr(carry, "BLOCKED_S", 0.0)
+
+    async def the_culprit() -> None:
+        """Take some time."""
+
+    async def main() -> None:
+        await start_carried(asyncio.get_running_loop(), the_culprit(), {"request": None})
+
+    run(main)
+
+    assert "the_culprit" in caplog.text
+    assert "asyncio.to_thread" in caplog.text
 
 
 def test_threads_see_what_was_current_where_they_were_asked() -> None:

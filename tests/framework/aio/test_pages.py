@@ -156,6 +156,39 @@ def test_hooks_run_around_the_page_on_threads_of_the_pool(live: Live) -> None:
     assert {path for _, _, path in ran} == {"/"}
 
 
+def test_a_tool_may_be_a_coroutine(live: Live) -> None:
+    """It is waited for, before any page: a check that nobody awaits would be none."""
+
+    async def check(word: str = "") -> None:
+        await asyncio.sleep(0)
+        if cherrypy.request.params.get("word") != word:
+            raise cherrypy.HTTPError(403)
+        cherrypy.request.checked = True
+
+    class Checker:
+        async def __call__(self) -> None:
+            cherrypy.response.headers["X-Checked"] = str(getattr(cherrypy.request, "checked", False))
+
+    def plain(word: str) -> str:
+        return f"plain {cherrypy.request.checked}"
+
+    async def coroutine(word: str) -> str:
+        return f"coroutine {cherrypy.request.checked}"
+
+    tools = cherrypy._cptools.Toolbox("checks")
+    tools.word = cherrypy.Tool("before_handler", check)
+    tools.header = cherrypy.Tool("before_finalize", Checker())
+    conf = {"/": {"checks.word.on": True, "checks.word.word": "open", "checks.header.on": True}}
+    app = live.mount(rooted(plain=plain, coroutine=coroutine), config=conf)
+    app.toolboxes = {**app.toolboxes, "checks": tools}
+    live.start()
+    opened = [live.get(f"/{name}?word=open") for name in ("plain", "coroutine")]
+
+    assert [reply.body for reply in opened] == [b"plain True", b"coroutine True"]
+    assert opened[0].headers["x-checked"] == "True"
+    assert [live.get(f"/{name}?word=no").status for name in ("plain", "coroutine")] == [403, 403]
+
+
 def test_errors_and_redirects_of_a_coroutine_are_answers(live: Live) -> None:
     """They mean what they mean in any page, and the error page is the configured one."""
 
