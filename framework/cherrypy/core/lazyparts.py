@@ -11,6 +11,7 @@ from cherrypy.core.errors import HTTPError
 from cherrypy.core.hooks import HookMap
 from cherrypy.core.host import Host
 from cherrypy.core.plan import NO_PLAN
+from cherrypy.http.cookies import RequestCookie
 from cherrypy.http.headers import HeaderMap
 
 
@@ -85,7 +86,7 @@ def parse_cookie(request: Any) -> Any:
     Raises:
         HTTPError: 400 if they are malformed.
     """
-    cookie: Any = http.cookies.SimpleCookie()
+    cookie: Any = RequestCookie()
     value = request.headers.get("Cookie")
     if value:
         try:
