@@ -214,7 +214,7 @@ def _length(headers: Any) -> int | None:
     declared = headers.get("Content-Length")
     if declared is None or _is_chunked(headers):
         return None
-    return int(declared) if declared.isascii() and declared.isdigit() else None
+    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) <= 18 else None
 
 
 def _is_chunked(headers: Any) -> bool:

@@ -42,7 +42,8 @@ def parse_query_string(
     """
     if separators != "&":
         check_separators(separators)
-    if "," in query_string and image_map_pattern.fullmatch(query_string):
+    # Python makes no numbers of more than 4300 digits, and no image has so many pixels
+    if "," in query_string and len(query_string) < 40 and image_map_pattern.fullmatch(query_string):
         x, y = query_string.split(",")
         return {"x": int(x), "y": int(y)}
     params: dict[str, object] = {}
