@@ -134,11 +134,11 @@ class Server(ServerAdapter):
             self.socket_file = None
             self.socket_host = None
             self.socket_port = None
-        elif isinstance(value, str):
-            self.socket_file = value
+        elif isinstance(value, str | bytes | os.PathLike):
+            self.socket_file = os.fsdecode(value)
             self.socket_host = None
             self.socket_port = None
-        elif isinstance(value, tuple) and len(value) == 2:
+        elif isinstance(value, tuple | list) and len(value) == 2:
             self.socket_host, self.socket_port = value
             self.socket_file = None
         else:

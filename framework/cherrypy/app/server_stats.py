@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -18,7 +19,13 @@ class Pool:
     def __init__(self, server: Any) -> None:
         self.server = server
         self.min: int = server.numthreads
-        self.max: int = int(number(getattr(server.server_adapter, "thread_pool_max", None) or -1))
+        most = number(getattr(server.server_adapter, "thread_pool_max", None) or -1)
+        self.max: float = most if most > 0 else math.inf
+
+    @property
+    def threads_max(self) -> int:
+        """Up to how many threads there are by need; 0 for a fixed number."""
+        return 0 if math.isinf(self.max) else int(self.max)
 
     @property
     def idle(self) -> int:
@@ -40,7 +47,7 @@ class Pool:
         """Start *amount* more threads, up to ``max``; of a stopped server, from the next start on."""
         running = self.server._running
         if running is not None:
-            running.grow(amount, self.max if self.max > 0 else MOST_THREADS)
+            running.grow(amount, self.threads_max or MOST_THREADS)
             return
         self.server.numthreads += amount
         self.min = self.server.numthreads
@@ -74,6 +81,7 @@ class Statistics(dict[str, Any]):
                 "Bytes Written": lambda s: self._count("bytes_out"),
                 "Read Throughput": lambda s: self._count("bytes_in") / (self._run_time_s() or 1),
                 "Write Throughput": lambda s: self._count("bytes_out") / (self._run_time_s() or 1),
+                "Work Time": -1,  # not measured: it would cost every request two looks at the clock
                 "Worker Threads": {},
             }
         )

@@ -178,7 +178,7 @@ class CPHTTPServer:
             in_protocol(self.protocol, self.responder()),
             limits=self.limits,
             threads=self.numthreads,
-            threads_max=self.requests.max,
+            threads_max=self.requests.threads_max,
             server_name=self.software,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -127,6 +128,7 @@ STATISTICS = {
     "Socket Errors",
     "Threads",
     "Threads Idle",
+    "Work Time",
     "Worker Threads",
     "Write Throughput",
 }
@@ -136,6 +138,14 @@ def values(server: Server) -> dict[str, Any]:
     """Return the statistics as ``lib.cpstats`` evaluates them."""
     stats = server.httpserver.stats
     return {key: value(stats) if callable(value) else value for key, value in stats.items()}
+
+
+@pytest.mark.parametrize(("setting", "most"), [(-1, math.inf), (0, math.inf), (5, 5), ("20", 20)])
+def test_the_pool_s_maximum_is_comparable(server: Server, setting: Any, most: float) -> None:
+    """Infinite without a limit."""
+    server.thread_pool_max = setting
+
+    assert CPWSGIServer(server).requests.max == most
 
 
 def test_statistics_have_their_documented_names(server: Server, client: Any) -> None:

@@ -254,7 +254,15 @@ def test_instance_makes_the_server_object(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, None), ("/run/a.sock", "/run/a.sock"), (("::1", 80), ("::1", 80))],
+    [
+        (None, None),
+        ("/run/a.sock", "/run/a.sock"),
+        (b"/run/a.sock", "/run/a.sock"),
+        (Path("/run/a.sock"), "/run/a.sock"),
+        (("::1", 80), ("::1", 80)),
+        (["::1", 80], ("::1", 80)),
+        ((None, 80), (None, 80)),
+    ],
 )
 def test_bind_addr_is_host_and_port_or_path(value: Any, expected: Any) -> None:
     """In one attribute."""
@@ -265,7 +273,7 @@ def test_bind_addr_is_host_and_port_or_path(value: Any, expected: Any) -> None:
     assert server.bind_addr == expected
 
 
-@pytest.mark.parametrize("value", [5, ("a", 1, 2), ["a", 1], b"/path"])
+@pytest.mark.parametrize("value", [5, ("a",), ("a", 1, 2), {"a": 1}, object])
 def test_other_addresses_are_refused(value: Any) -> None:
     """With what is allowed."""
     with pytest.raises(ValueError, match="bind_addr must be"):
