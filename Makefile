@@ -9,6 +9,8 @@ INVENTORY ?= deploy/local.toml
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 VENV ?= .venv
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 600
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -21,7 +23,7 @@ PURGE := $(if $(filter deploy/local.toml,$(INVENTORY)),$(if $(filter deploy/demo
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install deploy status logs down render test check lint types architecture bench conformance clean
+.PHONY: help install deploy status logs down render test check lint types architecture bench fuzz soak conformance clean
 
 help: ## list the verbs
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,9 +64,16 @@ types: $(VENV)/.check
 architecture: $(VENV)/.test
 	$(BIN)/pytest -q tests/architecture
 
-bench: $(VENV)/.test ## side by side with other servers, one table (needs wrk: apt install wrk)
-	@deploy/debian_packages.sh wrk
+bench: $(VENV)/.bench ## what a request costs, then side by side with other servers (BENCH_ARGS: --only --rounds --seconds --servers)
+	@deploy/debian_packages.sh wrk libev-dev
+	$(BIN)/python tests/bench/stage_cost.py
 	$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+
+fuzz: $(VENV)/.fuzz ## look for requests that break the server's parser, for FUZZ_SECONDS
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+
+soak: $(VENV)/.test ## slow and idle clients by the thousand, then mixed traffic for SOAK_SECONDS: memory stays flat
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -n 0 --timeout $$(($(SOAK_SECONDS) + 300)) tests/soak
 
 conformance: $(VENV)/.test ## the released CherryPy's own tests against ours; they are fetched, not part of this repository
 	@deploy/debian_packages.sh memcached
@@ -98,6 +107,16 @@ $(VENV)/.test: $(VENV)/.installed
 	@$(PIP) install --editable '.[test]'
 	@$(PIP) install --editable '.[uwsgi]' || echo "no uWSGI for this machine: the tests that need it will be skipped"
 	@$(PIP) install --editable '.[nginx]' || echo "no newest nginx for this machine: the tests that need it will be skipped"
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	@echo "installing the fuzzer"
+	@$(PIP) install --editable '.[fuzz]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@echo "installing what draws the benchmark's plot"
+	@$(PIP) install --editable '.[bench]'
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test

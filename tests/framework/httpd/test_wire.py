@@ -11,6 +11,8 @@ from .wire import cut, play
 
 #: Headers of the PROXY protocol and TLS are read before the receiver's time.
 VECTORS = [case for case in load() if case.server in ("plain", "small")]
+#: Only so many empty lines in a row are forgiven, so those that begin with some do not go together.
+OPEN = [case for case in VECTORS if case.open and case.server == "plain" and not case.send.startswith(b"\r\n")]
 
 
 def octets(data: bytes) -> list[bytes]:
@@ -45,9 +47,7 @@ def test_random_pieces_make_no_difference(case: Vector, places: list[int]) -> No
 
 @settings(max_examples=300)
 @given(
-    st.lists(
-        st.sampled_from([case for case in VECTORS if case.open and case.server == "plain"]), min_size=2, max_size=5
-    ),
+    st.lists(st.sampled_from(OPEN), min_size=2, max_size=5),
     st.lists(st.integers(0, 5000), max_size=12),
 )
 def test_requests_behind_each_other_do_not_touch(cases: list[Vector], places: list[int]) -> None:
