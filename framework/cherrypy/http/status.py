@@ -38,12 +38,14 @@ def valid_status(status: object) -> tuple[int, str, str]:
         ValueError: not a number, outside 100-599, or a reason with control characters.
     """
     reason = None
+    if not status:
+        status = 200
     if isinstance(status, bytes):
         status = status.decode("latin-1")
     if isinstance(status, int | float):
         code = int(status)
     else:
-        number, _, rest = (status or "200").partition(" ") if isinstance(status, str | None) else (status, "", "")
+        number, _, rest = status.partition(" ") if isinstance(status, str) else (status, "", "")
         reason = rest.strip() or None
         if not (isinstance(number, str) and number.isascii() and number.removeprefix("-").isdigit()):
             raise ValueError(f"Illegal response status from server ({number!r} is non-numeric).")

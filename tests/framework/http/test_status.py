@@ -14,6 +14,7 @@ from cherrypy.http.status import RESPONSE_CODES, valid_status
     [
         (None, 200, "OK"),
         ("", 200, "OK"),
+        (0, 200, "OK"),
         (404, 404, "Not Found"),
         (HTTPStatus.NOT_FOUND, 404, "Not Found"),
         ("404 No such book", 404, "No such book"),
