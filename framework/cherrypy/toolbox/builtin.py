@@ -59,9 +59,11 @@ class DefaultToolbox(Toolbox):
     response_headers: Tool
     session_auth: SessionAuthTool
     sessions: SessionTool
+    sse: Tool
     staticdir: HandlerTool
     staticfile: HandlerTool
     trailing_slash: Tool
+    websocket: Tool
     xmlrpc: ErrorTool
 
     def __getattr__(self, name: str) -> Tool:
