@@ -110,6 +110,7 @@ class PageTask(TaskOwner):
         """Have the request go on with what the page came to."""
         error = error_of(task, self.is_cancelled)
         later = self._later
+        later.close()
 
         def outcome() -> Any:
             if error is not None:

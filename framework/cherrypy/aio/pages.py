@@ -29,7 +29,7 @@ def settle(result: Any) -> Any:
     awaitable = _bodied(result)
     request = serving.request
     if request._message is not None and is_understood(request.handler):
-        return Later(awaitable)
+        return Later(awaitable, result)
     return runner.wait(awaitable)
 
 

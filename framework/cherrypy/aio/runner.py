@@ -127,7 +127,7 @@ class Runner:
     def bring_back(self, away: Away, work: Work) -> None:
         """Give a connection back to its server; on the loop's thread."""
         away.come_back(work)
-        self.loop.call_later(INSIST_S, self._insist, away)
+        asyncio.get_running_loop().call_later(INSIST_S, self._insist, away)
 
     def _insist(self, away: Away) -> None:
         if away.is_waiting and self._insisting is not None:

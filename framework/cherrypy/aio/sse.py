@@ -140,7 +140,7 @@ class _EventStream:
             serving.response.stream = False  # an error page is none
             raise
         if isinstance(result, Later):
-            return Later(self._begin_later(result))
+            return Later(self._begin_later(result), result)
         if not isinstance(result, Pieces):
             return _plain(result)
         request = serving.request

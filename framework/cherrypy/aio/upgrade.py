@@ -113,19 +113,14 @@ class _Opening:
         )
         loop = runner.loop
         socket.prepare(loop)
-        given: Any = socket if is_coroutine else socket.blocking
-        if is_coroutine:
-            request.args = (given, *page.args)
-            awaitable = page().awaitable
-        else:
-            request.args = (given, *page.args)
-            awaitable = _in_thread(page)
-        return Later(_open(socket, self._codec, awaitable, request, response))
+        request.args = (socket if is_coroutine else socket.blocking, *page.args)
+        inside = page() if is_coroutine else Later(_in_thread(page))
+        return Later(_open(socket, self._codec, inside.awaitable, request, response), inside)
 
 
 async def _open(socket: WebSocket, codec: Codec, awaitable: Any, request: Any, response: Any) -> Any:
     """Run the page until it accepts, or ends before; returns what is to be the response's body."""
-    page = asyncio.ensure_future(awaitable) if asyncio.isfuture(awaitable) else asyncio.create_task(awaitable)
+    page = asyncio.create_task(awaitable)
     try:
         if not await socket.wait_until_wanted(page):
             await page  # raises what it has to say instead of 101

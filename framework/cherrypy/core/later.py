@@ -22,17 +22,27 @@ class Later(BaseException):
 
     Args:
         awaitable: gives the result.
+        inside: coroutines that it awaits, or another ``Later`` whose place this one takes.
     """
 
-    def __init__(self, awaitable: Any) -> None:
+    def __init__(self, awaitable: Any, inside: Any = None) -> None:
         super().__init__()
         self.awaitable = awaitable
+        self._inside = inside
         self._steps: list[Callable[[Any], Any]] = []
 
     def then(self, step: Callable[[Any], Any]) -> Later:
         """Have *step* make the next result of the last one; it runs where the request goes on."""
         self._steps.append(step)
         return self
+
+    def close(self) -> None:
+        """Nobody is going to await what has not begun yet."""
+        for one in (self.awaitable, self._inside):
+            if isinstance(one, Later) or (
+                inspect.iscoroutine(one) and inspect.getcoroutinestate(one) == inspect.CORO_CREATED
+            ):
+                one.close()
 
     def finish(self, result: Any) -> Any:
         """Return what the handlers around the page make of its *result*."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from typing import Any
@@ -11,6 +12,7 @@ import anyio
 import pytest
 
 import cherrypy
+from cherrypy.aio.runner import runner
 
 from .conftest import WAIT_S, Live, rooted
 
@@ -279,6 +281,38 @@ def test_a_client_that_leaves_cancels_its_page(live: Live) -> None:
         assert ended.wait(WAIT_S)
         assert closed.wait(WAIT_S)
         assert live.get("/quick", Cookie=cookie).body == b"quick"
+
+
+def test_a_page_that_never_began_leaves_no_warning(live: Live, recwarn: pytest.WarningsRecorder) -> None:
+    """Its client left before the loop came to it."""
+
+    async def index() -> str:
+        await asyncio.sleep(0)
+        return "x"
+
+    live.mount(rooted(index=index))
+    live.start()
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        busy.set()
+        go_on.wait(WAIT_S)
+
+    runner.call(hold)
+    assert busy.wait(WAIT_S)
+    with live.connect() as client:
+        client.ask("/")
+        while not live.server.stats().in_flight:
+            time.sleep(0.001)
+        client.close()
+    while live.server.stats().idle_connections:
+        time.sleep(0.001)
+    time.sleep(0.05)  # the server looks at its sockets once more
+    go_on.set()
+
+    assert live.server.drain(WAIT_S)
+    gc.collect()
+    assert not [one for one in recwarn.list if "never awaited" in str(one.message)]
 
 
 def test_a_full_pool_that_waits_for_a_coroutine_is_helped(live: Live) -> None:
