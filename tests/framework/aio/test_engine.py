@@ -60,11 +60,13 @@ async def asgi(scope, receive, send):
     await send({"type": "http.response.body", "body": b"asgi"})
 
 def ready():
+    # when the engine has started: an exit before that is an emergency
+    cherrypy.engine.unsubscribe("main", ready)
     print(cherrypy.server.bound_addr[1], flush=True)
 
 cherrypy.config.update({"server.socket_port": 0, "log.screen": False, "engine.autoreload.on": False})
 cherrypy.tree.graft(asgi, "/asgi")
-cherrypy.engine.subscribe("start", ready, 95)
+cherrypy.engine.subscribe("main", ready)
 cherrypy.engine.subscribe("exit", lambda: print("threads", len(threading.enumerate()), flush=True), 95)
 cherrypy.quickstart(Root())
 """
