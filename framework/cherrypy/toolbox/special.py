@@ -6,6 +6,7 @@ from typing import Any
 
 from cherrypy.context import serving
 from cherrypy.core.expose import expose
+from cherrypy.core.later import waiting
 from cherrypy.lib import caching, sessions, xmlrpcutil
 from cherrypy.toolbox.tool import HandlerTool, Tool, passing_arguments_on
 
@@ -86,7 +87,7 @@ class XMLRPCController:
         if page is None or not getattr(page, "exposed", False):
             # the xmlrpc tool turns it into a fault
             raise Exception(f'method "{rpcmethod}" is not supported')
-        body = page(*(vpath + tuple(rpcparams)), **params)
+        body = waiting(page)(*(vpath + tuple(rpcparams)), **params)
         conf = serving.request.toolmaps["tools"].get("xmlrpc", {})
         xmlrpcutil.respond(body, conf.get("encoding", "utf-8"), conf.get("allow_none", 0))
         return serving.response.body

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from cherrypy.aio.pages import wrapped
 from cherrypy.context import serving
 from cherrypy.core.errors import NotFound
+from cherrypy.core.later import waiting
 from cherrypy.core.logs import log
 from cherrypy.core.plan import Plan, epoch
 from cherrypy.toolbox.arguments import find_error, nearest, odd_arguments
@@ -185,7 +186,7 @@ class HandlerTool(Tool):
 
     @passing_arguments_on
     def _wrapper(self, **kwargs: Any) -> None:
-        if self.callable(**kwargs):
+        if waiting(self.callable)(**kwargs):
             serving.request.handler = None
 
     def _attach(self, target: Any, conf: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import time
+import xmlrpc.client
 from typing import Any
 
 import anyio
@@ -189,6 +190,38 @@ def test_a_tool_may_be_a_coroutine(live: Live) -> None:
     assert [reply.body for reply in opened] == [b"plain True", b"coroutine True"]
     assert opened[0].headers["x-checked"] == "True"
     assert [live.get(f"/{name}?word=no").status for name in ("plain", "coroutine")] == [403, 403]
+
+
+def test_what_answers_in_place_of_a_page_may_be_a_coroutine(live: Live) -> None:
+    """A handler tool's callable, and a method called by XML-RPC."""
+
+    async def answer(word: str = "") -> bool:
+        await asyncio.sleep(0)
+        cherrypy.response.body = word.encode()
+        return bool(word)
+
+    async def add(one: int, two: int) -> int:
+        await asyncio.sleep(0)
+        return one + two
+
+    class RPC(cherrypy._cptools.XMLRPCController):
+        pass
+
+    root = rooted(index=lambda: "page", other=lambda: "other")
+    root.rpc = RPC()
+    root.rpc.add = cherrypy.expose(add)
+    tools = cherrypy._cptools.Toolbox("answers")
+    tools.answer = cherrypy._cptools.HandlerTool(answer)
+    conf = {"/": {"answers.answer.on": True, "answers.answer.word": "tool"}, "/other": {"answers.answer.word": ""}}
+    app = live.mount(root, config={**conf, "/rpc": {"answers.answer.on": False}})
+    app.toolboxes = {**app.toolboxes, "answers": tools}
+    live.start()
+    call = xmlrpc.client.dumps((2, 3), "add").encode()
+    called = live.get("/rpc/", "POST", call, Content_Type="text/xml")
+
+    assert live.get("/").body == b"tool"
+    assert live.get("/other").body == b"other"
+    assert xmlrpc.client.loads(called.body)[0] == (5,)
 
 
 def test_errors_and_redirects_of_a_coroutine_are_answers(live: Live) -> None:
