@@ -30,6 +30,7 @@ from cherrypy.process.wspbus import bus
 
 _TEXT_IN_UTF8 = "text/html;charset=utf-8"
 _new = object.__new__
+_encode = jsontools.json.encode
 _header = dict.get
 _set_header = dict.__setitem__
 
@@ -208,7 +209,9 @@ def _finish_text(response: Any, body: Any) -> bool:
 def _finish_json(response: Any, body: Any) -> bool:
     """Encode and finalize; False, and nothing is changed, if that is no JSON or the page chose another type."""
     try:
-        octets = b"".join(jsontools.json.encode(body))
+        # COMPAT: applications put an encoder of their own in the place of ``encode``
+        codec = jsontools.json
+        octets = codec.encode_whole(body) if codec.encode is _encode else b"".join(codec.encode(body))
     except Exception:
         return False  # the long way raises it again, where it belongs
     return response.finalize_plain(octets, JSON) or _finish_touched(response, octets, JSON, JSON)

@@ -39,6 +39,15 @@ def _fast_encoder() -> Callable[[Any], str]:
 _encode = _fast_encoder()
 
 
+def encode_whole(value: Any) -> bytes:
+    """Return *value* as JSON in UTF-8.
+
+    Raises:
+        TypeError: it, or something in it, cannot be written.
+    """
+    return _encode(value).encode()
+
+
 def encode(value: Any) -> Iterator[bytes]:
     """Yield *value* as JSON in UTF-8; the whole in one piece, so that what cannot be written fails at once."""
-    return iter((_encode(value).encode(),))
+    return iter((encode_whole(value),))

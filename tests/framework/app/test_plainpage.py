@@ -14,6 +14,7 @@ from cherrypy.app import plainpage
 from cherrypy.app.application import Application
 from cherrypy.app.native import NativeResponder
 from cherrypy.app.tree import Tree
+from cherrypy.lib import jsontools
 
 CALLS: list[str] = []
 
@@ -409,3 +410,13 @@ def test_the_access_log_is_written() -> None:
     assert len(lines) == 3
     assert len(set(lines)) == 1
     assert '"GET / HTTP/1.1" 200' in lines[0]
+
+
+def test_an_encoder_of_the_applications_own_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on the short way."""
+    responder = make_responder()
+    before = [ask(responder, "/data")[2] for _ in range(3)]
+    monkeypatch.setattr(jsontools.json, "encode", lambda value: iter([b"own"]))
+
+    assert before == [b'[1, "w\\u00f6rld", null]'] * 3
+    assert ask(responder, "/data")[2] == b"own"
