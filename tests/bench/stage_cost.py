@@ -1,8 +1,8 @@
 """What a request costs inside the framework, beside CherryPy 18, and stage by stage: no sockets, no server.
 
 The contenders run in processes of their own (``inside.py``), in turn, on one core; the table shows the best round of
-each, in processor time: what other processes do to this machine only ever adds. The stages are those of a request on
-the long way; on the short way (``app/plainpage.py``) most of them are left out.
+each, in processor time: what other processes do to this machine only ever adds. The stages are those of the short way
+(``app/plainpage.py``) and of the long one, which any page goes that is not plain.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.table import Table
 from run import rival_python
 
 import cherrypy
+from cherrypy.app import plainpage
 from cherrypy.app.server import Server
 from cherrypy.context import serving
 from cherrypy.core.rawheaders import RawHeaders
@@ -36,6 +37,35 @@ BUDGETS = {"hello": (8.0, 40), "json": (12.0, 29)}
 def cost_us(call: Callable[[], Any], number: int) -> float:
     """Return the time of one *call*, the best of many rounds, in microseconds."""
     return min(timeit.repeat(call, number=number, repeat=30)) / number * 1e6
+
+
+def short_stages(respond: Any, app: Any) -> list[tuple[str, Callable[[], Any]]]:
+    """Return (name, function that does that stage alone) of a plain page on the short way."""
+    message: Any = Message("/", "")
+    for _ in range(3):
+        respond(message)
+    route, _ = respond._routes.find("/")
+    assert route is not None, "the page does not go the short way"
+    page = route.page_in(cherrypy.tree)
+    request, response = plainpage.begin(app, "", message)
+
+    def finish() -> None:
+        response.status = None
+        plainpage._finish_text(response, "Hello, world!")
+
+    def new_request() -> None:
+        made, _ = plainpage.begin(app, "", message)
+        plainpage.end(app, made)
+        serving.load(request, response)
+
+    return [
+        ("find the route, and see that it holds", lambda: respond._routes.find("/")[0].page_in(cherrypy.tree)),
+        ("new request and response, forget them", new_request),
+        ("what a page may look at", lambda: plainpage._prepare(route, (), message, "/", request)),
+        ("the page itself", page),
+        ("encode, status, length, headers in bytes", finish),
+        ("access log that nobody reads", app.log.access),
+    ]
 
 
 def stages(respond: Any, app: Any) -> list[tuple[str, Callable[[], Any]]]:
@@ -133,9 +163,10 @@ def main() -> None:
     for page, (path, query, _) in PAGES.items():
         message = Message(path, query)
         print(f"{cost_us(lambda message=message: respond(message), number):8.2f} us  {page}, the whole request")
-    print("          the stages of the long way:")
-    for name, stage in stages(respond, app):
-        print(f"{cost_us(stage, number):8.2f} us    {name}")
+    for way, list_stages in (("short", short_stages), ("long", stages)):
+        print(f"          stages of the {way} way, for hello:")
+        for name, stage in list_stages(respond, app):
+            print(f"{cost_us(stage, number):8.2f} us    {name}")
     if not met:
         raise SystemExit("stage_cost: a budget is missed; see the table")
 
