@@ -226,6 +226,9 @@ class WebSocket:
                 return
             self._heard_at = self._loop.time()
             for start in range(0, len(data), _PIECE_BYTES):
+                if start:
+                    # SECURITY: a piece may hold hundreds of frames; others have their turn between two of them
+                    await asyncio.sleep(0)
                 for kind, content, is_last in self._codec.receive(data[start : start + _PIECE_BYTES]):
                     await self._take(kind, content, is_last)
                     if self._is_over.is_set():

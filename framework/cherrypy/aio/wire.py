@@ -13,6 +13,10 @@ from cherrypy.httpd.connection import ClientGone, Connection
 _RECEIVE_BYTES = 65536
 #: Input that is taken in ahead, behind which the socket is left alone.
 _AHEAD_BYTES = 65536
+#: Octets, with so many added for each piece, after which others get their turn although the socket would take or give
+#: more. SECURITY: one client that is fast enough would have the event loop for itself.
+_TURN_BYTES = 262144
+_PIECE_BYTES = 2048
 
 
 class Wire:
@@ -27,7 +31,7 @@ class Wire:
         self.sent_bytes = 0
         self._loop = asyncio.get_running_loop()
         self._fd = connection.fd
-        self._reads = self._writes = False
+        self._turn = 0
 
     async def send(self, data: bytes) -> None:
         """Send everything, waiting for the client as long as it keeps up the least rate.
@@ -37,6 +41,7 @@ class Wire:
         """
         connection = self.connection
         limits = connection.limits
+        await self.give_way(len(data))
         view = memoryview(data)
         waited_s = 0.0
         sent = 0
@@ -55,6 +60,13 @@ class Wire:
                 sent += count
                 self.sent_bytes += count
 
+    async def give_way(self, octets: int) -> None:
+        """Account for *octets* that come or go; now and then let others have their turn."""
+        self._turn += octets + _PIECE_BYTES
+        if self._turn > _TURN_BYTES:
+            self._turn = 0
+            await asyncio.sleep(0)
+
     async def wait_readable(self, timeout_s: float | None) -> bool:
         """Wait for input; False when *timeout_s* is over."""
         return await self._wait(self._loop.add_reader, timeout_s)
@@ -67,7 +79,9 @@ class Wire:
             return data
         while True:
             try:
-                return connection.recv(_RECEIVE_BYTES)
+                data = connection.recv(_RECEIVE_BYTES)
+                await self.give_way(len(data))
+                return data
             except BlockingIOError:
                 if not await self.wait_readable(timeout_s):
                     return None

@@ -211,7 +211,7 @@ def test_a_bomb_is_refused_before_it_goes_off(live: Live) -> None:
         handshake = client.reply()
         talker = Talker(client)
         talker.send(frame(BINARY, compressed(b"\0" * LIMIT), FIN | RSV1))
-        talker.send(frame(BINARY, compressed(b"\0" * 200_000_000), FIN | RSV1))
+        talker.send(frame(BINARY, compressed(b"\0" * 50_000_000), FIN | RSV1))
 
         assert handshake.headers["sec-websocket-extensions"] == "permessage-deflate"
         assert talker.closing_code() == 1009
@@ -232,6 +232,33 @@ def test_broken_compression_is_1007(live: Live, octets: bytes) -> None:
         told: Any = talker.closing_code()
 
     assert told == 1007
+
+
+def test_a_client_that_floods_does_not_have_the_loop_for_itself(live: Live) -> None:
+    """Others get their turn between its frames."""
+    done = threading.Event()
+
+    async def other() -> str:
+        return "other"
+
+    live.mount(rooted(index=cherrypy.tools.websocket()(echo), other=other))
+    live.start()
+    pongs = b"".join(frame(PONG, b"x") for _ in range(2000))
+    with live.connect() as client:
+        client.ask("/", **HANDSHAKE)
+        client.reply()
+
+        def flood() -> None:
+            while not done.is_set():
+                client.sock.sendall(pongs)
+
+        flooding = threading.Thread(target=flood)
+        flooding.start()
+        bodies = {live.get("/other").body for _ in range(5)}
+        done.set()
+        flooding.join(WAIT_S)
+
+    assert bodies == {b"other"}
 
 
 def test_a_page_that_does_not_read_holds_back_its_client(live: Live) -> None:

@@ -170,6 +170,34 @@ def test_a_slow_reader_gets_it_all_and_holds_no_thread(live: Live) -> None:
     assert len(reply.body) == 200 * 65536
 
 
+def test_a_stream_that_never_waits_lets_others_run(live: Live) -> None:
+    """However fast its client is."""
+    stop = False
+    turns = 0
+
+    async def index() -> AsyncIterator[bytes]:
+        while not stop:
+            yield b"x" * 1000
+
+    async def other() -> str:
+        nonlocal stop, turns
+        turns += 1
+        stop = turns == 3
+        return "other"
+
+    live.mount(rooted(index=index, other=other), config={"/": STREAMED["/"], "/other": {"response.stream": False}})
+    live.start()
+    with live.connect() as client:
+        client.ask("/")
+        reading = threading.Thread(target=client.reply)
+        reading.start()
+        others = {live.get("/other").body for _ in range(3)}
+        reading.join(WAIT_S)
+
+    assert others == {b"other"}
+    assert not reading.is_alive()
+
+
 def test_a_client_that_takes_nothing_is_cut_off(live: Live) -> None:
     """The deadline by rate holds for streams too."""
     ended = threading.Event()

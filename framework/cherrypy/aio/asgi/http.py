@@ -105,6 +105,7 @@ class HTTPExchange(TaskOwner):
             start = loop.time()
             is_readable = await self._wire.wait_readable(max(body.patience_s, 0))
             body.has_waited(loop.time() - start, is_readable)
+        await self._wire.give_way(len(data))
         return data
 
     async def send(self, event: Mapping[str, Any]) -> None:
