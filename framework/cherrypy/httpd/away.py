@@ -10,6 +10,7 @@ client is still there; or by the owner, if that says so (``reads``). Every AWAY 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from cherrypy.httpd.message import Message
     from cherrypy.httpd.server import Server
     from cherrypy.httpd.writer import Framing
+
+log = logging.getLogger(__name__)
 
 _RECEIVE_BYTES = 65536
 #: Octets of following requests that are taken in while the client is only watched.
@@ -191,6 +194,7 @@ class Away:
         assert work is not None
         connection, message = self.connection, self.message
         self._return_input()
+        loop.current = connection
         connection.state = HEAD
         message.entering = seat.entering
         seat.key = None
@@ -217,7 +221,10 @@ class Away:
         if connection.away is self:
             connection.away = None
             if self.when_over is not None:
-                self.when_over(self.status_class)
+                try:
+                    self.when_over(self.status_class)
+                except Exception:
+                    log.exception("counting an answer failed")
         return outcome
 
     def _return_input(self) -> None:

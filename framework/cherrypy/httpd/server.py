@@ -297,7 +297,7 @@ class Server:
             seat.slot.clear()
             seat.inside = False
             if baton.holder is seat:
-                if loop.current is not None and loop.current.state != BUSY:
+                if loop.current is not None and loop.current.state not in (BUSY, AWAY):
                     loop.drop(loop.current, abruptly=True)
                 baton.release()
 

@@ -294,6 +294,27 @@ def test_who_had_the_socket_alone_gives_it_back(serve: Serve) -> None:
     assert running.server.drain(WAIT_S)
 
 
+def test_an_error_in_counting_costs_nobody_his_answer(serve: Serve) -> None:
+    """It is logged; the connection goes on."""
+    owner = Patient()
+    desk = Desk(owner)
+
+    def respond(message: Message) -> Answer:
+        try:
+            return desk(message)
+        except Deferred as deferred:
+            deferred.when_over = lambda status_class: 1 // 0
+            raise
+
+    running = serve(respond)
+    with running.connect() as client:
+        client.send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+        owner.answer()
+        bodies = [client.reply().body, client.get().body]
+
+    assert bodies == [b"late", b"now "]
+
+
 def test_who_counts_answers_hears_of_late_ones(serve: Serve) -> None:
     """Once, with the class of the status, when the whole answer is out; an exchange without one counts as a failure."""
     told: list[int] = []
