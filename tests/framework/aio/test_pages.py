@@ -404,6 +404,27 @@ def test_our_tools_wait_for_the_page(live: Live) -> None:
     assert zipped.headers["content-type"] == "text/html;charset=iso-8859-1"
 
 
+def test_tools_behind_the_page_see_its_body(live: Live) -> None:
+    """Caching keeps it, etags are made of it."""
+    made: list[str] = []
+
+    async def index() -> str:
+        await asyncio.sleep(0)
+        made.append("once")
+        return "body"
+
+    on = {f"tools.{name}.on": True for name in ("caching", "etags")}
+    live.mount(rooted(index=index), config={"/": {**on, "tools.etags.autotags": True}})
+    live.start()
+    first = live.get("/")
+    second = live.get("/")
+    third = live.get("/", If_None_Match=first.headers["etag"])
+
+    assert [first.body, second.body] == [b"body", b"body"]
+    assert made == ["once"]
+    assert third.status == 304
+
+
 def test_a_wrapper_that_wants_the_result_gets_it(live: Live) -> None:
     """A handler wrapper written for plain pages runs around a coroutine as it does around them, in its order."""
     ran: list[str] = []
