@@ -87,11 +87,15 @@ def _page_of(handler: Any) -> Any:
     Raises:
         CherryPyException: a handler of the application's stands around it, which must not be left out.
     """
-    if not is_understood(handler):
-        raise CherryPyException(f"tools.websocket cannot work inside {handler!r}: turn that off for this page.")
-    while (inner := handler.inner_handler()) is not None:
+    while is_understood(handler):
+        inner = handler.inner_handler()
+        if inner is None:
+            return handler
+        # SECURITY: what only formats a result has nothing to do here; anything else may be a guard
+        if not getattr(handler, "only_formats", False):
+            break
         handler = inner
-    return handler
+    raise CherryPyException(f"tools.websocket cannot work inside {handler!r}: turn that off for this page.")
 
 
 class _Opening:

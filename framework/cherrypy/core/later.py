@@ -119,7 +119,8 @@ def is_understood(handler: Any) -> bool:
     """True if *handler* and all handlers inside it, down to the page, pass a ``Later`` on.
 
     Those say so by a method ``inner_handler``, which returns the next one inside, None in the page's own. A subclass
-    that has another ``__call__`` may expect the result itself.
+    that has another ``__call__`` may expect the result itself. One with a true ``only_formats`` can be left out where
+    there is no result.
     """
     while handler is not None:
         find_inner = getattr(handler, "inner_handler", None)

@@ -191,6 +191,9 @@ class ResponseEncoder:
             raise
         return self.body
 
+    only_formats = True
+    """Pages without a result (WebSockets) can do without it."""
+
     def inner_handler(self) -> Any:
         """The handler inside; its result may be still to come."""
         return self.oldhandler

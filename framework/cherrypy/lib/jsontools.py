@@ -94,10 +94,13 @@ def _encoded(value: Any) -> list[bytes]:
 
 # what the page returns may be still to come
 json_handler.inner_handler = lambda: serving.request._json_inner_handler  # type: ignore[attr-defined]
+json_handler.only_formats = True  # type: ignore[attr-defined]
 
 
 class JSONHandler:
     """A ``json_handler`` that writes with *encoder*, a ``json.JSONEncoder`` class or a function."""
+
+    only_formats = True
 
     def __init__(self, encoder: Any) -> None:
         self.encode = _method_of(encoder, "encode")

@@ -430,7 +430,8 @@ def test_under_wsgi_it_is_501(live: Live) -> None:
     assert b"framework&#x27;s own server" in reply.body or b"framework's own server" in reply.body
 
 
-def test_a_wrapper_is_never_left_out(live: Live) -> None:
+@pytest.mark.parametrize("kind", ["function", "coroutine", "stand-in"])
+def test_a_wrapper_is_never_left_out(live: Live, kind: str) -> None:
     """One that may be a guard cannot stand around a conversation: that is an error, not a hole."""
     ran: list[str] = []
 
@@ -442,14 +443,35 @@ def test_a_wrapper_is_never_left_out(live: Live) -> None:
         inner = cherrypy.request.handler
         cherrypy.request.handler = lambda: inner()
 
+    def wrap(next_handler: Any) -> Any:
+        return next_handler()
+
+    async def wrap_later(next_handler: Any) -> Any:
+        return await next_handler()
+
     tools = cherrypy._cptools.Toolbox("wrapping")
-    tools.stand_in = cherrypy.Tool("before_handler", stand_in)
-    app = live.mount(rooted(index=socketed(index)), config={"/": {"wrapping.stand_in.on": True}})
+    tools.guard = {
+        "function": cherrypy._cptools.HandlerWrapperTool(wrap),
+        "coroutine": cherrypy._cptools.HandlerWrapperTool(wrap_later),
+        "stand-in": cherrypy.Tool("before_handler", stand_in),
+    }[kind]
+    app = live.mount(rooted(index=socketed(index)), config={"/": {"wrapping.guard.on": True}})
     app.toolboxes = {**app.toolboxes, "wrapping": tools}
     reply = live.start().get("/", **HANDSHAKE)
 
     assert reply.status == 500
     assert ran == []
+
+
+def test_what_only_formats_results_is_no_hindrance(live: Live) -> None:
+    """The encode tool, which is on everywhere, and json_out."""
+    page = cherrypy.tools.json_out()(socketed(echo))
+    live.mount(rooted(index=page))
+    live.start()
+    with dial(live) as ws:
+        ws.send("x")
+
+        assert ws.recv(WAIT_S) == "x"
 
 
 @pytest.fixture(scope="module")
