@@ -111,15 +111,19 @@ class _Opening:
         request, response = serving.request, serving.response
         socket, page = self._socket, self._page
         request.handler = page
-        function = page.callable
-        is_coroutine = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 (an instance's class may have an async __call__)
-        )
+        is_coroutine = _is_coroutine_function(page.callable)
         loop = runner.loop
         socket.prepare(loop)
         request.args = (socket if is_coroutine else socket.blocking, *page.args)
         inside = page() if is_coroutine else Later(_in_thread(page))
         return Later(_open(socket, self._codec, inside.awaitable, request, response), inside)
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    """True for a page that is to be awaited, also behind decorators that say what they wrap."""
+    function = inspect.unwrap(function)
+    call = getattr(type(function), "__call__", None)  # noqa: B004 (what it is, not whether there is one)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 async def _open(socket: WebSocket, codec: Codec, awaitable: Any, request: Any, response: Any) -> Any:
@@ -164,6 +168,11 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
         serving.__dict__.update(state)
         try:
             result = function()
+            if isinstance(result, Later):
+                result.close()
+                raise CherryPyException(
+                    "The page of a WebSocket is a coroutine behind a decorator that hides it: use functools.wraps."
+                )
         except BaseException as error:
             loop.call_soon_threadsafe(settle, None, error)
         else:

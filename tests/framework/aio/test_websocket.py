@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import shutil
 import socket
 import ssl
@@ -461,6 +462,34 @@ def test_a_wrapper_is_never_left_out(live: Live, kind: str) -> None:
 
     assert reply.status == 500
     assert ran == []
+
+
+def test_decorated_pages_converse(live: Live) -> None:
+    """A plain decorator around a coroutine may refuse; one that hides the coroutine is an error that says so."""
+
+    def guarded(page: Any) -> Any:
+        @functools.wraps(page)
+        def check(ws: WebSocket, **params: str) -> Any:
+            if "word" not in params:
+                raise cherrypy.HTTPError(403)
+            return page(ws)
+
+        return check
+
+    def hiding(page: Any) -> Any:
+        return lambda ws: page(ws)
+
+    live.mount(rooted(index=socketed(guarded(echo)), hidden=socketed(hiding(echo))))
+    live.start()
+    with dial(live, "/?word=open") as ws:
+        ws.send("x")
+        answer = ws.recv(WAIT_S)
+    hidden = live.get("/hidden", **HANDSHAKE)
+
+    assert answer == "x"
+    assert live.get("/", **HANDSHAKE).status == 403
+    assert hidden.status == 500
+    assert b"functools.wraps" in hidden.body
 
 
 def test_what_only_formats_results_is_no_hindrance(live: Live) -> None:
