@@ -1,8 +1,9 @@
 """From a path to a page by walking through objects: ``/blog/entry/7`` is ``root.blog.entry('7')``.
 
 For each segment the attribute of that name is taken, punctuation read as underscores. The deepest object of the walk
-that is exposed, or has an exposed ``default``, is the page; the segments below it are its positional arguments. An
-object with a ``_cp_dispatch`` may choose, or make, the object that goes on.
+that is exposed, or has an exposed ``default``, is the page; the segments below it are its positional arguments. Names
+of Python's own (``__class__``) are never taken. An object with a ``_cp_dispatch`` may choose, or make, the object that
+goes on. What is configured for ``/my_page`` holds for ``/my-page`` as well.
 """
 
 from __future__ import annotations
@@ -121,7 +122,12 @@ class Dispatcher:
         node = trail[position][0]
         if len(trail) != trail[0][1] + 1 or getattr(node, self.dispatch_method_name, None) is not None:
             return None  # a dispatch method has, or may have, its say
-        return prefix_worth_keeping(trail, position, is_default, path, app.plans.sections)
+        prefix = prefix_worth_keeping(trail, position, is_default, path, app.plans.sections)
+        if prefix is not None:
+            reached = "/".join(map(self._attribute, prefix.split("/"))) + "/"
+            if any(section.startswith(reached) for section in app.plans.sections):
+                return None
+        return prefix
 
     def _remember(
         self,
@@ -154,9 +160,12 @@ class Dispatcher:
         total = len(names)
         trail: list[Step] = [(node, total, getattr(node, "_cp_config", None), _ROOT if plans.has_root else ())]
         done = 0
+        reached = ""  # the path as the attributes on it are called
         while done < total:
             before = done
-            child = getattr(node, self._attribute(names[done]), None)
+            name = self._attribute(names[done])
+            child = None if _is_special(name) else getattr(node, name, None)
+            is_attribute = child is not None
             if child is None and node is not None:
                 child, done = self._ask(node, names, done)
             if done == before:
@@ -164,7 +173,11 @@ class Dispatcher:
             node = child
             here: tuple[str, ...] = ()
             if sections:
-                prefixes = ("/" + "/".join(names[:end]) for end in range(before + 1, done + 1))
+                prefixes = ["/" + "/".join(names[:end]) for end in range(before + 1, done + 1)]
+                reached += "/" + (name if is_attribute else "/".join(names[before:done]))
+                if reached != prefixes[-1]:
+                    # SECURITY: /my-page is /my_page, and as well protected
+                    prefixes.insert(0, reached)
                 here = tuple(prefix for prefix in prefixes if prefix in sections)
             trail.append((node, total - done, None if node is None else getattr(node, "_cp_config", None), here))
         return trail
@@ -194,6 +207,14 @@ class Dispatcher:
         # COMPAT: a method may rewrite the segments that it leaves
         names[done + taken : -1] = remaining
         return child, done + taken
+
+
+def _is_special(name: str) -> bool:
+    """True for a name that is Python's own.
+
+    SECURITY: /page/__self__/admin and /__class__/admin would be /admin without what is configured for it.
+    """
+    return len(name) > 4 and name[:2] == "__" == name[-2:]
 
 
 def _use_config(request: Any, trail: list[Step], names: list[str]) -> None:

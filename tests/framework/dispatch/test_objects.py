@@ -211,3 +211,50 @@ def test_virtual_hosts(site: Any) -> None:
     assert site("/page").body == b"page"
     assert site("/page", headers={"Host": "two.test"}).body == b"greedy.default page"
     assert site("/page", headers={"X-Forwarded-Host": "two.test"}).body == b"greedy.default page"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/under_score",
+        "/under-score",
+        "/under.score/1",
+        "/page/__self__/under_score",
+        "/page/--self--/under-score",
+        "/leaf/__class__/index/1",
+        "/__class__/under_score/1",
+    ],
+)
+def test_a_section_protects_its_page_however_it_is_spelt(site: Any, path: str) -> None:
+    """SECURITY: nobody gets to a page around the configuration of its path."""
+    root = Root()
+    root.under_score = shows("secret")  # type: ignore[attr-defined]
+    site.mount(root, config={"/under_score": {"tools.auth_basic.on": True, "tools.auth_basic.realm": "r"}})
+
+    for _ in range(2):  # found, then remembered
+        assert b"secret" not in site(path).body
+
+
+@pytest.mark.parametrize("path", ["/under-score/deep", "/under_score/deep"])
+def test_a_section_below_a_page_that_takes_arguments(site: Any, path: str) -> None:
+    """It holds however the page is spelt, also when the page has just been remembered with other arguments."""
+    root = Root()
+    root.under_score = shows("under")  # type: ignore[attr-defined]
+    headers = {"tools.response_headers.on": True, "tools.response_headers.headers": [("X-Deep", "1")]}
+    site.mount(root, config={"/under_score/deep": headers})
+    site("/under-score/other")
+
+    reply = site(path)
+
+    assert (reply.body, reply.headers["X-Deep"]) == (b"under", "1")
+
+
+def test_a_section_of_the_path_as_it_was_sent_goes_first(site: Any) -> None:
+    """Where both spellings are configured, the one that was asked for wins."""
+    root = Root()
+    root.under_score = shows("under")  # type: ignore[attr-defined]
+    on = {"tools.response_headers.on": True}
+    sections = {f"/under{mark}score": {**on, "tools.response_headers.headers": [("X-Mark", mark)]} for mark in "_-"}
+    site.mount(root, config=sections)
+
+    assert [site(f"/under{mark}score").headers["X-Mark"] for mark in "_-."] == ["_", "-", "_"]
