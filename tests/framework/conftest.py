@@ -13,6 +13,47 @@ import pytest
 import cherrypy
 from cherrypy.app.native import NativeResponder
 from cherrypy.app.tree import Tree
+from cherrypy.context import serving
+from cherrypy.core.response import Response
+from cherrypy.lib import sessions
+
+
+def _globals() -> list[Any]:
+    return [cherrypy.server, cherrypy.engine, cherrypy.engine.autoreload, cherrypy.checker, cherrypy.log]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site_as_it_was() -> Iterator[None]:
+    """Put the site back as the module found it: its objects, configuration, subscriptions and what is mounted."""
+    attributes = [(one, dict(vars(one))) for one in _globals()]
+    listeners = {channel: set(found) for channel, found in cherrypy.engine.listeners.items()}
+    config = dict(cherrypy.config)
+    tree, apps = cherrypy.tree, dict(cherrypy.tree.apps)
+    yield
+    for one, kept in attributes:
+        vars(one).clear()
+        vars(one).update(kept)
+    for channel, found in list(cherrypy.engine.listeners.items()):
+        for listener in found - listeners.get(channel, set()):
+            cherrypy.engine.unsubscribe(channel, listener)
+        for listener in listeners.get(channel, set()) - found:
+            cherrypy.engine.subscribe(channel, listener)
+    if dict(cherrypy.config) != config:
+        # past the namespaces, which would do it all again
+        dict.clear(cherrypy.config)
+        dict.update(cherrypy.config, config)
+        cherrypy.config.changed()
+    # the ones outside of any request; tests of single tools use them
+    type(serving).response = Response()
+    cherrypy.tree = tree
+    cherrypy.tree.apps.clear()
+    cherrypy.tree.apps.update(apps)
+    for store in (sessions.RamSession, sessions.FileSession, sessions.MemcachedSession, sessions.RedisSession):
+        cleaner = store.__dict__.get("clean_thread")
+        if cleaner is not None:
+            cleaner.stop()
+            cleaner.unsubscribe()
+            del store.clean_thread
 
 
 @dataclass

@@ -6,6 +6,7 @@ import datetime
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -107,7 +108,8 @@ def test_a_waiter_goes_on_as_soon_as_the_lock_is_free(redis_url: str, monkeypatc
             looked.set()
         sleep(seconds)
 
-    monkeypatch.setattr("cherrypy.lib.sessions.redis.time.sleep", pause)
+    # a clock of its own: threads of other tests sleep too
+    monkeypatch.setattr("cherrypy.lib.sessions.redis.time", SimpleNamespace(**{**vars(time), "sleep": pause}))
     session = make(redis_url)
     session.acquire_lock()
     other = make(redis_url)
