@@ -9,7 +9,7 @@ import msgspec
 from kirsch.spec.name import Name, Text
 
 MOUNT_RULE = 'a path: "/" or "/legacy", from letters, digits and - . _ ~, without a slash at its end'
-ENTRY_RULE = '"package.module:object" (a CherryPy root or Application, or a WSGI callable or factory)'
+ENTRY_RULE = '"package.module:object" (a CherryPy root or Application, a WSGI or ASGI callable, or a factory)'
 
 Mount = Annotated[
     str,

@@ -8,6 +8,8 @@ what the entry names                                      what becomes of it
 class with exposed handlers                               made, and mounted as a CherryPy root
 object with exposed handlers                              mounted as a CherryPy root
 callable of (environ, start_response)                     grafted as a WSGI application
+coroutine function, or object called as one, of           grafted as an ASGI application
+(scope, receive, send)
 callable without arguments, or written with "()"          called; what it returns is looked at again
 anything else                                             refused, with this table in a sentence
 ========================================================  ==================================================
@@ -27,7 +29,7 @@ import cherrypy
 from kirsch.errors import SuperviseError
 from kirsch.spec import App
 
-Kind = Literal["application", "root", "wsgi", "mounted"]
+Kind = Literal["application", "root", "wsgi", "asgi", "mounted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def load_app(app: App, release_dir: str) -> Loaded:
     if kind is None:
         raise SuperviseError(
             f"app {app.name}: {app.entry} is {_describe(target)}; allowed: a class or object with exposed handlers, a "
-            "cherrypy.Application, a WSGI callable, or a factory without arguments that returns one of them"
+            "cherrypy.Application, a WSGI or ASGI callable, or a factory without arguments that returns one of them"
         )
     if kind == "root" and isinstance(target, type):
         target = target()
@@ -96,9 +98,16 @@ def classify(target: Any) -> Kind | None:
         return "application"
     if has_handlers(target):
         return "root"
-    if callable(target) and _takes(target, 2):
-        return "wsgi"
-    return None
+    if not callable(target):
+        return None
+    if not isinstance(target, type) and _is_coroutine(target) and _takes(target, 3):
+        return "asgi"
+    return "wsgi" if _takes(target, 2) else None
+
+
+def _is_coroutine(target: Any) -> bool:
+    call = getattr(type(target), "__call__", None)  # noqa: B004 (what it is, not whether there is one)
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(call)
 
 
 def has_handlers(target: Any) -> bool:

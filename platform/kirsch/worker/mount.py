@@ -48,6 +48,8 @@ def mount(loaded: Loaded, script_name: str, config: dict[str, Any]) -> None:
         loaded.target.merge(config)
     elif loaded.kind == "wsgi":
         cherrypy.tree.graft(loaded.target, script_name)
+    elif loaded.kind == "asgi":
+        cherrypy.tree.graft_asgi(loaded.target, script_name)
 
 
 def read_config(app: App, release_dir: str) -> dict[str, Any]:

@@ -47,6 +47,11 @@ dangerous = Dangerous()
 application = cherrypy.Application(Root(), "/elsewhere")
 def wsgi(environ, start_response): return []
 def wsgi_star(*args): return []
+async def asgi(scope, receive, send): pass
+class ASGI:
+    async def __call__(self, scope, receive, send): pass
+asgi_object = ASGI()
+def make_asgi(): return asgi
 def make(): return wsgi
 def make_root(): return Root()
 def make_nothing(): return 42
@@ -93,6 +98,10 @@ def load(folder: Path, name: str) -> Loaded:
         ("make", "wsgi"),
         ("make()", "wsgi"),
         ("space.inner", "wsgi"),
+        ("asgi", "asgi"),
+        ("asgi_object", "asgi"),
+        ("make_asgi", "asgi"),
+        ("ASGI", "asgi"),
         ("tree", "mounted"),
     ],
 )

@@ -46,6 +46,20 @@ def test_roots_and_foreign_applications_stand_beside_each_other(tmp_path: Path) 
     assert cherrypy.tree.apps["/legacy"] is wsgi
 
 
+async def asgi(scope: Any, receive: Any, send: Any) -> None:
+    """Answer one request."""
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["root_path"].encode()})
+
+
+def test_an_asgi_application_is_grafted(tmp_path: Path) -> None:
+    """By the framework, which knows how to run it."""
+    mount_all([loaded("a", "asgi", asgi, "/modern")], str(tmp_path))
+
+    assert cherrypy.tree.apps["/modern"].app is asgi
+
+
 def test_an_application_moves_to_where_the_stack_wants_it(tmp_path: Path) -> None:
     """Also when its module had mounted it elsewhere."""
     application = cherrypy.tree.mount(Root(), "/old")
