@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from cherrypy.core.headermap import HeaderMap
@@ -11,6 +12,7 @@ from cherrypy.http.headers import SanitizedHost, decode_TEXT_maybe
 # {name as sent: canonical name}; clients send few different ones.
 _names: dict[bytes, str] = {}
 _NAMES_LIMIT = 1024
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def _name_of(raw: bytes) -> str:
@@ -56,7 +58,7 @@ def parse_headers(pairs: Iterable[tuple[str, str]]) -> HeaderMap:
         key = name.title()
         value = value.strip(" \t")
         if "=?" in value:
-            value = _decode_host(value) if key == "Host" else decode_TEXT_maybe(value)
+            value = _decode_host(value) if key == "Host" else _decode(value)
         if key == "Host":
             # SECURITY: the host is put into URLs and headers; CR and LF in it would split the response
             value = SanitizedHost(value)
@@ -65,6 +67,15 @@ def parse_headers(pairs: Iterable[tuple[str, str]]) -> HeaderMap:
             value = f"{dict.__getitem__(headers, key)}{'; ' if key == 'Cookie' else ', '}{value}"
         put(headers, key, value)
     return headers
+
+
+def _decode(value: str) -> str:
+    """Decode encoded words; those that stand for control characters stay as they were sent.
+
+    SECURITY: no server takes CR, LF or NUL in a value; in an encoded word they would get past it.
+    """
+    decoded = decode_TEXT_maybe(value)
+    return value if _CONTROL.search(decoded) else decoded
 
 
 def _decode_host(value: str) -> str:

@@ -24,6 +24,14 @@ def test_an_encoded_word_that_stands_for_no_host_stays_encoded(word: str) -> Non
     assert RawHeaders([(b"Host", word.encode())]).parse()["Host"] == word
 
 
+@pytest.mark.parametrize("octet", ["0D", "0A", "00", "1B", "7F"])
+def test_an_encoded_word_brings_no_control_characters(octet: str) -> None:
+    """SECURITY: what the server refuses in a value does not come in by another door."""
+    word = f"=?utf-8?q?a={octet}b?="
+
+    assert RawHeaders([(b"X-Forwarded-Host", word.encode())]).parse()["X-Forwarded-Host"] == word
+
+
 def test_raw_headers_are_pairs_of_text() -> None:
     """Names in their canonical form, values as they came."""
     raw = RawHeaders([(b"x-one", b"1"), (b"X-TWO", b"\xe9")])
