@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import urllib.parse
 from collections.abc import Iterable
 from functools import lru_cache
@@ -11,10 +10,11 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.host import Host
 from cherrypy.core.logs import log
-from cherrypy.http.forwarded import Trust, parse_address
+from cherrypy.http.forwarded import Trust, is_host, parse_address
 
 _NO = frozenset(("off", "0", "no", "false"))
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*", re.ASCII)
+# SECURITY: 'javascript' is a scheme too
+_SCHEMES = frozenset(("http", "https", "ws", "wss"))
 
 
 def proxy(
@@ -45,7 +45,7 @@ def proxy(
     seen = _scheme_in(scheme, request.headers.get(scheme)) if scheme else ""
     if not seen:
         seen = request.base.partition("://")[0]
-    named = _first(request.headers.get(local)) if local else ""
+    named = _host_in(request.headers.get(local)) if local else ""
     new_base = named or base
     if not new_base:
         default = urllib.parse.urlsplit(request.base).netloc
@@ -70,7 +70,17 @@ def _scheme_in(name: str, value: str | None) -> str:
     seen = _first(value).lower()
     if seen and seen not in ("http", "https") and any(word in name.lower() for word in ("ssl", "https")):
         return "" if seen in _NO else "https"
-    return seen if _SCHEME.fullmatch(seen) else ""
+    return seen if seen in _SCHEMES else ""
+
+
+def _host_in(value: str | None) -> str:
+    """The host that a field tells of, with a scheme if it has one; '' if that is no host.
+
+    SECURITY: often the client's own text, and the base goes into links and redirects.
+    """
+    named = _first(value)
+    scheme, mark, host = named.rpartition("://")
+    return named if is_host(host) and (not mark or scheme.lower() in _SCHEMES) else ""
 
 
 def _address_in(name: str, value: str) -> str | None:

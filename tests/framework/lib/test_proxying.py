@@ -44,6 +44,7 @@ def ask(serve: Callable[..., Any], headers: dict[str, str], path: str = "/", **s
         ("X-Forwarded-Proto", "https, http", "https://localhost"),
         ("X-Forwarded-Proto", "HTTPS", "https://localhost"),
         ("X-Forwarded-Proto", "not a scheme", "http://localhost"),
+        ("X-Forwarded-Proto", "javascript", "http://localhost"),
         ("X-Forwarded-Proto", "", "http://localhost"),
         ("X-Forwarded-Ssl", "on", "https://localhost"),
         ("X-Forwarded-Ssl", "off", "http://localhost"),
@@ -74,6 +75,24 @@ def test_the_scheme_is_understood_in_every_dialect(
 def test_a_forwarded_address_is_an_address(serve: Callable[..., Any], value: str, ip: str) -> None:
     """Without its port; whatever else a client writes there is not believed."""
     assert ask(serve, {"X-Forwarded-For": value})[1] == ip
+
+
+@pytest.mark.parametrize(
+    ("value", "base"),
+    [
+        ("www.example:8080, proxy", "http://www.example:8080"),
+        ("https://www.example", "https://www.example"),
+        ("[2001:db8::1]:80", "http://[2001:db8::1]:80"),
+        ("evil.example/<script>", "http://localhost"),
+        ('"', "http://localhost"),
+        ("user@evil.example", "http://localhost"),
+        ("javascript://x", "http://localhost"),
+        ("=?utf-8?q?a=0D=0ASet-Cookie:x?=", "http://localhost"),
+    ],
+)
+def test_a_forwarded_host_is_a_host(serve: Callable[..., Any], value: str, base: str) -> None:
+    """SECURITY: links and redirects are made of it; whatever else a client writes there is not believed."""
+    assert ask(serve, {"X-Forwarded-Host": value})[0] == base
 
 
 def test_a_header_of_one_s_own_is_taken_as_it_is(serve: Callable[..., Any]) -> None:
