@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from cherrypy.app.server_settings import as_networks, check, number
+from cherrypy.app.server_tls import tls_for
 from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
 from cherrypy.conf.expression import attributes
 from cherrypy.httpd.message import Responder
+from cherrypy.httpd.tls import TLS
 from cherrypy.process.servers import ServerAdapter
 from cherrypy.process.wspbus import bus
 
@@ -87,7 +89,14 @@ class Server(ServerAdapter):
     ssl_private_key: str | None = None
     """Path of the PEM key."""
     ssl_ciphers: str | None = None
-    """OpenSSL cipher list."""
+    """OpenSSL cipher list for TLS 1.2."""
+    ssl_certificates: Any = None
+    """Further certificates, chosen by the name that a client asks for (SNI): {name: (certificate, key[, chain])}, where
+    a name may be "*.example.com"; or a list of (certificate, key[, chain]), for the names in them."""
+    ssl_client_ca: str | None = None
+    """Path of the PEM certificates of those who sign the certificates of clients."""
+    ssl_client_verify: str | None = None
+    """"required" (the default with ssl_client_ca), "optional" or "none"."""
     statistics = False
     """Keep the counters of ``httpserver.stats``."""
     nodelay = True
@@ -182,6 +191,30 @@ class Server(ServerAdapter):
             ) from error
         return made
 
+    def subscribe(self) -> None:
+        """Start and stop with the bus, and read certificates again when it is 'graceful'."""
+        super().subscribe()
+        self.bus.subscribe("graceful", self.reload_certificates)
+
+    def unsubscribe(self) -> None:
+        """Leave the bus alone."""
+        super().unsubscribe()
+        self.bus.unsubscribe("graceful", self.reload_certificates)
+
+    def reload_certificates(self) -> None:
+        """Read the files of the ssl_* settings again, for connections to come; those that are open go on as they are.
+
+        If one cannot be used, all that serve now go on, and the log says why.
+        """
+        tls = getattr(self.httpserver, "ssl_adapter", None)
+        if not isinstance(tls, TLS) or not tls.is_reloadable:
+            return
+        try:
+            tls.reload()
+            self.bus.log(f"Read the certificates of {self.description} again")
+        except (OSError, ValueError) as error:
+            self.bus.log(f"The certificates of {self.description} stay as they were: {error}", level=40)
+
     def start(self) -> None:
         """Make the HTTP server object if there is none, and start it."""
         if not self.httpserver:
@@ -191,9 +224,16 @@ class Server(ServerAdapter):
         elif isinstance(self.httpserver, CPHTTPServer) and not self.running:
             # COMPAT: the object is kept for restarts; an address that was configured meanwhile counts all the same.
             self.httpserver.bind_addr = self.bind_addr
+            tls = self.httpserver.ssl_adapter
+            if tls is None or (isinstance(tls, TLS) and tls.is_reloadable):
+                self.httpserver.ssl_adapter = tls_for(self)
         super().start()
 
     start.priority = 75  # type: ignore[attr-defined]
+
+    @property
+    def _is_tls(self) -> bool:
+        return bool(self.ssl_certificate or self.ssl_context or self.ssl_certificates)
 
     def base(self) -> str:
         """Scheme, host and port as a client would write them; the path of a Unix socket."""
@@ -202,6 +242,6 @@ class Server(ServerAdapter):
         host, port = self.bound_addr or (None, None)
         if host is None or host in ANY_ADDRESS:
             host = socket.gethostname()  # something that a client can reach
-        scheme, default_port = ("https", 443) if self.ssl_certificate or self.ssl_context else ("http", 80)
+        scheme, default_port = ("https", 443) if self._is_tls else ("http", 80)
         name = f"[{host}]" if ":" in host else host
         return f"{scheme}://{name}" if port in (default_port, None) else f"{scheme}://{name}:{port}"

@@ -11,7 +11,9 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from cherrypy.app.server_tls import is_certificates
 from cherrypy.http.forwarded import Trust
+from cherrypy.httpd.credentials import CLIENT_VERIFY
 
 MOST_THREADS = 10_000
 
@@ -98,6 +100,16 @@ RULES: dict[str, Rule] = {
     "ssl_certificate_chain": _PATH,
     "ssl_private_key": _PATH,
     "ssl_ciphers": _TEXT,
+    "ssl_certificates": Rule(
+        is_certificates,
+        "{name: files} or a list of files, where files is (certificate, key), (certificate, key, chain), or the path "
+        "of one file with all of it; or None",
+    ),
+    "ssl_client_ca": _PATH,
+    "ssl_client_verify": Rule(
+        lambda value: value is None or (isinstance(value, str) and value in CLIENT_VERIFY),
+        "'required', 'optional', 'none', or None for 'required' with ssl_client_ca",
+    ),
     "wsgi_version": Rule(lambda value: value in ((1, 0), ("u", 0)), "(1, 0) or ('u', 0)"),
     "trusted_proxies": Rule(_is_trust, "addresses, networks such as '10.0.0.0/8', and 'unix:'; or None"),
 }

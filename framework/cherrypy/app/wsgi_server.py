@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from cherrypy.aio.runner import runner
 from cherrypy.app.server_settings import number
 from cherrypy.app.server_stats import Pool, Statistics
-from cherrypy.app.server_tls import tls_for
+from cherrypy.app.server_tls import adopted, tls_for
 from cherrypy.core.version import VERSION
 from cherrypy.httpd.gateway import WSGIGateway
 from cherrypy.httpd.limits import Limits
@@ -169,9 +169,9 @@ class CPHTTPServer:
             self._ended.set()
 
     def _make_server(self) -> NativeServer:
+        tls = adopted(self.ssl_adapter)
         listeners = [
-            Listener(address, tls=self.ssl_adapter, mode=self.socket_mode, nodelay=self.nodelay)
-            for address in self._addresses()
+            Listener(address, tls=tls, mode=self.socket_mode, nodelay=self.nodelay) for address in self._addresses()
         ]
         return NativeServer(
             listeners,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cherrypy.http.proxyproto import HEADER_BYTES, ProxyHeaderError, parse_proxy_header
 from cherrypy.httpd.connection import GREETING, HANDSHAKE, HEAD, LINGER, Connection
 from cherrypy.httpd.exchange import render_error
-from cherrypy.httpd.tls import PLAIN_ON_TLS, TLS, TLSSocket
+from cherrypy.httpd.tls import PLAIN_ON_TLS, TLS, PlainText, TLSSocket
 
 if TYPE_CHECKING:
     from cherrypy.httpd.listener import Listener
@@ -141,15 +141,21 @@ class Acceptor:
         return True
 
     def shake_hands(self, connection: Connection) -> str:
-        """Go on with a TLS handshake: ``"done"``, ``"read"``, ``"write"``, or ``"gone"`` when it failed."""
+        """Go on with a TLS handshake.
+
+        Returns ``"done"``, ``"read"`` or ``"write"`` for what it waits for, ``"gone"`` when it failed, or ``"refused"``
+        when the client speaks plain HTTP and has been told so.
+        """
         sock = connection.sock
         assert isinstance(sock, TLSSocket)
         try:
             return sock.handshake()
+        except PlainText:
+            connection.use(sock.plain())
+            with suppress(OSError):
+                connection.send(render_error(b"400 Bad Request", PLAIN_ON_TLS))
+            return "refused"
         except OSError as error:
-            if "HTTP_REQUEST" in str(error):
-                with suppress(OSError):
-                    sock.send_plain(render_error(b"400 Bad Request", PLAIN_ON_TLS))
             log.debug("TLS handshake failed peer=%s reason=%s", connection.peer, error)
             return "gone"
 

@@ -188,7 +188,10 @@ class Connection:
             if abruptly and self.sock.family != socket.AF_UNIX:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         with suppress(OSError):
-            self.sock.close()
+            if abruptly and not isinstance(self.sock, socket.socket):
+                self.sock.close(abruptly=True)
+            else:
+                self.sock.close()
         # The bound methods hold the socket: let the whole knot go at once.
         self.message = None
         self.decoder = None

@@ -322,6 +322,8 @@ class Loop:
         waits_for = self.acceptor.shake_hands(connection)
         if waits_for == "gone":
             self.drop(connection)
+        elif waits_for == "refused":
+            self.leave(connection)
         elif waits_for == "done":
             connection.state = HEAD
             connection.deadline = self.now + self.limits.head_s

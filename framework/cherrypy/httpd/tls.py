@@ -2,153 +2,207 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from cherrypy.httpd.credentials import CredentialsError, Identities, Identity, make_context
+from cherrypy.httpd.tlsvariables import session_variables
+
+__all__ = ["PLAIN_ON_TLS", "TLS", "CredentialsError", "PlainText", "TLSSocket", "make_context"]
+
 PLAIN_ON_TLS = b"The client sent a plain HTTP request, but this server only speaks HTTPS on this port."
+
+#: Sent in one go: OpenSSL takes a record (16 KiB) at a time, and each turn of the poll set costs.
+_SEND_BYTES = 262144
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+
+
+class PlainText(OSError):
+    """The client speaks no TLS, but text: most likely HTTP."""
 
 
 class TLSSocket:
-    """The part of a socket's interface that a connection uses, over an ``ssl.SSLSocket``."""
+    """The part of a socket's interface that a connection uses, over an ``ssl.SSLSocket``.
 
-    def __init__(self, sock: ssl.SSLSocket) -> None:
+    Law: OpenSSL allows one thread at a time in a session. A connection that is AWAY is watched by one thread and
+    written by another; so each call into OpenSSL holds the lock. None of them blocks.
+    """
+
+    def __init__(self, sock: ssl.SSLSocket, identities: Identities) -> None:
         self._sock = sock
+        self._identities = identities
+        self._lock = threading.Lock()
+        self._variables: dict[str, str] | None = None
+        self._greeted = False
         self.family = sock.family
         self.fileno = sock.fileno
         self.getsockname = sock.getsockname
         self.setsockopt = sock.setsockopt
         self.getsockopt = sock.getsockopt
-        self.pending = sock.pending
         self.ssl = sock
 
     def handshake(self) -> str:
         """Go on with the handshake: ``"done"``, or ``"read"``/``"write"`` for what it waits for.
 
         Raises:
+            PlainText: it never began; not an octet was taken.
             OSError: it failed.
         """
-        try:
-            self._sock.do_handshake()
-        except ssl.SSLWantReadError:
-            return "read"
-        except ssl.SSLWantWriteError:
-            return "write"
+        with self._lock:
+            try:
+                if not self._greeted:
+                    self._look_at_greeting()
+                self._sock.do_handshake()
+            except (ssl.SSLWantReadError, BlockingIOError):
+                return "read"
+            except ssl.SSLWantWriteError:
+                return "write"
         return "done"
+
+    def _look_at_greeting(self) -> None:
+        # OpenSSL recognizes a few methods of HTTP, and has eaten what told them by then.
+        first = socket.socket.recv(self._sock, 1, socket.MSG_PEEK)
+        if first.isalpha():
+            raise PlainText("no TLS, but text")
+        self._greeted = True
 
     def recv(self, size: int) -> bytes:
         """Decrypted octets; BlockingIOError when there are none yet."""
-        try:
-            data = self._sock.recv(size)
-            # What OpenSSL holds decrypted is no news to the poll set: take it along.
-            while held := self._sock.pending():
-                data += self._sock.recv(held)
-            return data
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
-        except ssl.SSLEOFError:
-            return b""
+        with self._lock:
+            try:
+                data = self._sock.recv(size)
+                # What OpenSSL holds decrypted is no news to the poll set: take it along.
+                while held := self._sock.pending():
+                    data += self._sock.recv(held)
+                return data
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                raise BlockingIOError from error
+            except ssl.SSLEOFError:
+                return b""
 
     def send(self, data: bytes | memoryview) -> int:
         """Octets taken; BlockingIOError when none can be."""
-        try:
-            return self._sock.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
+        with self._lock:
+            try:
+                sent = self._sock.send(data)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                raise BlockingIOError from error
+            size = len(data)
+            if sent < size:
+                view = memoryview(data)
+                with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    while sent < size and sent < _SEND_BYTES:
+                        sent += self._sock.send(view[sent:])
+            return sent
 
-    def send_plain(self, data: bytes) -> None:
-        """Send octets past TLS, to a client that does not speak it."""
-        socket.socket.send(self._sock, data)
+    def plain(self) -> socket.socket:
+        """Leave TLS out: the plain socket of a client that does not speak it. Of no use afterwards."""
+        return socket.socket(self._sock.family, self._sock.type, fileno=self._sock.detach())
 
     def shutdown(self, how: int) -> None:
-        """Send close_notify as far as the socket takes it, then end the plain socket's write side."""
-        with suppress(OSError, ValueError):  # ours is out; the client's may come later or never
-            self._sock.unwrap()
+        """Send close_notify as far as the socket takes it, then end the plain socket's write side.
+
+        With ``SHUT_RDWR`` there is no good end, and nothing is said; that may come from any thread.
+        """
+        if how != socket.SHUT_RDWR:
+            self._notify_close()
         socket.socket.shutdown(self._sock, how)
 
-    def close(self) -> None:
-        """Close the descriptor."""
+    def close(self, *, abruptly: bool = False) -> None:
+        """Close the descriptor, with a close_notify unless *abruptly*."""
+        if not abruptly:
+            self._notify_close()
         self._sock.close()
+
+    def _notify_close(self) -> None:
+        with self._lock, suppress(OSError, ValueError):  # ours is out; the client's may come later or never
+            self._sock.unwrap()
+
+    def variables(self) -> dict[str, str]:
+        """The CGI variables of the session; made at the first question."""
+        if self._variables is None:
+            with self._lock:
+                shown = self._identities.of(self._sock.context)
+                self._variables = session_variables(self._sock, shown, vars(self._sock).get("server_name"))
+        return self._variables
 
 
 class TLS:
     """Makes TLS connections of accepted sockets.
 
     Args:
-        context: a server-side context; ``make_context`` builds a safe one.
+        given: a server-side context (``make_context`` builds a safe one), or several certificates.
+        load: makes them anew, for ``reload``.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self.context = context
+    def __init__(self, given: ssl.SSLContext | Identities, load: Callable[[], Identities] | None = None) -> None:
+        self._load = load
+        self._identities = given if isinstance(given, Identities) else Identities(Identity(given))
+        _Chooser.install(self._identities)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context that new handshakes begin with."""
+        return self._identities.default.context
+
+    @property
+    def is_reloadable(self) -> bool:
+        """False for a context that somebody else made."""
+        return self._load is not None
+
+    def reload(self) -> None:
+        """Read the certificates again, for handshakes to come; sessions go on with theirs.
+
+        Raises:
+            Exception: what ``load`` raises; all stay as they were.
+        """
+        if self._load is None:
+            return
+        fresh = self._load()
+        _Chooser.install(fresh)
+        self._identities = fresh
 
     def wrap(self, sock: socket.socket) -> TLSSocket:
         """Take over *sock*; the handshake is still to be done."""
-        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return TLSSocket(wrapped)
+        identities = self._identities
+        wrapped = identities.default.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return TLSSocket(wrapped, identities)
 
     def environ(self, sock: Any) -> dict[str, str]:
-        """CGI variables of one session, as mod_ssl calls them."""
-        session: ssl.SSLSocket = sock.ssl
-        cipher = session.cipher() or ("", "", 0)
-        variables = {
-            "HTTPS": "on",
-            "SSL_PROTOCOL": session.version() or "",
-            "SSL_CIPHER": cipher[0],
-            "SSL_CIPHER_EXPORT": "",
-            "SSL_CIPHER_USEKEYSIZE": str(cipher[2] or ""),
-            "SSL_CIPHER_ALGKEYSIZE": str(cipher[2] or ""),
-            "SSL_VERSION_INTERFACE": f"Python {ssl.__name__}",
-            "SSL_VERSION_LIBRARY": ssl.OPENSSL_VERSION,
-            "SSL_CLIENT_VERIFY": "NONE",
-            "SSL_COMPRESS_METHOD": session.compression() or "NULL",
-            "SSL_SESSION_ID": session.session.id.hex() if session.session else "",
-        }
-        encoded = session.getpeercert(binary_form=True)
-        if encoded:
-            variables["SSL_CLIENT_VERIFY"] = "SUCCESS"
-            variables["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(encoded)
-            variables.update(_certificate_environ("SSL_CLIENT", session.getpeercert() or {}))
+        """CGI variables of the session of *sock*, as mod_ssl calls them."""
+        variables: dict[str, str] = sock.variables()
         return variables
 
 
-def make_context(
-    certificate: str, private_key: str | None = None, chain: str | None = None, ciphers: str | None = None
-) -> ssl.SSLContext:
-    """A server-side context from PEM files; TLS 1.2 and newer.
+class _Chooser:
+    """Called by OpenSSL in each handshake: notes the name that the client asks for, and chooses a certificate.
 
-    Raises:
-        OSError: a file is missing or does not fit the others.
+    Args:
+        identities: to choose from.
+        given: what the context's maker had set; it has the last word.
     """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=chain)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, private_key)
-    if ciphers:
-        context.set_ciphers(ciphers)
-    return context
 
+    def __init__(self, identities: Identities, given: Any) -> None:
+        self._identities = identities
+        self._given = given
 
-_NAMES = {
-    "countryName": "C",
-    "stateOrProvinceName": "ST",
-    "localityName": "L",
-    "organizationName": "O",
-    "organizationalUnitName": "OU",
-    "commonName": "CN",
-    "emailAddress": "Email",
-}
+    @classmethod
+    def install(cls, identities: Identities) -> None:
+        context = identities.default.context
+        given: Any = context.sni_callback
+        if isinstance(given, _Chooser):  # the context served before
+            given = given._given
+        context.sni_callback = cls(identities, given)
 
-
-def _certificate_environ(prefix: str, found: dict[str, Any]) -> dict[str, str]:
-    variables = {
-        f"{prefix}_M_VERSION": str(found.get("version", "")),
-        f"{prefix}_M_SERIAL": str(found.get("serialNumber", "")),
-        f"{prefix}_V_START": str(found.get("notBefore", "")),
-        f"{prefix}_V_END": str(found.get("notAfter", "")),
-    }
-    for side, letter in (("subject", "S"), ("issuer", "I")):
-        parts = [pair for part in found.get(side, ()) for pair in part]
-        shown = [(_NAMES.get(name, name), value) for name, value in parts]
-        variables[f"{prefix}_{letter}_DN"] = ",".join(f"{name}={value}" for name, value in shown)
-        variables.update({f"{prefix}_{letter}_DN_{name}": value for name, value in shown})
-    return variables
+    def __call__(self, sock: Any, server_name: str | None, context: ssl.SSLContext) -> int | None:
+        if server_name is not None and _HOST_NAME.fullmatch(server_name):
+            vars(sock)["server_name"] = server_name
+            chosen = self._identities.shown_to(server_name).context
+            if chosen is not context:
+                sock.context = chosen
+        return self._given(sock, server_name, context) if self._given is not None else None

@@ -18,6 +18,8 @@ from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.server import Server
 
+from ..pki import Pki
+
 
 @dataclass
 class Running:
@@ -163,6 +165,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     both = folder / "both.pem"
     both.write_bytes((folder / "key").read_bytes() + (folder / "cert").read_bytes())
     return both
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """An authority for certificates."""
+    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 Serve = Callable[..., Running]
