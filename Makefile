@@ -66,14 +66,13 @@ architecture: $(VENV)/.test
 
 bench: $(VENV)/.bench ## what a request costs, then side by side with other servers (BENCH_ARGS: --only --rounds --seconds --servers)
 	@deploy/debian_packages.sh wrk libev-dev
-	$(BIN)/python tests/bench/stage_cost.py
-	$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+	@missed=0; $(BIN)/python tests/bench/stage_cost.py || missed=1; $(BIN)/python tests/bench/run.py $(BENCH_ARGS) || missed=1; exit $$missed
 
 fuzz: $(VENV)/.fuzz ## look for requests that break the server's parser, for FUZZ_SECONDS
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 soak: $(VENV)/.test ## slow and idle clients by the thousand, then mixed traffic for SOAK_SECONDS: memory stays flat
-	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -n 0 --timeout $$(($(SOAK_SECONDS) + 300)) tests/soak
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -n 0 -s --timeout $$(($(SOAK_SECONDS) + 300)) tests/soak
 
 conformance: $(VENV)/.test ## the released CherryPy's own tests against ours; they are fetched, not part of this repository
 	@deploy/debian_packages.sh memcached

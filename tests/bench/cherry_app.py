@@ -1,8 +1,9 @@
 """The benchmark's application, written to CherryPy's documented API: it runs unchanged on every contender.
 
-As a program it serves on the port given as first argument; as a module, ``application`` is its WSGI callable.
+``serve`` serves it by the framework's own server; as a module, ``application`` is its WSGI callable.
 """
 
+import os
 import sys
 import time
 
@@ -34,7 +35,14 @@ class Root:
         time.sleep(0.02)
         return "slow"
 
+    @cherrypy.expose
+    def upload(self):
+        """A body that is read whole."""
+        return str(len(cherrypy.request.body.read()))
 
+
+#: The folder of /file.
+FILES = {"/file": {"tools.staticdir.on": True, "tools.staticdir.dir": os.environ.get("BENCH_FILES", "/nonexistent")}}
 QUIET = {
     "environment": "production",
     "log.screen": False,
@@ -48,11 +56,14 @@ def serve(port: int, threads: int) -> None:
     """Serve on 127.0.0.1:*port* with *threads* pool threads until a signal comes."""
     cherrypy.config.update({**QUIET, "server.socket_port": port, "server.thread_pool": threads})
     cherrypy.config.update({"server.socket_queue_size": 1024})
-    cherrypy.quickstart(Root(), "/")
+    if certificate := os.environ.get("BENCH_CERTIFICATE"):
+        cherrypy.config.update({"server.ssl_module": "builtin", "server.ssl_certificate": certificate})
+        cherrypy.config.update({"server.ssl_private_key": os.environ["BENCH_KEY"]})
+    cherrypy.quickstart(Root(), "/", FILES)
 
 
 if __name__ == "__main__":
     serve(int(sys.argv[1]), int(sys.argv[2]))
 else:
     cherrypy.config.update(QUIET)
-    application = cherrypy.Application(Root(), "")
+    application = cherrypy.Application(Root(), "", FILES)

@@ -1,5 +1,6 @@
 """The benchmark's pages in Flask, for the peers' column."""
 
+import os
 import time
 
 import flask
@@ -30,3 +31,15 @@ def slow():
     """A handler that blocks as a database call would."""
     time.sleep(0.02)
     return "slow"
+
+
+@application.post("/upload")
+def upload():
+    """A body that is read whole."""
+    return str(len(flask.request.get_data()))
+
+
+@application.get("/file/<path:name>")
+def file(name):
+    """A file of the folder that the bench names."""
+    return flask.send_from_directory(os.environ["BENCH_FILES"], name)
