@@ -16,7 +16,7 @@ from cherrypy.httpd.body import EMPTY_BODY, StreamBody
 from cherrypy.httpd.connection import ClientGone, Connection
 from cherrypy.httpd.flush import PendingFile, send_pending
 from cherrypy.httpd.message import HTTP_11, Answer, Message, Responder
-from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, AnswerTooLong, FileSlice, Framing, frame_answer
+from cherrypy.httpd.writer import LAST_CHUNK, NOT_FINAL, AnswerError, AnswerTooLong, FileSlice, Framing, frame_answer
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Seat
@@ -55,7 +55,7 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
             kind = body.__class__
             if kind is list or kind is tuple:
                 return _send_whole(server, connection, message, seat, status, headers, body, close is None)  # type: ignore[arg-type]
-            if kind is FileSlice and not connection.listener.tls:
+            if kind is FileSlice:
                 return _send_file(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
             if isinstance(body, Handover):
                 framing = frame(server, connection, message, status, headers, None)
@@ -76,14 +76,17 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
             server.interrupt = error
             return END  # nothing was sent: a plain end of the connection, without an answer
         except BodyError as error:
-            return _send_error(connection, seat, _BODY_STATUS[error.status], b"The request body could not be read.")
+            return _send_error(
+                connection, message, seat, _BODY_STATUS[error.status], b"The request body could not be read."
+            )
         except AnswerError as error:
             log.error("answer refused path=%s reason=%s", message.path, error)
-            return _send_error(connection, seat, b"500 Internal Server Error", str(error).encode("latin-1", "replace"))
+            text = str(error).encode("latin-1", "replace")
+            return _send_error(connection, message, seat, b"500 Internal Server Error", text)
         except Exception:
             log.exception("responder failed path=%s", message.path)
             return _send_error(
-                connection, seat, b"500 Internal Server Error", b"The server could not complete the request."
+                connection, message, seat, b"500 Internal Server Error", b"The server could not complete the request."
             )
     finally:
         if close is not None:
@@ -283,6 +286,8 @@ def _send_stream(
     body: Iterable[bytes],
 ) -> str:
     """Send an answer piece by piece, waiting for a slow client; the head goes with the first piece."""
+    if status[:3] == b"101":
+        raise AnswerError(NOT_FINAL)
     pieces = iter(body)
     first = _next_piece(pieces)
     size = 0 if first is None else None
@@ -351,9 +356,11 @@ def render_error(status: bytes, text: bytes, headers: tuple[tuple[bytes, bytes],
     return frame_answer(status, fields, len(text), False, True, False, None)[0] + text
 
 
-def _send_error(connection: Connection, seat: Seat, status: bytes, text: bytes) -> str:
+def _send_error(connection: Connection, message: Message, seat: Seat, status: bytes, text: bytes) -> str:
     """Answer in the application's stead, before anything of its own was sent."""
     data = render_error(status, text)
+    if message.method == "HEAD":
+        data = data[: -len(text)]
     try:
         sent = connection.send(data)
     except BlockingIOError:

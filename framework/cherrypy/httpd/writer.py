@@ -18,6 +18,10 @@ CRLF = b"\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+# SECURITY: a client takes 1xx for a word in between, and the answer to its next request for the answer to this one.
+# 101 is for those who then take the connection (``Handover``).
+NOT_FINAL = "an answer's status must be 200 or more"
+
 # What an outgoing field name means to the server.
 _LENGTH, _CODING, _CONNECTION, _DATE, _SERVER, _PLAIN = 1, 2, 4, 8, 16, 0
 _SPECIAL = {
@@ -86,7 +90,7 @@ class FileSlice:
 #:
 #: - head: status line, fields and the empty line;
 #: - keep_alive: the connection may carry another request after this answer;
-#: - has_body: False for HEAD, 1xx, 204 and 304, after whose head no octet may follow;
+#: - has_body: False for HEAD, 101, 204 and 304, after whose head no octet may follow;
 #: - length: octets of body that must follow; None when chunked or delimited by the close;
 #: - chunked: the body goes out in chunks.
 #:
@@ -121,8 +125,8 @@ def frame_answer(
         server_name: value for a Server field when the answer has none.
 
     Raises:
-        AnswerError: CR, LF or NUL in a field, a name that is no token, a malformed status or length, or a body longer
-            than its declared length (AnswerTooLong).
+        AnswerError: CR, LF or NUL in a field, a name that is no token, a malformed status or length, a status that
+            ends no request, or a body longer than its declared length (AnswerTooLong).
 
     Source: RFC 9110 sections 6.4.1, 8.6; RFC 9112 sections 6, 9.
     """
@@ -157,6 +161,8 @@ def _frame_answer(
         line, may_have_length, may_have_body = _statuses[status]
     except KeyError:
         line, may_have_length, may_have_body = _learn_status(status)
+    if not may_have_length and size is not None and status[:3] == b"101":
+        raise AnswerError(NOT_FINAL)
     out = [line]
     seen, declared = _add_fields(out, headers)
     if seen & _CONNECTION:
@@ -240,6 +246,8 @@ def _learn_status(status: bytes) -> tuple[bytes, bool, bool]:
     if b"\r" in status or b"\n" in status or b"\0" in status:
         raise AnswerError("CR, LF or NUL in a status")
     code = int(digits)
+    if code < 200 and code != 101:
+        raise AnswerError(NOT_FINAL)
     reason = status[4:]
     has_body = code >= 200 and code not in (204, 304)
     learned = (b"HTTP/1.1 %b %b" % (digits, reason), has_body or code == 304, has_body)

@@ -41,6 +41,9 @@ def frame(status: bytes = b"200 OK", headers: Any = (), size: int | None = 0, **
         (b"OK", []),
         (b"2000 OK", []),
         (b"099 OK", []),
+        (b"100 Continue", []),
+        (b"101 Switching Protocols", []),
+        (b"103 Early Hints", []),
     ],
 )
 def test_a_splitting_or_malformed_answer_is_refused(status: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -59,6 +62,32 @@ def test_statuses_without_a_body(serve: Serve, status: bytes) -> None:
     assert first.status == second.status == int(status[:3])
     assert "transfer-encoding" not in first.headers
     assert status[:3] != b"204" or "content-length" not in first.headers
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize("pieces", [[], [b"body"]])
+@pytest.mark.parametrize("status", [b"100 Continue", b"101 Switching Protocols", b"199 Soon"])
+def test_an_application_cannot_answer_with_what_is_no_answer(
+    serve: Serve, status: bytes, pieces: list[bytes], kind: Any
+) -> None:
+    """SECURITY: the client would take the next answer for this one."""
+    running = serve(lambda message: (status, [], kind(pieces), None))
+    with running.connect() as client:
+        reply = client.get()
+
+        assert (reply.status, client.is_closed()) == (500, True)
+
+
+@pytest.mark.parametrize("headers", [[(b"X", b"a\nb")], None])
+def test_a_failure_has_no_body_for_head(serve: Serve, headers: Any) -> None:
+    """Also where the server answers in the application's stead."""
+    running = serve(lambda message: (b"200 OK", headers, [b"x"], None))
+    with running.connect() as client:
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = client.read_all()
+
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.endswith(b"\r\n\r\n")
 
 
 def test_head_has_the_fields_of_get_and_no_body(serve: Serve) -> None:
