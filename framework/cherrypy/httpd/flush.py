@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from cherrypy.httpd.connection import Connection
 
 _SENDFILE_BYTES = 1048576
+#: Read at once where the kernel cannot send a file by itself.
+_READ_BYTES = 65536
 
 
 class PendingFile:
@@ -48,7 +50,11 @@ def send_pending(connection: Connection) -> int | None:
                 return sent
         file = connection.file
         while file is not None and file.left:
-            count = os.sendfile(connection.sock.fileno(), file.fd, file.offset, min(file.left, _SENDFILE_BYTES))
+            if connection.listener.tls:
+                data = os.pread(file.fd, min(file.left, _READ_BYTES), file.offset)
+                count = connection.send(data) if data else 0
+            else:
+                count = os.sendfile(connection.sock.fileno(), file.fd, file.offset, min(file.left, _SENDFILE_BYTES))
             if count == 0:
                 return None
             file.offset += count
