@@ -47,7 +47,9 @@ class Pki:
             context.load_cert_chain(client.both)
         return context
 
-    def connect(self, address: Any, name: str = "localhost", context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+    def connect(
+        self, address: Any, name: str | None = "localhost", context: ssl.SSLContext | None = None
+    ) -> ssl.SSLSocket:
         """A TLS connection to *address*, which must have a certificate for *name*."""
         plain = socket.create_connection(address, timeout=10)
         try:
