@@ -1,7 +1,7 @@
-"""``make fuzz``: look for inputs that break the parser or the chunk reader, guided by coverage.
+"""``make fuzz``: look for inputs that break the parser, the chunk reader or the PROXY protocol, guided by coverage.
 
-Each target runs for half of the time, from a corpus made of the vectors; what it learns is kept in ``.cache/fuzz``. An
-input that breaks something is written there, too, and the run ends with 1: make a vector of it.
+Each target runs for its share of the time, from a corpus made of the vectors; what it learns is kept in
+``.cache/fuzz``. An input that breaks something is written there, too, and the run ends with 1: make a vector of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache" / "fuzz"
-TARGETS = ("connection", "chunks")
+TARGETS = ("connection", "chunks", "proxy")
 INPUT_BYTES = 16384
 
 

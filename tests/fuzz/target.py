@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from cherrypy.http.bodyerrors import BodyError
+from cherrypy.http.proxyproto import Proxied, ProxyHeaderError, parse_proxy_header
 from cherrypy.httpd.chunks import ChunkDecoder
 from cherrypy.httpd.limits import Limits
 
@@ -96,6 +97,29 @@ def check_chunks(given: bytes) -> None:
     assert whole == _decode([data[place : place + 1] for place in range(min(len(data), 4096))]) or len(data) > 4096, (
         data
     )
+
+
+def check_proxy(given: bytes) -> None:
+    """Read a PROXY header from every beginning of the input: an answer once given stands.
+
+    Raises:
+        AssertionError: more octets change what fewer have decided.
+    """
+    data, _ = unpack(given)
+    whole = _read_proxy(data)
+    for size in range(min(len(data), 300)):
+        found = _read_proxy(data[:size])
+
+        assert found in (None, whole), (found, whole, data[:size])
+
+
+def _read_proxy(data: bytes) -> Proxied | str | None:
+    try:
+        found = parse_proxy_header(data)
+    except ProxyHeaderError:
+        return "refused"
+    assert found is None or found.size <= len(data)
+    return found
 
 
 def _decode(pieces: list[bytes]) -> tuple[bytes, list[tuple[bytes, bytes]], bytes] | str:

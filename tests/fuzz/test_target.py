@@ -24,11 +24,12 @@ def target() -> ModuleType:
 
 
 def test_every_seed_holds(target: ModuleType) -> None:
-    """Both targets over all vectors."""
+    """All targets over all vectors."""
     seeds = target.seeds()
     for data in seeds.values():
         target.check_connection(data)
         target.check_chunks(data)
+        target.check_proxy(data)
 
     assert len(seeds) > 600
 
