@@ -13,7 +13,7 @@ from cherrypy.core.logs import LogManager
 from cherrypy.core.plan import PlanCache
 from cherrypy.core.request import Request
 from cherrypy.core.response import Response
-from cherrypy.core.urls import trim_script_name
+from cherrypy.core.urls import cut_long_path, trim_script_name
 from cherrypy.process.wspbus import bus
 from cherrypy.toolbox.builtin import tools
 from cherrypy.wsgi.app import CPWSGIApp
@@ -109,7 +109,7 @@ class Application:
 
     def find_config(self, path: str, key: str, default: Any = None) -> Any:
         """Return the value of *key* for *path*, looked for in its section and in those above it."""
-        trail = path or "/"
+        trail = cut_long_path(path or "/", self.config)
         while trail:
             section = self.config.get(trail)
             if section is not None and key in section:

@@ -9,7 +9,7 @@ from cherrypy.aio.asgi.graft import ASGIApplication, ASGIGraft, is_asgi
 from cherrypy.app.application import Application
 from cherrypy.conf.ini import Source
 from cherrypy.context import serving
-from cherrypy.core.urls import join_script_name, trim_script_name
+from cherrypy.core.urls import cut_long_path, join_script_name, trim_script_name
 from cherrypy.process.wspbus import bus
 from cherrypy.toolbox.builtin import tools
 from cherrypy.wsgi.environ import downgrade_wsgi_ux_to_1x
@@ -104,6 +104,7 @@ class Tree:
 
     def _mount_point(self, path: str) -> str | None:
         apps = self.apps
+        path = cut_long_path(path, apps)
         while True:
             if path in apps:
                 return path

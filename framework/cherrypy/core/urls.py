@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from cherrypy.context import serving
@@ -16,6 +16,8 @@ default_base: list[Callable[[], str]] = [lambda: "http://127.0.0.1"]
 # path that somebody made up.
 _STRANGE = "/\\" + "".join(map(chr, range(0x21)))
 _STRANGE_BEGIN = re.compile(f"[{re.escape(_STRANGE)}]*")
+
+_LONG_PATH = 256
 
 QueryString = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -128,6 +130,17 @@ def normalize_path(path: str) -> str:
     if segments[-1] in (".", ".."):
         atoms.append("")
     return "/".join(atoms) if atoms != [""] else "/"
+
+
+def cut_long_path(path: str, keys: Collection[str]) -> str:
+    """Return *path* without most of what lies beyond the longest of *keys*, for those who try all its parents.
+
+    SECURITY: tried as often as it has slashes, a path of 16 KiB costs 0.1 s.
+    """
+    if len(path) <= _LONG_PATH:
+        return path
+    # one more, so that half a segment is never taken for a key
+    return path[: max(map(len, keys), default=0) + 1]
 
 
 def trim_script_name(script_name: str) -> str:

@@ -43,6 +43,9 @@ def foreign(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         ("//blog//x/", b"blog|/blog|/x/"),
         ("//wsgi//x", b"foreign|/wsgi|/x"),
         ("/wsgi/a%20b", b"foreign|/wsgi|/a b"),
+        ("/blog/admin" + "/x" * 200, b"admin|/blog/admin|" + b"/x" * 200),
+        ("/blog/admin" + "x" * 300, b"blog|/blog|/admin" + b"x" * 300),
+        ("/" + "x" * 300, b"root||/" + b"x" * 300),
     ],
 )
 def test_the_longest_mount_point_answers(site: Any, path: str, body: bytes) -> None:
