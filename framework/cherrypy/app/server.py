@@ -191,11 +191,6 @@ class Server(ServerAdapter):
             ) from error
         return made
 
-    def subscribe(self) -> None:
-        """Start and stop with the bus, and read certificates again when it is 'graceful'."""
-        super().subscribe()
-        self.bus.subscribe("graceful", self.reload_certificates)
-
     def unsubscribe(self) -> None:
         """Leave the bus alone."""
         super().unsubscribe()
@@ -204,10 +199,10 @@ class Server(ServerAdapter):
     def reload_certificates(self) -> None:
         """Read the files of the ssl_* settings again, for connections to come; those that are open go on as they are.
 
-        If one cannot be used, all that serve now go on, and the log says why.
+        Done when the bus is 'graceful'. If a file cannot be used, what serves now goes on, and the log says why.
         """
         tls = getattr(self.httpserver, "ssl_adapter", None)
-        if not isinstance(tls, TLS) or not tls.is_reloadable:
+        if not self.running or not isinstance(tls, TLS) or not tls.is_reloadable:
             return
         try:
             tls.reload()
@@ -228,6 +223,8 @@ class Server(ServerAdapter):
             if tls is None or (isinstance(tls, TLS) and tls.is_reloadable):
                 self.httpserver.ssl_adapter = tls_for(self)
         super().start()
+        if self._is_tls:
+            self.bus.subscribe("graceful", self.reload_certificates)
 
     start.priority = 75  # type: ignore[attr-defined]
 

@@ -143,8 +143,8 @@ class Acceptor:
     def shake_hands(self, connection: Connection) -> str:
         """Go on with a TLS handshake.
 
-        Returns ``"done"``, ``"read"`` or ``"write"`` for what it waits for, ``"gone"`` when it failed, or ``"refused"``
-        when the client speaks plain HTTP and has been told so.
+        Returns ``"done"``, ``"read"`` or ``"write"`` for what it waits for, or ``"refused"`` when it failed: the client
+        has been told why, by an alert or, if it speaks plain HTTP, in plain, and is to have time to read that.
         """
         sock = connection.sock
         assert isinstance(sock, TLSSocket)
@@ -157,7 +157,8 @@ class Acceptor:
             return "refused"
         except OSError as error:
             log.debug("TLS handshake failed peer=%s reason=%s", connection.peer, error)
-            return "gone"
+            connection.use(sock.plain())
+            return "refused"
 
     def _drop_idlest(self) -> bool:
         """Make room by closing connections that are idle longest; False when none is.

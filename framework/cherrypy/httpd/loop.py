@@ -320,9 +320,7 @@ class Loop:
 
     def _handshake(self, connection: Connection, seat: Seat) -> bool:
         waits_for = self.acceptor.shake_hands(connection)
-        if waits_for == "gone":
-            self.drop(connection)
-        elif waits_for == "refused":
+        if waits_for == "refused":
             self.leave(connection)
         elif waits_for == "done":
             connection.state = HEAD
