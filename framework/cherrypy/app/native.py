@@ -19,6 +19,7 @@ from cherrypy.app import plainpage
 from cherrypy.app.application import Application
 from cherrypy.app.continuation import put_aside
 from cherrypy.app.route import Route, Routes, is_plain
+from cherrypy.app.takeover import NO_BODY, Departure, is_taken
 from cherrypy.app.tree import Tree
 from cherrypy.app.wsgi_server import gateway_for
 from cherrypy.context import serving
@@ -130,7 +131,8 @@ class NativeResponder:
 
     def _serve(self, app: Application, message: Message, path: str, begun: tuple[Any, Any] | None = None) -> Answer:
         """Run the request, which may have *begun* already, and those it redirects to internally."""
-        method, query, rfile = message.method, message.query, message.body
+        method, query = message.method, message.query
+        rfile = message.body if message.has_body else NO_BODY
         if not (path.isascii() and query.isascii()):
             encoding = app.find_config(path, "request.uri_encoding", "utf-8")
             path, query = recode(path, query, "ISO-8859-1", encoding) or (path, query)
@@ -239,6 +241,8 @@ def _answer(app: Application, request: Any, response: Any) -> Answer:
     if has_last_hooks or "on_end_resource" in points:
         # hooks after finalize may have put anything there
         text_head(status, headers)
+        if status[:3] == b"101" and is_taken(request._message.connection):
+            body = Departure()
     if body.__class__ is list and not has_last_hooks:
         app.release_serving()
         return status, headers, body, None
