@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import xml.parsers.expat
 import xmlrpc.client
 from typing import Any
 
@@ -20,9 +21,29 @@ def process_body() -> tuple[tuple[Any, ...], str | None]:
     # what is wrong with the request itself, its length say, is not XML-RPC's business
     body = serving.request.body.read()
     try:
-        return xmlrpc.client.loads(body)
+        return _loads(body)
     except Exception:
         return ("ERROR PARAMS",), "ERRORMETHOD"
+
+
+def _loads(body: bytes) -> tuple[tuple[Any, ...], str | None]:
+    """Like ``xmlrpc.client.loads``, for calls without entities of their own.
+
+    SECURITY: 700 octets of entities that are made of entities took 0.6 s (the billion laughs). XML-RPC knows none.
+    """
+    target = xmlrpc.client.Unmarshaller()
+    parser = xml.parsers.expat.ParserCreate()
+    parser.StartElementHandler = target.start
+    parser.EndElementHandler = target.end
+    parser.CharacterDataHandler = target.data
+    parser.EntityDeclHandler = _refuse_entity
+    target.xml("utf-8", None)
+    parser.Parse(body, True)
+    return target.close(), target.getmethodname()
+
+
+def _refuse_entity(*declaration: object) -> None:
+    raise ValueError("XML-RPC has no entities of its own")
 
 
 def patched_path(path: str) -> str:

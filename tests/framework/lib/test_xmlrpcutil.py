@@ -127,6 +127,17 @@ def test_what_is_no_call_is_a_fault(serve: Callable[..., Any], body: bytes) -> N
         xmlrpc.client.loads(answer.body)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_of_its_own_are_no_part_of_a_call(serve: Callable[..., Any], encoding: str) -> None:
+    """SECURITY: made of each other, a few of them stand for gigabytes."""
+    entities = '<!DOCTYPE a [<!ENTITY b "add">]>'
+    body = f"<?xml version='1.0' encoding='{encoding}'?>{entities}<methodCall><methodName>&b;</methodName></methodCall>"
+    answer = serve(Methods())("/", "POST", XML, body.encode(encoding))
+
+    with pytest.raises(xmlrpc.client.Fault, match="ERRORMETHOD"):
+        xmlrpc.client.loads(answer.body)
+
+
 def test_a_call_that_is_too_long_is_an_http_error(serve: Callable[..., Any]) -> None:
     """Not a call of an unknown method."""
     body = xmlrpc.client.dumps(("x" * 1000,), "deeper.hello").encode()
