@@ -37,7 +37,6 @@ def _loads(body: bytes) -> tuple[tuple[Any, ...], str | None]:
     parser.EndElementHandler = target.end
     parser.CharacterDataHandler = target.data
     parser.EntityDeclHandler = _refuse_entity
-    target.xml("utf-8", None)
     parser.Parse(body, True)
     return target.close(), target.getmethodname()
 
