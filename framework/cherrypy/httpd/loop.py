@@ -135,6 +135,7 @@ class Loop:
             waiting = outbox[:]
             outbox.clear()
             for connection in waiting:
+                connection.queued = False
                 outcome = exchange.send_ready(connection)
                 if outcome is KEEP:
                     self._await_next(connection)
@@ -201,6 +202,8 @@ class Loop:
     def settle_inside(self, connection: Connection, outcome: str) -> None:
         """Bring a connection into the state that follows *outcome*; for the holder of the baton."""
         if outcome is READY and not connection.parked:
+            # It may have input in this very turn, behind the event that brought it back: not before its answer is out.
+            connection.queued = True
             self._post(connection)
         else:
             # one that is out of the poll set has to come back into it
