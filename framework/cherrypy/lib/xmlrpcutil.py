@@ -37,6 +37,7 @@ def _loads(body: bytes) -> tuple[tuple[Any, ...], str | None]:
     parser.EndElementHandler = target.end
     parser.CharacterDataHandler = target.data
     parser.EntityDeclHandler = _refuse_entity
+    target.xml(None, None)  # type: ignore[arg-type]  # expat has decoded already
     parser.Parse(body, True)
     return target.close(), target.getmethodname()
 
