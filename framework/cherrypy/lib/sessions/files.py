@@ -129,6 +129,7 @@ class FileSession(Session):
         self._id = None
         self._know(kwargs["storage_path"])
         super().__init__(id, **kwargs)
+        self.lock_timeout = self._patience
 
     @classmethod
     def _know(cls, path: str) -> None:
@@ -223,7 +224,7 @@ class FileSession(Session):
         if not self.lock_timeout:
             lock.acquire()
             return
-        checker = LockChecker(self._id or "", self.lock_timeout)
+        checker = LockChecker(self._id or "", self._patience)
         pause_s = 0.0005
         while not lock.acquire(blocking=False) and not checker.expired():
             time.sleep(pause_s)

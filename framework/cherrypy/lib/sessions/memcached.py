@@ -147,7 +147,7 @@ class MemcachedSession(Session):
         """
         if self.locked:
             return
-        threadlocks.acquire(self.locks, self._id or "", self.lock_timeout)
+        threadlocks.acquire(self.locks, self._id or "", self._patience)
         try:
             self._acquire_shared_lock()
         except BaseException:
@@ -160,7 +160,7 @@ class MemcachedSession(Session):
         if not self.lock_lifetime_s:
             return
         token = secrets.token_hex(16)
-        checker = LockChecker(self._id or "", self.lock_timeout)
+        checker = LockChecker(self._id or "", self._patience)
         pause_s = 0.001
         while True:
             with self._turn():

@@ -46,7 +46,7 @@ class RamSession(Session):
     def acquire_lock(self) -> None:
         """Wait until no other request works on this session."""
         if not self.locked:
-            threadlocks.acquire(self.locks, self._id or "", self.lock_timeout)
+            threadlocks.acquire(self.locks, self._id or "", self._patience)
             self.locked = True
 
     def release_lock(self) -> None:

@@ -134,7 +134,7 @@ class RedisSession(Session):
         """
         if self.locked:
             return
-        checker = LockChecker(self._id or "", self.lock_timeout)
+        checker = LockChecker(self._id or "", self._patience)
         token = secrets.token_hex(16)
         pause_s = 0.001
         with self._answering() as client:

@@ -43,7 +43,8 @@ class Session:
         regenerated: True when the application asked for a new id.
         is_closed: True when its request is over.
         cookie_name: of the cookie that carries the id.
-        lock_timeout: timedelta to wait for the lock, None or nought for ever; also given as seconds.
+        lock_timeout: seconds or timedelta to wait for the lock, None or nought for ever; kept as given, since stores of
+            others have meanings of their own for it.
         serializer: 'pickle', 'json', or an object with ``dumps`` and ``loads``; not used by stores in memory.
         pickle_protocol: for 'pickle'.
         debug: log what is done.
@@ -62,7 +63,7 @@ class Session:
     is_closed = False
     cookie_name = "session_id"
     debug = False
-    lock_timeout: datetime.timedelta | None = None
+    lock_timeout: float | datetime.timedelta | None = None
     serializer: Any = "pickle"
     pickle_protocol: int = pickle.HIGHEST_PROTOCOL
     rules: ClassVar[dict[str, Rule]] = {}
@@ -88,7 +89,6 @@ class Session:
         self._data = {}
         for name, value in kwargs.items():
             setattr(self, name, value)
-        self.lock_timeout = as_timeout(self.lock_timeout)
         self.originalid = id
         self.missing = False
         if id is not None:
@@ -112,6 +112,11 @@ class Session:
         self._id = value
         for observe in self.id_observers:
             observe(value)
+
+    @property
+    def _patience(self) -> datetime.timedelta | None:
+        """How long to wait for the lock."""
+        return as_timeout(self.lock_timeout)
 
     @property
     def locked(self) -> bool:

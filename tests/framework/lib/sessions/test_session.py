@@ -242,3 +242,29 @@ def test_a_store_that_forgets_by_itself_has_no_cleaner() -> None:
     Forgetful(clean_freq=5).load()
 
     assert "clean_thread" not in vars(Forgetful)
+
+
+def test_a_store_of_others_finds_its_settings_as_they_were_given() -> None:
+    """COMPAT: cherrys takes ``lock_timeout`` for the seconds after which its lock lapses."""
+
+    class Elsewhere(sessions.Session):
+        def _exists(self) -> bool:
+            return False
+
+        def _load(self) -> None:
+            return None
+
+    assert Elsewhere(lock_timeout=60).lock_timeout == 60
+    assert Elsewhere(lock_timeout="a minute").lock_timeout == "a minute"
+
+
+def test_ram_sessions_wait_for_seconds_or_a_timedelta_alike() -> None:
+    """``lock_timeout`` is kept as it was given; what is neither is refused when the lock is wanted."""
+    for timeout in (0.01, datetime.timedelta(seconds=0.01)):
+        session = sessions.RamSession(clean_freq=0, lock_timeout=timeout)
+
+        assert session.lock_timeout is timeout
+        session.acquire_lock()
+        session.release_lock()
+    with pytest.raises(ValueError, match="seconds or a timedelta"):
+        sessions.RamSession(clean_freq=0, lock_timeout="soon").acquire_lock()
