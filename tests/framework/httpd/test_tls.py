@@ -313,6 +313,8 @@ def test_openssl_is_never_entered_by_two_threads(localhost: Issued) -> None:
     reader.start()
 
     assert not overlapped.wait(0.2)
+    sock.shutdown(socket.SHUT_RDWR)  # whoever cuts it off waits for nobody
+    assert theirs.recv(1) == b""
     leave.set()
     assert overlapped.wait(10)
     for thread in (writer, reader):
