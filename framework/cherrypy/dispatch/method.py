@@ -20,7 +20,7 @@ class MethodDispatcher(Dispatcher):
         if not resource:
             request.handler = NotFound()
             return
-        allowed = [name for name in dir(resource) if name.isupper()]
+        allowed = [name for name in dir(resource) if name.isupper() and callable(getattr(resource, name, None))]
         if "GET" in allowed and "HEAD" not in allowed:
             allowed.append("HEAD")
         serving.response.headers["Allow"] = ", ".join(sorted(allowed))
@@ -28,7 +28,8 @@ class MethodDispatcher(Dispatcher):
         page: Any = getattr(resource, method, None)
         if page is None and method == "HEAD":
             page = getattr(resource, "GET", None)
-        if not page:
+        if not callable(page):
+            # a constant is upper case as well, and any token can be a method
             request.handler = HTTPError(405)
             return
         conf = getattr(page, "_cp_config", None)

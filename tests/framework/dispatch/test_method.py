@@ -133,6 +133,22 @@ def test_lower_case_attributes_are_no_methods(api: Any) -> None:
     assert api("/", "get").body == b"get () []"
 
 
+def test_constants_are_no_methods(site: Any) -> None:
+    """Any token can be a method, and constants are upper case as well."""
+
+    class Limited(Item):
+        LIMIT = 5
+        PURGE = None
+
+    root: Any = Item()
+    root.limited = Limited()
+    site.mount(root, config={"/": {"request.dispatch": MethodDispatcher()}})
+
+    for method in ("LIMIT", "PURGE"):
+        reply = site("/limited", method)
+        assert (reply.status, reply.headers["Allow"]) == (405, "DELETE, GET, HEAD")
+
+
 def test_nothing_is_mounted(site: Any) -> None:
     """404, not 405."""
     site.mount(None, config={"/": {"request.dispatch": MethodDispatcher()}})
