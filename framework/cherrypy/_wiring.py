@@ -7,6 +7,7 @@ server, autoreloader, thread manager, checker and the log listener are on the bu
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cherrypy import context
@@ -184,7 +185,9 @@ def quickstart(root: Any = None, script_name: str = "", config: Source | None = 
         site.config.update(config)
     _public("tree", tree).mount(root, script_name, config)
     engine.signals.subscribe()
-    engine.start()
+    # Ctrl-C while it starts: what had started has stopped again
+    with suppress(KeyboardInterrupt):
+        engine.start()
     engine.block()
 
 

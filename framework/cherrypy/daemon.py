@@ -68,6 +68,8 @@ def start(
         use_gateway(chosen[0])
     try:
         engine.start()
+    except KeyboardInterrupt:
+        pass  # what had started has stopped again
     except Exception:
         sys.exit(1)  # the bus has logged why
     engine.block()

@@ -280,6 +280,16 @@ def test_tree_can_be_replaced() -> None:
     assert [call[0] for call in engine.method_calls] == ["signals.subscribe", "start", "block"]
 
 
+def test_an_interrupt_at_the_very_end_of_the_start_is_an_ordinary_end() -> None:
+    """Whoever waits for 'Bus STARTED' may press Ctrl-C before ``block`` has begun."""
+    tree = cherrypy._cptree.Tree()
+    with mock.patch.object(cherrypy, "tree", tree), mock.patch.object(_wiring, "engine") as engine:
+        engine.start.side_effect = KeyboardInterrupt
+        cherrypy.quickstart(None, "/z")
+
+    assert [call[0] for call in engine.method_calls] == ["signals.subscribe", "start", "block"]
+
+
 def test_quickstart_configures_mounts_and_runs(tmp_path: Path) -> None:
     """From a file: its [global] section for the site, the others for the application."""
     (tmp_path / "x.conf").write_text("[global]\nx.y = 5\n[/]\na.b = 6\n")
