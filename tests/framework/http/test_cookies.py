@@ -61,6 +61,18 @@ def test_cookies_are_read_into_morsels() -> None:
     assert isinstance(cookie, http.cookies.SimpleCookie)
 
 
+@pytest.mark.parametrize("neighbour", ["bad[=x", "=x", "novalue", "a=\xe9", "expires=1", "x={1}", ""])
+@pytest.mark.parametrize("order", ["{0}; b=1; b=2", "b=1; {0}; b=2", "b=2; {0}"])
+def test_a_malformed_neighbour_costs_nothing(neighbour: str, order: str) -> None:
+    """Cookies of other software on the host hide none of ours; of two of one name the last counts, as ever."""
+    assert RequestCookie(order.format(neighbour))["b"].value == "2"
+
+
+def test_a_semicolon_between_quotes_separates_nothing() -> None:
+    """SECURITY: a value must not become a cookie."""
+    assert "b" not in RequestCookie('a="x; b=2"; bad[=x')
+
+
 @pytest.mark.parametrize("piece", ["\\", '\\"', "\\1", "\\012", "\\x"])
 def test_a_cookie_full_of_escapes_costs_linear_time(piece: str) -> None:
     """SECURITY: CVE-2024-7592; 32 KiB took 3.5 seconds."""
