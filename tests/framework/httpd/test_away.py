@@ -96,6 +96,32 @@ def test_a_request_behind_a_deferred_one_waits_its_turn(serve: Serve) -> None:
     assert bodies == [b"late", b"now ", b"now "]
 
 
+def test_a_request_in_the_same_turn_as_the_return_waits_for_its_answer(serve: Serve) -> None:
+    """Both events come in one turn of the poll set, the return first; no answer takes the place of another."""
+    owner = Patient()
+    desk = Desk(owner)
+    inside, release = threading.Event(), threading.Event()
+
+    def respond(message: Message) -> Answer:
+        if message.path == "/hold":
+            inside.set()
+            release.wait(WAIT_S)
+        return desk(message)
+
+    running = serve(respond, threads=1)
+    with running.connect() as client, running.connect() as other:
+        client.send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert owner.begun.wait(WAIT_S)
+        other.send(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert inside.wait(WAIT_S)
+        owner.answer()
+        client.send(b"GET /now HTTP/1.1\r\nHost: a\r\n\r\n")
+        release.set()
+        bodies = [client.reply().body, client.reply().body]
+
+    assert bodies == [b"late", b"now "]
+
+
 def test_the_owner_hears_that_its_client_has_gone(serve: Serve) -> None:
     """The connection is dropped once the owner has brought it back."""
     owner = Patient()

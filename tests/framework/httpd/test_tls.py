@@ -287,6 +287,27 @@ def test_abrupt_clients_make_no_noise(live: Running, pki: Pki, caplog: pytest.Lo
     assert [record.getMessage() for record in caplog.records if record.name.startswith("cherrypy")] == []
 
 
+def test_what_openssl_holds_is_taken_along(localhost: Issued) -> None:
+    """The poll set would never tell of it."""
+    held = [b"one", b"two", b"three"]
+
+    class Holding(ssl.SSLSocket):
+        def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+            return held.pop(0)
+
+        def pending(self) -> int:
+            return len(held[0]) if held else 0
+
+    context = make_context(localhost.both)
+    context.sslsocket_class = Holding
+    ours, theirs = socket.socketpair()
+    sock = TLS(context).wrap(ours)
+
+    assert sock.recv(3) == b"onetwothree"
+    sock.close(abruptly=True)
+    theirs.close()
+
+
 def test_openssl_is_never_entered_by_two_threads(localhost: Issued) -> None:
     """One may watch a session that another one writes to; OpenSSL's memory would not survive both at once."""
     inside, leave, overlapped = threading.Event(), threading.Event(), threading.Event()
