@@ -261,7 +261,8 @@ class Response:
     def _add_cookies(self, header_list: list[tuple[bytes, bytes]], headers: HeaderMap) -> None:
         for morsel in self.cookie.values():
             name, value = morsel.output().split(": ", 1)
-            header_list.append((headers.encode(name), headers.encode(value)))
+            # SECURITY: a morsel's path and domain are as they were given; control characters go as in any other field
+            header_list.append((headers.encode_header_item(name), headers.encode_header_item(value)))
 
 
 reserve(Response, "status _body time output_status header_list _headers _cookie _content_type stream")

@@ -210,10 +210,13 @@ def test_headers_leave_without_control_characters() -> None:
     response.headers["X-Number"] = 7
     response.headers["X-Bytes"] = b"raw\n"
     response.headers["X-Euro"] = "\u20ac"
+    response.cookie["a"] = "b"
+    response.cookie["a"]["path"] = "/\r\nX-Evil: 1\x0b"
     response.finalize()
     octets = b"".join(name + value for name, value in response.header_list)
 
-    assert not any(octet in octets for octet in b"\r\n\0")
+    assert not any(octet in octets for octet in b"\r\n\0\x0b")
+    assert headers_of(response)[b"Set-Cookie"] == b"a=b; Path=/X-Evil: 1"
     assert headers_of(response)[b"X-Number"] == b"7"
     assert headers_of(response)[b"X-Bytes"] == b"raw"
     assert headers_of(response)[b"X-Euro"] == b"=?utf-8?b?4oKs?="
