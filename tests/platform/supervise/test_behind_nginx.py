@@ -112,8 +112,10 @@ def test_a_killed_worker_costs_only_what_is_inside_it(host: Any, post: Any, load
         status = host.wait_until_ready(nginx=True)
     failures = upstream_failures(host)
 
-    # a client has one request under way, and is not sent to the dying worker again
-    assert post.tally.failed <= kills * CLIENTS, str(post.tally)
+    # A client has one request under way, and nginx, which knows slots and not workers, keeps it away from a slot after
+    # its first failure: on a busy machine, where dying takes a while, it may meet the dying worker once under each.
+    slots_of_a_worker = 4 // 2
+    assert post.tally.failed <= kills * CLIENTS * slots_of_a_worker, str(post.tally)
     assert set(post.tally.failures) <= {"status 502"}
     assert len(failures) == post.tally.failed
     for entry in failures:
