@@ -153,9 +153,17 @@ class GCRoot:
         if gc.garbage:
             output.append(f"\n{len(gc.garbage)} of {unreachable} unreachable objects cannot be freed:")
             output += self._count_types(gc.garbage)
-        for cls, fewest, most, why in self.classes:
-            output += self._check_class(cls, fewest, most, why)
-        return "\n".join(output)
+        return "\n".join(output + self._leaks())
+
+    def _leaks(self) -> list[str]:
+        lines: list[str] = []
+        for _ in range(20):
+            lines = [line for check in self.classes for line in self._check_class(*check)]
+            if not lines:
+                break
+            # a thread that has just ended its request still has it in hand
+            time.sleep(0.05)
+        return lines
 
     def _open_requests(self) -> list[str]:
         for _ in range(20):
