@@ -1,7 +1,7 @@
 """What a request costs inside the framework, beside CherryPy 18, and stage by stage: no sockets, no server.
 
-The contenders run in processes of their own (``inside.py``), in turn, on one core; the table shows the best round of
-each, in processor time: what other processes do to this machine only ever adds. The stages are those of the short way
+The contenders run in processes of their own (``inside.py``), in turn, on one core; the table shows medians of processor
+time, and the ratio of the medians. The stages are those of the short way
 (``app/plainpage.py``) and of the long one, which any page goes that is not plain.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import timeit
@@ -111,7 +112,7 @@ def stages(respond: Any, app: Any) -> list[tuple[str, Callable[[], Any]]]:
 
 
 def compare(rounds: int, number: int) -> dict[str, dict[str, float]]:
-    """Return {contender: {page: microseconds}}: each contender's best round, the contenders interleaved."""
+    """Return {contender: {page: microseconds}}: medians of all rounds, the contenders interleaved."""
     rival = rival_python()
     # the rival is 40 times slower: fewer calls, as much time
     contenders = {
@@ -119,23 +120,23 @@ def compare(rounds: int, number: int) -> dict[str, dict[str, float]]:
         "kirsch as WSGI": [sys.executable, "inside.py", "wsgi", "3", str(max(number // 4, 10))],
         "kirsch, native": [sys.executable, "inside.py", "native", "3", str(number)],
     }
-    best = {name: dict.fromkeys(PAGES, float("inf")) for name in contenders}
+    costs_us: dict[str, dict[str, list[float]]] = {name: {page: [] for page in PAGES} for name in contenders}
     for _ in range(rounds):
         for name, command in contenders.items():
             shown = subprocess.run(["taskset", "-c", "0", *command], cwd=HERE, check=True, capture_output=True).stdout
             for page, costs in json.loads(shown).items():
-                best[name][page] = min(best[name][page], *costs)
-    return best
+                costs_us[name][page] += costs
+    return {name: {page: statistics.median(costs) for page, costs in pages.items()} for name, pages in costs_us.items()}
 
 
-def show(best: dict[str, dict[str, float]]) -> bool:
+def show(medians: dict[str, dict[str, float]]) -> bool:
     """Print the comparison; True when every budget is met."""
     table = Table(title="inside the framework: processor time of one request")
-    for heading in ("page", *best, "times less", "budget"):
+    for heading in ("page", *medians, "times less", "budget"):
         table.add_column(heading, justify="left" if heading == "page" else "right")
     met = True
     for page in PAGES:
-        costs = [best[name][page] for name in best]
+        costs = [medians[name][page] for name in medians]
         ratio = costs[0] / costs[-1]
         verdict = ""
         if page in BUDGETS:
