@@ -86,7 +86,7 @@ class Acceptor:
             try:
                 self._admit(client, peer, listener)
             except OSError as error:
-                log.debug("connection lost while it was set up peer=%s reason=%s", peer, error)
+                log.warning("connection lost while it was set up peer=%s reason=%s", peer, error)
                 client.close()
 
     def _admit(self, client: socket.socket, peer: object, listener: Listener) -> None:
@@ -103,8 +103,9 @@ class Acceptor:
             connection.state = GREETING
         elif listener.tls:
             self._begin_tls(connection, listener.tls)
-        loop.connections[connection.fd] = connection
+        # in this order: a connection that cannot be polled must not be counted for ever
         loop.poll_set.register(connection.fd, select.EPOLLIN)
+        loop.connections[connection.fd] = connection
 
     def _begin_tls(self, connection: Connection, tls: TLS) -> None:
         assert isinstance(connection.sock, socket.socket)
