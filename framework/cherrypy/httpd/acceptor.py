@@ -86,7 +86,7 @@ class Acceptor:
             try:
                 self._admit(client, peer, listener)
             except OSError as error:
-                log.warning("connection lost while it was set up peer=%s reason=%s", peer, error)
+                log.debug("connection lost while it was set up peer=%s reason=%s", peer, error)
                 client.close()
 
     def _admit(self, client: socket.socket, peer: object, listener: Listener) -> None:
