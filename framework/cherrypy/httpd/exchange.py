@@ -81,7 +81,7 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
             )
         except AnswerError as error:
             log.error("answer refused path=%s reason=%s", message.path, error)
-            text = str(error).encode("latin-1", "replace")
+            text = error.text.encode("latin-1", "replace")
             return _send_error(connection, message, seat, b"500 Internal Server Error", text)
         except Exception:
             log.exception("responder failed path=%s", message.path)

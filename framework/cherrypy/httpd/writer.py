@@ -2,17 +2,18 @@
 
 The server owns framing: whatever an application says, there is exactly one way for the client to find the end of the
 answer, and nothing of an application's data can end a line. PERF: one pass over the fields, one join; whether a field
-smuggles a line end is seen by counting line ends in the whole head (0.2 µs, against 0.4 µs a field with a pattern).
+smuggles a control character is seen by counting them in the whole head (0.2 µs; a pattern: 0.4 µs a field).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from email.utils import formatdate
 from time import time
 from typing import BinaryIO, TypeAlias
 
-from cherrypy.http.grammar import TOKEN, parse_tokens
+from cherrypy.http.grammar import TOKEN, VALUE, parse_tokens
 
 CRLF = b"\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -24,6 +25,7 @@ NOT_FINAL = "an answer's status must be 200 or more"
 
 # What an outgoing field name means to the server.
 _LENGTH, _CODING, _CONNECTION, _DATE, _SERVER, _PLAIN = 1, 2, 4, 8, 16, 0
+_ONCE = _DATE | _SERVER
 _SPECIAL = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
@@ -41,9 +43,26 @@ _statuses: dict[bytes, tuple[bytes, bool, bool]] = {}
 
 _join_field = b": ".join
 
+# What no field value may have: CR, LF, NUL and the other controls, DEL included, but not HTAB (RFC 9110 section 5.5).
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])
+# IMF-fixdate (RFC 9110 section 5.6.7), the only form that may be sent.
+_DATE_VALUE = re.compile(
+    rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3][0-9] (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
+    rb"[0-9]{4} [0-2][0-9]:[0-5][0-9]:[0-6][0-9] GMT"
+)
+
 
 class AnswerError(ValueError):
-    """An application's answer that must not go out as it is; the client gets a 500."""
+    """An application's answer that must not go out as it is; the client gets a 500.
+
+    Args:
+        text: what is wrong, for the client as well; nothing that the application has made.
+        detail: for the log only: where it is, and what the application should do.
+    """
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(f"{text}: {detail}" if detail else text)
+        self.text = text
 
 
 class AnswerTooLong(AnswerError):
@@ -125,8 +144,8 @@ def frame_answer(
         server_name: value for a Server field when the answer has none.
 
     Raises:
-        AnswerError: CR, LF or NUL in a field, a name that is no token, a malformed status or length, a status that
-            ends no request, or a body longer than its declared length (AnswerTooLong).
+        AnswerError: a control character in a field, a name that is no token, a malformed status or length, a status
+            that ends no request, or a body longer than its declared length (AnswerTooLong).
 
     Source: RFC 9110 sections 6.4.1, 8.6; RFC 9112 sections 6, 9.
     """
@@ -213,6 +232,8 @@ def _add_fields(out: list[bytes], headers: list[tuple[bytes, bytes]]) -> tuple[i
                     raise AnswerError("Content-Length of an answer must be one number")
                 declared = field[1]
                 continue
+            if meaning & _ONCE and (seen & meaning or (meaning == _DATE and not _DATE_VALUE.fullmatch(field[1]))):
+                continue  # the first good one counts
             if meaning == _CODING:
                 continue
             if meaning == _CONNECTION:
@@ -232,19 +253,32 @@ def _join_head(out: list[bytes], seen: int, server_name: bytes | None) -> bytes:
         out.append(b"Server: " + server_name)
     out.append(CRLF)
     head = CRLF.join(out)
-    # SECURITY: response splitting. Every CR and LF in the head must be one that the join has put there.
-    lines = len(out)
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
-        raise AnswerError("CR, LF or NUL in a field of an answer")
+    # SECURITY: response splitting. Every control in the head must be a CR or LF that the join has put there.
+    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(out):
+        raise _field_error(out)
     return head
+
+
+def _field_error(out: list[bytes]) -> AnswerError:
+    """Say which line of a head has a control character in it, and which one."""
+    for line in out[1:]:
+        name, _, value = line.partition(b": ")
+        found = re.search(b"[%b]" % re.escape(_CONTROLS), value)
+        if found is not None:
+            return AnswerError(
+                "a control character in a field of an answer",
+                f"header {name.decode('latin-1')!r} has 0x{found[0][0]:02x}; the application must drop or encode it "
+                "before it sets the header (for text that users have written: urllib.parse.quote)",
+            )
+    return AnswerError("a control character in an answer's head")
 
 
 def _learn_status(status: bytes) -> tuple[bytes, bool, bool]:
     digits = status[:3]
     if not digits.isdigit() or not 100 <= int(digits) <= 999 or status[3:4] not in (b"", b" "):
         raise AnswerError("an answer's status must be three digits and a reason")
-    if b"\r" in status or b"\n" in status or b"\0" in status:
-        raise AnswerError("CR, LF or NUL in a status")
+    if not VALUE.fullmatch(status):
+        raise AnswerError("a control character in a status", f"the application answers {status!r}")
     code = int(digits)
     if code < 200 and code != 101:
         raise AnswerError(NOT_FINAL)
@@ -258,7 +292,7 @@ def _learn_status(status: bytes) -> tuple[bytes, bool, bool]:
 
 def _learn_name(name: bytes) -> int:
     if not TOKEN.fullmatch(name):
-        raise AnswerError("an answer's field name must be a token")
+        raise AnswerError("an answer's field name must be a token", f"the application set a header named {name!r}")
     meaning = _SPECIAL.get(name.lower(), _PLAIN)
     if len(_names) >= _NAMES_SIZE:
         _names.clear()

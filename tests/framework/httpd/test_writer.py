@@ -116,13 +116,25 @@ def test_hop_by_hop_fields_are_the_servers_own(serve: Serve) -> None:
 
 
 def test_one_date_and_one_server() -> None:
-    """Those of the application win."""
-    own = frame(headers=[(b"date", b"x"), (b"SERVER", b"y")], server_name=b"z")[0]
+    """The first of the application win."""
+    date = b"Sat, 21 Nov 2026 09:00:00 GMT"
+    own = frame(headers=[(b"date", date), (b"SERVER", b"y"), (b"Date", date), (b"server", b"x")], server_name=b"z")[0]
     added = frame(server_name=b"z")[0]
 
     assert own.lower().count(b"date:") == own.lower().count(b"server:") == 1
+    assert b"date: " + date in own
+    assert b"SERVER: y\r\n" in own
     assert b"Server: z\r\n" in added
     assert b"Date: " in added
+
+
+@pytest.mark.parametrize("date", [b"", b"now", b"2026-11-21T09:00:00Z", b"Sat, 21 Nov 2026 09:00:00 +0100"])
+def test_a_date_that_is_none_does_not_go_out(date: bytes) -> None:
+    """The server says what time it is."""
+    head = frame(headers=[(b"Date", date)])[0]
+
+    assert head.count(b"Date:") == 1
+    assert b" GMT\r\n" in head
 
 
 def stream(*pieces: bytes, fail: bool = False) -> Iterator[bytes]:
