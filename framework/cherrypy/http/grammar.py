@@ -23,6 +23,9 @@ FIELD_LINE = re.compile(rb"([%b]++):[ \t]*+([\t\x20-\x7e\x80-\xff]*+)" % TCHAR)
 #: request-line = method SP request-target SP HTTP-version (RFC 9112 section 3); the target's form is decided later.
 REQUEST_LINE = re.compile(rb"([%b]++) ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])" % TCHAR)
 
+#: How a request line may begin, as far as that can be told of its first octets: a method, and a blank behind it.
+METHOD_START = re.compile(rb"[%b]++(?: |\Z)" % TCHAR)
+
 #: uri-host [ ":" port ] (RFC 9110 section 7.2), never empty, without userinfo.
 HOST = re.compile(
     rb"(?:[A-Za-z0-9\-._~!$&'(*)+;=%]++|\[[0-9A-Fa-f:.]{2,45}\]|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'(*)+;=:]++\])(?::[0-9]{0,5})?"

@@ -41,6 +41,11 @@ _fresh_names: set[bytes] = set()
 _URI_TOO_LONG = b"The Request-URI sent with the request exceeds the maximum allowed bytes."
 _HEAD_REASONS = {431: b"Request Header Fields Too Large", 413: b"Request Entity Too Large"}
 
+# Of the first octets so many are looked at before their line is complete; no method is longer.
+_METHOD_BYTES = 32
+_TLS_HANDSHAKE = b"\x16"  # RFC 8446 section 5.1: the content type of a client's first record
+_NO_HTTP_BUT_TLS = b"The client began a TLS handshake, but this server only speaks plain HTTP on this port."
+
 _new_message = Message.__new__
 _match_field_line = grammar.FIELD_LINE.fullmatch
 
@@ -49,10 +54,18 @@ def parse_head(block: bytes, limits: Limits) -> Message:
     """Parse a whole head (without the empty line that ends it) into a message that still lacks body and connection.
 
     Raises:
-        Refusal: 400, 405, 414, 417, 431, 501 or 505; the connection must be closed after it.
+        Refusal: 400, 404, 405, 413, 414, 431, 501 or 505; the connection must be closed after it. Of several that
+            apply it is the one that the earliest octet decides, as if the head had come octet by octet.
 
     Source: RFC 9112 sections 2 to 6.
     """
+    try:
+        return _parse(block, limits)
+    except Refusal as refusal:
+        raise _first_refusal(block + HEAD_END[:3], limits) or refusal from None
+
+
+def _parse(block: bytes, limits: Limits) -> Message:
     lines = block.split(b"\r\n")
     if len(lines) > limits.fields + 1:
         raise Refusal(b"431 Request Header Fields Too Large", b"Too many header fields.")
@@ -318,8 +331,37 @@ def skip_empty_lines(data: bytes, limits: Limits) -> bytes:
 def check_partial_head(data: bytes, limits: Limits) -> None:
     """Refuse a head that is not complete yet but cannot become a good one any more.
 
-    Without this a client that ends lines in a bare LF, or speaks HTTP/0.9, would wait for its own deadline.
+    Without this a client that ends lines in a bare LF, or speaks HTTP/0.9 or TLS, would wait for its own deadline.
+
+    Raises:
+        Refusal: the first that applies to a beginning of *data*, so that it does not matter in what pieces it came.
     """
+    try:
+        _check_beginning(data, limits)
+    except Refusal as refusal:
+        raise _first_refusal(data, limits) or refusal from None
+
+
+def _first_refusal(data: bytes, limits: Limits) -> Refusal | None:
+    """The refusal of the shortest beginning of *data* that is refused; None if all are good as far as they go.
+
+    Found by halving, since a beginning that is refused stays so whatever follows.
+    """
+    found: Refusal | None = None
+    good, bad = 0, len(data) + 1
+    while bad - good > 1:
+        size = (good + bad) // 2
+        try:
+            _check_beginning(data[:size], limits)
+        except Refusal as refusal:
+            found, bad = refusal, size
+        else:
+            good = size
+    return found
+
+
+def _check_beginning(data: bytes, limits: Limits) -> None:
+    """Do what ``check_partial_head`` says, for *data* as a whole."""
     line_end = data.find(b"\r\n")
     line_bytes = line_end if line_end >= 0 else len(data) - data.endswith(b"\r")
     if line_bytes > limits.request_line_bytes:
@@ -328,6 +370,8 @@ def check_partial_head(data: bytes, limits: Limits) -> None:
         parse_request_line(data[:line_end], limits)
     elif b"\n" in data or b"\r" in data[:-1]:
         raise bad_request(b"HTTP requires CRLF terminators")
+    elif data.rstrip(b"\r") and not grammar.METHOD_START.match(data[:_METHOD_BYTES].rstrip(b"\r")):
+        raise bad_request(_NO_HTTP_BUT_TLS if data[:1] == _TLS_HANDSHAKE else b"Malformed Request-Line")
     if len(data) > limits.head_bytes + 3:  # of the four octets that end it, three may have come
         raise Refusal(
             b"%d %b" % (limits.head_status, _HEAD_REASONS.get(limits.head_status, b"Refused")),

@@ -91,6 +91,18 @@ def test_the_status_of_a_large_head_can_be_the_documented_one(serve: Serve) -> N
     )
 
 
+@pytest.mark.parametrize("first", [b"\x16\x03\x01\x02\x00", b"\x16", b"\x00", b"G\x7f", b" GET", b"(GET /"])
+def test_what_cannot_be_a_method_is_answered_at_once(serve: Serve, first: bytes) -> None:
+    """A TLS greeting, for example: nobody waits for the deadline of a head."""
+    running = serve(head_s=3600)
+    with running.connect() as client:
+        client.send(first)
+        answer = client.read_all()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert (b"TLS" in answer) is (first[:1] == b"\x16")
+
+
 def test_limits_can_be_changed_while_serving(serve: Serve) -> None:
     """They are read when they matter."""
     running = serve()

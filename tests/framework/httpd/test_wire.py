@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,3 +58,64 @@ def test_requests_behind_each_other_do_not_touch(cases: list[Vector], places: li
     alone = [event for case in cases for event in play([case.send], limits)]
 
     assert play(cut(b"".join(case.send for case in cases), places), limits) == alone
+
+
+#: Each alone is refused with another status, or at another place: octets that follow one another in no good head.
+FAULTS = [
+    b"GET / HTTP/2.0\r\n",
+    b"GET / HTTP/1.1\r\n",
+    b"POST / HTTP/1.1\r\n",
+    b"get / HTTP/1.1\r\n",
+    b"GET /\0 HTTP/1.1\r\n",
+    b"GET /" + b"x" * 70 + b" HTTP/1.1\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\n",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\x16\x03\x01",
+    b"Host: a\r\n",
+    b"Host: a b\r\n",
+    b"X: " + b"y" * 50 + b"\r\n",
+    b"X: y\r\n" * 5,
+    b"X: y\n",
+    b" folded\r\n",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 17\r\n",
+    b"Content-Length: +5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: gzip\r\n",
+    b"Transfer-Encoding: chunked, gzip\r\n",
+    b"Expect: 100-continue\r\n",
+    b"5\r\nhello\r\n",
+    b"ff\r\n",
+    b"5;\r\n",
+    b"0\r\n\r\n",
+]
+
+
+@settings(max_examples=1000)
+@given(
+    st.lists(st.sampled_from(FAULTS), min_size=1, max_size=8).map(b"".join),
+    st.lists(st.integers(0, 500), max_size=6),
+    st.sampled_from([400, 404]),
+)
+def test_of_several_faults_the_same_is_answered_however_the_input_is_cut(
+    data: bytes, places: list[int], nul_status: int
+) -> None:
+    """The one that the earliest octet decides: whole, in any pieces, and octet by octet."""
+    limits = replace(LIMITS["small"], nul_status=nul_status)
+    by_octet = play(octets(data), limits)
+
+    assert play([data], limits) == by_octet
+    assert play(cut(data, places), limits) == by_octet
+
+
+def test_of_two_faults_the_first_is_answered() -> None:
+    """Not the one that is looked for first."""
+    limits = LIMITS["small"]
+    too_many = b"X: y\r\n" * 6
+    bare = b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n"
+
+    assert play([b"GET / HTTP/2.0\r\n" + too_many + b"\r\n"], limits) == [("refused", 505)]
+    assert play([bare + too_many + b"\r\n"], limits) == [("refused", 400)]
+    assert play([b"GET / HTTP/1.1\r\nHost: a\r\n" + too_many + b"\r\n"], limits) == [("refused", 431)]
