@@ -156,9 +156,7 @@ def _wire_config() -> None:
 
 def _wire_requests() -> None:
     Request.dispatch = Dispatcher()
-    serving_class: Any = type(context.serving)
-    serving_class.request = Request(Host("127.0.0.1", 80), Host("127.0.0.1", 1111))
-    serving_class.response = Response()
+    context.set_defaults(Request(Host("127.0.0.1", 80), Host("127.0.0.1", 1111)), Response())
     context.on_announce(lambda name, value: setattr(sys.modules[ROOT], name, value))
     later.waiter[0] = runner.wait
     urls.default_base[0] = lambda: _public("server", server).base()

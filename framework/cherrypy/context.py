@@ -47,15 +47,41 @@ _EXPLAINED = {
 }
 
 
+class _Current:
+    """The ``request`` or ``response`` of a thread: made when somebody looks, the default outside of any request.
+
+    Once there is one it is found in the thread's dict, before this.
+    """
+
+    def __init__(self) -> None:
+        self.default: Any = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self.default
+        here = instance.__dict__
+        unmade = here.pop("_unmade", None)
+        if unmade is None:
+            return self.default
+        unmade[0](*unmade[1:])
+        return here[self.name]
+
+
 class Serving(threading.local):
     """The request and response of the current thread, and whatever else lives as long as they do.
 
-    Outside a request the class attributes answer: a default request and response, set by ``_wiring``.
-    Further attributes may be added (sessions put ``session`` here); ``clear`` drops them all.
+    Outside a request there are a default request and response (``set_defaults``). Further attributes may be added
+    (sessions put ``session`` here); ``clear`` drops them all.
+
+    PERF: most pages look at neither, so those who begin a request may leave ``_unmade`` in the thread's dict instead:
+    a function, which makes both and puts them here, and its arguments (5.3 -> 3.4 us for a plain page).
     """
 
-    request: Any = None
-    response: Any = None
+    request: Any = _Current()
+    response: Any = _Current()
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
@@ -66,6 +92,13 @@ class Serving(threading.local):
         """Make *request* and *response* the current ones of this thread."""
         self.request = request
         self.response = response
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of everything, to be put into the ``__dict__`` of this object in another thread."""
+        here = self.__dict__
+        if "_unmade" in here:
+            self.load(self.request, self.response)  # made once, here, and not by each who carries it
+        return here.copy()
 
     def clear(self) -> None:
         """Forget everything of this thread."""
@@ -131,6 +164,12 @@ class ThreadLocalProxy:
 
     def __dir__(self) -> list[str]:
         return dir(getattr(serving, self.__attrname__))
+
+
+def set_defaults(request: Any, response: Any) -> None:
+    """Set what threads see that serve no request."""
+    for name, default in (("request", request), ("response", response)):
+        vars(Serving)[name].default = default
 
 
 serving = Serving()

@@ -13,7 +13,7 @@ import pytest
 import cherrypy
 from cherrypy.app.native import NativeResponder
 from cherrypy.app.tree import Tree
-from cherrypy.context import serving
+from cherrypy.context import Serving, set_defaults
 from cherrypy.core.response import Response
 from cherrypy.lib import sessions
 
@@ -44,7 +44,7 @@ def site_as_it_was() -> Iterator[None]:
         dict.update(cherrypy.config, config)
         cherrypy.config.changed()
     # the ones outside of any request; tests of single tools use them
-    type(serving).response = Response()
+    set_defaults(Serving.request, Response())
     cherrypy.tree = tree
     cherrypy.tree.apps.clear()
     cherrypy.tree.apps.update(apps)

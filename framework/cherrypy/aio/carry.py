@@ -103,7 +103,7 @@ class Carried(Coroutine[Any, Any, Any]):
 
 def snapshot() -> State:
     """What is current in this thread, to be carried."""
-    return serving.__dict__.copy()
+    return serving.state()
 
 
 def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

@@ -65,14 +65,15 @@ def answer(app: Application, environ: dict[str, Any], start_response: Any) -> It
     route, page, arguments = _find(app, path)
     if route is None or not message.query.isascii():
         return None
-    request, response = plainpage.begin(app, route.script_name, None)
-    _introduce(request, environ)
-    if not plainpage.serve(route, page, arguments, message, path, request, response):
-        environ[BEGUN] = (request, response)
+    finished = plainpage.serve(route, page, arguments, message, path, _introduce)
+    if finished is None:
+        environ[BEGUN] = plainpage.begun()
         return None
-    plainpage.end(app, request)
-    start_response(response.status, [_texts.get(pair) or _as_text(pair) for pair in response.header_list])
-    body: list[bytes] = response._body
+    status, header_list, body = finished
+    start_response(
+        "200 OK" if status == b"200 OK" else status.decode("latin-1"),
+        [_texts.get(pair) or _as_text(pair) for pair in header_list],
+    )
     return body
 
 
@@ -91,8 +92,9 @@ def _find(app: Application, path: str) -> tuple[Route | None, Any, tuple[str, ..
     return (None, None, ()) if page is None else (route, page, arguments)
 
 
-def _introduce(request: Any, environ: dict[str, Any]) -> None:
+def _introduce(request: Any, message: EnvironMessage) -> None:
     """Let *request* know where it came from, like ``AppResponse.run``; hosts and headers are made if someone looks."""
+    environ = message.environ
     get = environ.get
     request.wsgi_environ = environ
     request._source = _Fields(environ)

@@ -56,7 +56,9 @@ class NativeResponder:
         self._trust: tuple[Any, Trust | None] = (None, None)
         self._gateway: tuple[Any, WSGIGateway | None] = (None, None)
         self._routes = Routes()
+        # PERF: bound once
         self._make_environ = self._environ
+        self._introduce_it = self._introduce
 
     def __call__(self, message: Message) -> Answer:
         """Answer one message."""
@@ -101,13 +103,10 @@ class NativeResponder:
         self, route: Route, page: Any, arguments: tuple[str, ...], message: Message, path: str
     ) -> Answer:
         """Call *page* the short way; on the long way as soon as it is not as plain as it was."""
-        app = route.app
-        request, response = plainpage.begin(app, route.script_name, message)
-        self._introduce(request, message)
-        if plainpage.serve(route, page, arguments, message, path, request, response):
-            plainpage.end(app, request)
-            return response.output_status, response.header_list, response._body, None  # type: ignore[return-value]
-        return self._serve(app, message, path, (request, response))
+        finished = plainpage.serve(route, page, arguments, message, path, self._introduce_it)
+        if finished is not None:
+            return *finished, None
+        return self._serve(route.app, message, path, plainpage.begun())
 
     def _by_wsgi(self, tree: Any, message: Message) -> Answer:
         return self._gateway_to(tree)(message)
@@ -188,12 +187,12 @@ class NativeResponder:
 
     def _get_serving(self, app: Application, message: Message) -> tuple[Any, Any]:
         request, response = app.get_serving(None, None, message.connection.scheme, "HTTP/1.1")
-        request._message = message
         self._introduce(request, message)
         return request, response
 
     def _introduce(self, request: Any, message: Message) -> None:
         """Let *request* know where it came from."""
+        request._message = message
         request._make_environ = self._make_environ
         connection = message.connection
         if connection.scheme != "http":

@@ -24,6 +24,7 @@ from cherrypy.wsgi.app import AppResponse, CPWSGIApp
 
 #: What pages return: their Content-Type.
 TEXT, JSON = "text/html", "application/json"
+_SENT_TYPES = {TEXT: "text/html;charset=utf-8", JSON: JSON}
 
 # The tools at before_handler, in their order, and what a page returns under them.
 _KINDS = {
@@ -43,16 +44,21 @@ class Route:
         walk: the way to the page, and its plan.
         kind: TEXT or JSON.
         key: by which the server remembers whether the page blocks.
+        sent_type: the Content-Type as it is sent.
+        encoding, separators: of its query.
     """
 
     __slots__ = (
         "app",
         "apps",
+        "encoding",
         "key",
         "kind",
         "plan",
         "script_name",
         "seen",
+        "sent_type",
+        "separators",
         "table",
         "toolboxes",
         "tree",
@@ -73,6 +79,10 @@ class Route:
         self.table = app.plans.plans
         self.seen = -1  # the value of ``changes`` at which everything was as it is here
         self.kind = kind
+        self.sent_type = _SENT_TYPES[kind]
+        settings = walk.plan.request_attributes
+        self.encoding: str = settings.get("query_string_encoding", Request.query_string_encoding)
+        self.separators: str = settings.get("query_separators", Request.query_separators)
 
     def page_in(self, tree: Any) -> Any:
         """Return the page if it is where it was on *tree*, else None."""

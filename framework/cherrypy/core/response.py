@@ -46,18 +46,24 @@ def _first_headers_at(moment: float) -> dict[str, str]:
     return headers
 
 
-def _plain_head(moment: float, content_type: str) -> list[tuple[bytes, bytes]]:
+def plain_header_list(moment: float, content_type: str, length: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response that nobody gave any of his own.
+
+    Args:
+        moment: when it began, in seconds since the epoch.
+        content_type: as it is sent.
+        length: of the body, in octets.
+    """
     global _plain_heads
     second, next_second, heads = _plain_heads
     if not second <= moment < next_second:
         second, heads = int(moment), {}
         _plain_heads = (second, second + 1, heads)
-    try:
-        return heads[content_type]
-    except KeyError:
+    head = heads.get(content_type)
+    if head is None:
         fields = {**_first_headers_at(moment), "Content-Type": content_type}
         head = heads[content_type] = [_encode(item) for item in fields.items()]
-        return head
+    return [*head, _LENGTHS[length] if length < 4096 else (b"Content-Length", b"%d" % length)]
 
 
 def _encode(item: tuple[str, Any]) -> tuple[bytes, bytes]:
@@ -207,10 +213,8 @@ class Response:
             return False
         self.status = "200 OK"
         self.output_status = b"200 OK"
-        size = len(octets)
-        length = _LENGTHS[size] if size < 4096 else (b"Content-Length", b"%d" % size)
-        self.header_list = [*_plain_head(self.time or 0.0, content_type), length]
-        self._body = [octets] if size else []
+        self.header_list = plain_header_list(self.time or 0.0, content_type, len(octets))
+        self._body = [octets] if octets else []
         return True
 
     def finalize(self) -> None:

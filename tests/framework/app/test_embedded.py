@@ -24,6 +24,7 @@ def make_application(script_name: str = "") -> Application:
         Root(), script_name, {"/": {"environment_of_the_test": 1, "request.show_tracebacks": False}}
     )
     application.log.screen = False
+    application.log.access_log.propagate = False  # pytest reads every log: most requests would have a reader
     return application
 
 
@@ -64,9 +65,10 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     taken: list[bool] = []
     original = plainpage.serve
 
-    def serve(*args: Any) -> bool:
-        taken.append(original(*args))
-        return taken[-1]
+    def serve(*args: Any) -> Any:
+        finished = original(*args)
+        taken.append(finished is not None)
+        return finished
 
     monkeypatch.setattr(plainpage, "serve", serve)
     return taken
