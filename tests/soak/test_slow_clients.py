@@ -9,10 +9,13 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
+from cherrypy.httpd.limits import Limits
+
 from .conftest import IS_FULL, Served
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
+THREADS = 10
 ATTACKERS = 500 if IS_FULL else 150
 ANSWERED_S = 0.1
 
@@ -51,18 +54,20 @@ def reluctant(served: Served, clients: ExitStack, path: str) -> Iterator[None]:
     attackers = [clients.enter_context(served.connect(number, receive_bytes=4096)) for number in range(ATTACKERS)]
     for attacker in attackers:
         attacker.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        if path != "/stream":  # with every thread inside a stream, the next one does not even begin
-            assert attacker.recv(1) == b"H"
+        assert attacker.recv(1) == b"H"
     yield
 
 
-def expect_normal(served: Served) -> None:
-    """Normal requests get through: most of them at once, and every one of them soon."""
+def expect_normal(served: Served, left: int = ATTACKERS) -> None:
+    """Normal requests get through, most of them at once and every one of them soon, with *left* attackers there."""
     taken = served.latencies_s(30)
+    counters = served.stats()
+    print(f"\n{statistics.median(taken) * 1000:.2f} ms a request, at most {taken[-1] * 1000:.2f} ms; {counters}")
 
     assert statistics.median(taken) < ANSWERED_S
     assert taken[-1] < 2
-    assert served.stats()["connections"] >= ATTACKERS
+    assert counters["connections"] >= left
+    assert counters["threads"] <= THREADS + Limits().waiting_threads
 
 
 @pytest.mark.parametrize("start", [HEAD, SMALL_BODY, CHUNKS], ids=["head", "small body", "chunks"])
@@ -79,17 +84,15 @@ def test_slow_readers_cost_no_thread(served: Served, clients: ExitStack, path: s
         expect_normal(served)
 
 
-@pytest.mark.xfail(reason="a long body is read by the thread that runs the handler (docs/behaviour.md, 24)")
-def test_slow_senders_of_long_bodies_cost_no_thread(served: Served, clients: ExitStack) -> None:
-    """Bodies that are too long to be held in memory."""
-    served.timeout_s = 3
+def test_slow_senders_of_long_bodies_cost_few_threads(served: Served, clients: ExitStack) -> None:
+    """Half of the pool's threads wait for bodies, the poll set receives all others."""
     with trickling(served, clients, LARGE_BODY):
         expect_normal(served)
 
+        assert served.stats()["threads_waiting"] == THREADS // 2
 
-@pytest.mark.xfail(reason="a stream is sent by the thread that makes it (docs/behaviour.md, 24)")
-def test_slow_readers_of_streams_cost_no_thread(served: Served, clients: ExitStack) -> None:
-    """Answers that are made while they are sent."""
-    served.timeout_s = 3
+
+def test_slow_readers_of_streams_are_cut_off_beyond_a_bound(served: Served, clients: ExitStack) -> None:
+    """Answers that are made while they are sent need a thread each: those that wait longest make room."""
     with reluctant(served, clients, "/stream"):
-        expect_normal(served)
+        expect_normal(served, left=Limits().waiting_threads)

@@ -11,7 +11,6 @@ client is still there; or by the owner, if that says so (``reads``). Every AWAY 
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -295,12 +294,6 @@ def tell_owners(loop: Loop, *, cut: bool = False) -> None:
                 away.owner.cut()
             else:
                 away.owner.leave()
-
-
-def ring(descriptor: int) -> None:
-    """Make the poll set that has the eventfd *descriptor* return."""
-    with suppress(OSError, ValueError):  # the server has ended meanwhile
-        os.eventfd_write(descriptor, 1)
 
 
 def _unregister(loop: Loop, connection: Connection) -> None:

@@ -174,6 +174,17 @@ class Baton:
                 seat.since = monotonic() - TICK_S
             self._pass_on()
 
+    def seize(self, patience_s: float) -> bool:
+        """Hold the baton without a seat, taken away from who is held up inside a request; False if it did not come."""
+        end = monotonic() + patience_s
+        while not self.lock.acquire(timeout=TICK_S):
+            holder = self.holder
+            if holder is not None:
+                self.revoke(holder)
+            if monotonic() > end:
+                return False
+        return True
+
     def release(self) -> None:
         """Let go of the baton outside any request."""
         self.holder = None

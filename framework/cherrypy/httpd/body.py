@@ -1,4 +1,7 @@
-"""Request bodies as files: nothing, a buffered one, and one that is read off the connection while the handler asks.
+"""Request bodies as files: nothing, a buffered one, and a long one.
+
+A long one is read off the connection while the handler asks; or, if too many threads wait for clients already, the poll
+set receives it before the handler runs, which finds no difference: an error comes where it would have come anyway.
 
 An incomplete body never looks complete: what does not arrive raises a ``BodyError``, and goes on raising it.
 """
@@ -13,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from cherrypy.http.bodyerrors import BodyError, BodyIncomplete, BodyMalformed, BodyTimeout, BodyTooLarge
 from cherrypy.httpd.chunks import ChunkDecoder
+from cherrypy.httpd.waits import CutOff, Waits
 
 if TYPE_CHECKING:
     from cherrypy.httpd.connection import Connection
+    from cherrypy.httpd.spool import Spool
 
 __all__ = [
     "Body",
@@ -28,6 +33,9 @@ __all__ = [
     "EMPTY_BODY",
     "StreamBody",
 ]
+
+_PIECE_BYTES = 65536
+_TOO_SLOW = "the client sends its request body too slowly"
 
 
 class Body:
@@ -77,7 +85,7 @@ class BufferedBody(Body):
 
 
 class StreamBody(Body):
-    """A body that is read off the connection by the thread that runs the handler, with a deadline by rate.
+    """A long body, with a deadline by rate: received by the thread that runs the handler, or by the poll set before.
 
     Args:
         connection: where the octets come from; its ``limits`` hold.
@@ -85,6 +93,12 @@ class StreamBody(Body):
         missing_bytes: octets still to come; of no meaning with a *decoder*.
         decoder: takes a chunked body apart and knows its end.
         expects_continue: send ``100 Continue`` before the first wait.
+        waits: where a thread that waits says so.
+
+    Attributes:
+        received_bytes: of the body as it is coded.
+        trailers: see ``Body``.
+        rest: what came behind the body.
     """
 
     def __init__(
@@ -94,13 +108,18 @@ class StreamBody(Body):
         missing_bytes: int,
         decoder: ChunkDecoder | None,
         expects_continue: bool,
+        waits: Waits | None = None,
     ) -> None:
+        self._waits = waits
+        self._share: list[bool] = []  # one item while the thread that has this body may wait for its client
+        self._spool: Spool | None = None
         self._connection = connection
         self._decoder = decoder
         self._missing = missing_bytes
         self._waited_s = 0.0
-        self._received_bytes = len(data)
+        self.received_bytes = len(data)
         self._error: BodyError | None = None
+        self._is_lost = False
         self._buffer = data
         self.expects_continue = expects_continue
         self.trailers = decoder.trailers if decoder else []
@@ -112,9 +131,18 @@ class StreamBody(Body):
         return self._decoder.done if self._decoder else self._missing == 0
 
     @property
+    def is_read(self) -> bool:
+        """True when it is complete, and the application has had all of it."""
+        return self.complete and not self._buffer and self._spool is None
+
+    @property
     def missing_bytes(self) -> int | None:
         """How much is still to come; None when only the chunks will tell."""
         return None if self._decoder and not self._decoder.done else self._missing
+
+    @property
+    def _is_more(self) -> bool:
+        return self._spool is not None or self._is_lost or not self.complete
 
     @property
     def failed(self) -> bool:
@@ -129,7 +157,7 @@ class StreamBody(Body):
         """
         parts = [self._buffer]
         held = len(self._buffer)
-        while (size is None or size < 0 or held < size) and not self.complete:
+        while (size is None or size < 0 or held < size) and self._is_more:
             self._buffer = b""
             self._receive()
             parts.append(self._buffer)
@@ -158,7 +186,7 @@ class StreamBody(Body):
                 return b"".join([*parts, data[:end]])
             parts.append(data)
             held += len(data)
-            if self.complete or held == bound:
+            if not self._is_more or held == bound:
                 return b"".join(parts)
             self._receive()
 
@@ -170,7 +198,7 @@ class StreamBody(Body):
         """
         if self.expects_continue:
             self.expects_continue = False
-            self._connection.send_continue()
+            self._connection.send_continue(self._waits)
 
     def take_some(self) -> bytes | None:
         """Take what is there of the body, without waiting; None when nothing has come, ``b""`` at its end.
@@ -180,9 +208,11 @@ class StreamBody(Body):
         Raises:
             BodyError: as ``read`` does.
         """
-        while not self._buffer and not self.complete:
+        while not self._buffer and self._is_more:
+            if self._take_from_spool():
+                continue
             try:
-                self._receive_now()
+                self.receive_now()
             except BlockingIOError:
                 return None
         data, self._buffer = self._buffer, b""
@@ -192,7 +222,7 @@ class StreamBody(Body):
     def patience_s(self) -> float:
         """How long the client may still be waited for; less than nothing when it is too slow."""
         limits = self._connection.limits
-        allowed_s = limits.body_grace_s + self._received_bytes / max(limits.body_rate_bytes_per_s, 1e-9)
+        allowed_s = limits.body_grace_s + self.received_bytes / max(limits.body_rate_bytes_per_s, 1e-9)
         return allowed_s - self._waited_s
 
     def has_waited(self, seconds: float, is_readable: bool) -> None:
@@ -203,8 +233,49 @@ class StreamBody(Body):
         """
         self._waited_s += seconds
         if not is_readable:
-            self._error = BodyTimeout("the client sends its request body too slowly")
-            raise self._error
+            self.expire()
+            raise BodyTimeout(_TOO_SLOW)
+
+    def expire(self) -> None:
+        """The client's time is over."""
+        self._error = BodyTimeout(_TOO_SLOW)
+
+    # What the poll set does with it
+
+    def stream(self) -> None:
+        """A thread may wait for the client, until the body is there or ``end`` is called."""
+        self._share.append(True)
+
+    def receive_into(self, spool: Spool) -> None:
+        """From now on ``receive_now`` is called instead, and everything goes into *spool*."""
+        self._spool = spool
+
+    def begin_reading(self) -> None:
+        """All has been received, or an error has come: the application may have it.
+
+        Raises:
+            NoRoom: a part of it could not be kept.
+        """
+        if self._spool is not None:
+            self._spool.rewind()
+
+    def end(self) -> None:
+        """The request is over: free what the body holds. To read on is an error then, unless all has been read."""
+        self.return_share()
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+            self._is_lost = True
+            self._error = self._error or BodyIncomplete("the request is over")
+
+    def return_share(self) -> None:
+        """No thread waits for this body any more."""
+        try:
+            self._share.pop()
+        except IndexError:
+            return
+        if self._waits is not None:
+            self._waits.body_over()
 
     def throw_away(self, data: bytes) -> bool:
         """Take *data* as a piece of the body that nobody will read; False when it breaks the coding."""
@@ -217,17 +288,36 @@ class StreamBody(Body):
         return True
 
     def _receive(self) -> None:
-        """Wait for more of the body and take it; at least one octet is received, or an error raised."""
+        """Take more of the body, waiting for it if need be."""
+        if self._take_from_spool():
+            return
         while True:
             try:
-                self._receive_now()
+                self.receive_now()
             except BlockingIOError:
                 self._wait()
                 continue
             return
 
-    def _receive_now(self) -> None:
-        """Take more of the body if it is there; BlockingIOError if not."""
+    def _take_from_spool(self) -> bool:
+        """Take the next piece out of the spool, or give that back at its end; False without one."""
+        spool = self._spool
+        if spool is None:
+            return False
+        self._buffer = spool.read(_PIECE_BYTES)
+        if not self._buffer:
+            self._spool = None
+            spool.close()
+        return True
+
+    def receive_now(self) -> None:
+        """Take more of the body if it is there.
+
+        Raises:
+            BlockingIOError: nothing is there yet.
+            BodyError: as ``read`` does; from now on that raises it, too.
+            NoRoom: it cannot be kept.
+        """
         if self._error is not None:
             raise self._error
         try:
@@ -248,20 +338,34 @@ class StreamBody(Body):
     def _wait(self) -> None:
         """Wait for readability, charging the wait to the client's account."""
         left_s = self.patience_s
-        poll = select.poll()
-        poll.register(self._connection.fd, select.POLLIN)
         start = monotonic()
-        is_readable = bool(left_s > 0 and poll.poll(left_s * 1000))
+        try:
+            is_readable = self._wait_readable(left_s)
+        except CutOff:
+            self._error = BodyTimeout("too many threads wait for clients that send their bodies slowly")
+            raise self._error from None
         self.has_waited(monotonic() - start, is_readable)
 
+    def _wait_readable(self, timeout_s: float) -> bool:
+        if self._waits is not None:
+            return self._waits.wait(self._connection, select.POLLIN, timeout_s)
+        poll = select.poll()
+        poll.register(self._connection.fd, select.POLLIN)
+        return bool(timeout_s > 0 and poll.poll(timeout_s * 1000))
+
     def _accept(self, data: bytes) -> None:
-        self._received_bytes += len(data)
+        self.received_bytes += len(data)
         if self._decoder:
-            self._buffer += self._decoder.feed(data)
+            piece = self._decoder.feed(data)
             if self._decoder.done:
                 self.rest = self._decoder.take_rest()
         else:
             piece = data[: self._missing]
             self.rest = data[self._missing :]
             self._missing -= len(piece)
+        if self._spool is not None:
+            self._spool.write(piece)
+        else:
             self._buffer += piece
+        if self._share and self.complete:
+            self.return_share()

@@ -15,10 +15,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from cherrypy.httpd.limits import Limits
+from cherrypy.httpd.waits import CutOff, Waits
 from cherrypy.httpd.writer import CONTINUE
 
 if TYPE_CHECKING:
     from cherrypy.httpd.away import Away
+    from cherrypy.httpd.body import StreamBody
     from cherrypy.httpd.chunks import ChunkDecoder
     from cherrypy.httpd.flush import PendingFile
     from cherrypy.httpd.listener import Listener
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from cherrypy.httpd.tls import TLSSocket
 
 # Where a connection stands. HEAD is also the state of an idle one (with an empty buffer).
-HEAD, BODY, BUSY, WRITE, DISCARD, LINGER, HANDSHAKE, GREETING, CLOSED, AWAY = range(10)
+HEAD, BODY, BUSY, WRITE, DISCARD, LINGER, HANDSHAKE, GREETING, CLOSED, AWAY, SPOOL = range(11)
 
 _RECEIVE_BYTES = 65536
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -52,6 +54,7 @@ class Connection:
         "decoder",
         "fd",
         "file",
+        "incoming",
         "keep",
         "last",
         "limits",
@@ -98,6 +101,7 @@ class Connection:
         # the request that is being received
         self.message: Message | None = None
         self.decoder: ChunkDecoder | None = None
+        self.incoming: StreamBody | None = None  # in state SPOOL
         self.parts: list[bytes] = []
         self.missing = 0
         self.taken = 0
@@ -145,14 +149,14 @@ class Connection:
         """True while a part of the answer waits for the client to take more."""
         return self.out is not None
 
-    def send_continue(self) -> None:
+    def send_continue(self, waits: Waits | None = None) -> None:
         """Tell the client that its body is wanted."""
-        self.send_all(CONTINUE)
+        self.send_all(CONTINUE, waits)
 
-    def send_all(self, data: bytes) -> None:
+    def send_all(self, data: bytes, waits: Waits | None = None) -> None:
         """Send everything, waiting for the client as long as it keeps up the least rate.
 
-        Only for threads that do not hold the baton.
+        Only for threads that do not hold the baton; those of the pool bring the *waits* of their server.
 
         Raises:
             ClientGone: it has closed, or takes too little for too long.
@@ -167,7 +171,7 @@ class Connection:
                 limits = self.limits
                 allowed_s = limits.write_grace_s + sent / max(limits.write_rate_bytes_per_s, 1e-9)
                 start = monotonic()
-                if waited_s >= allowed_s or not self.wait_writable(allowed_s - waited_s):
+                if waited_s >= allowed_s or not self.wait_writable(allowed_s - waited_s, waits):
                     raise ClientGone("the client takes its answer too slowly")
                 waited_s += monotonic() - start
             except OSError as error:
@@ -175,11 +179,28 @@ class Connection:
             if sent == len(data):
                 return
 
-    def wait_writable(self, timeout_s: float) -> bool:
-        """Wait until the socket takes more; False when *timeout_s* is over."""
+    def wait_writable(self, timeout_s: float, waits: Waits | None = None) -> bool:
+        """Wait until the socket takes more; False when *timeout_s* is over.
+
+        Raises:
+            ClientGone: the thread is needed elsewhere.
+        """
+        if waits is not None:
+            try:
+                return waits.wait(self, select.POLLOUT, timeout_s)
+            except CutOff:
+                raise ClientGone("too many threads wait for clients that take their answers slowly") from None
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
         return bool(poll.poll(timeout_s * 1000))
+
+    def forget_request(self) -> None:
+        """Let go of the request that is being received, and of what has come of its body."""
+        self.message = None
+        self.decoder = None
+        if self.incoming is not None:
+            self.incoming.end()
+            self.incoming = None
 
     def close(self, *, abruptly: bool = False) -> None:
         """Close the socket; *abruptly* resets, so that no client takes a cut answer for a whole one."""
@@ -193,8 +214,7 @@ class Connection:
             else:
                 self.sock.close()
         # The bound methods hold the socket: let the whole knot go at once.
-        self.message = None
-        self.decoder = None
+        self.forget_request()
         self.away = None
         self.out = None
         if self.file is not None:

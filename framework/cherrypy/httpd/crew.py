@@ -31,6 +31,8 @@ class Crew:
     Attributes:
         seats, threads: of those that are there, in the order in which they came.
         gone: has the counters of those that have left.
+        reserve: nobody leaves while no more than this many do anything but wait for clients.
+        count_replaced: says how many wait for clients and have somebody else in their place, see ``waits.py``.
     """
 
     def __init__(self, baton: Baton, work: Callable[[Seat, float], None], most: int = 0) -> None:
@@ -42,6 +44,8 @@ class Crew:
         self.gone = Seat(baton)
         self._changing = threading.Lock()
         self._hired = 0
+        self.reserve = 0
+        self.count_replaced: Callable[[], int] = lambda: 0
         baton.when_starved = self.hire_by_need
 
     def hire(self, count: int, patience_s: float = FOR_EVER_S, most: int | None = None) -> int:
@@ -72,16 +76,22 @@ class Crew:
 
     def hire_by_need(self) -> bool:
         """Start one thread more if there may be more; called by the watcher while nobody can take the baton."""
+        return self.hire_in_place(self.most + self.count_replaced())
+
+    def hire_in_place(self, most: int) -> bool:
+        """Start one thread more, up to *most* altogether, in the place of one that is busy; False if there is none."""
         try:
-            return self.hire(1, SPARE_S, self.most) > 0
+            return self.hire(1, SPARE_S, most) > 0
         except RuntimeError as error:  # the system gives no more threads: those that are there go on
             log.warning("no further thread threads=%d reason=%s", len(self.threads), error)
             return False
 
-    def retire(self, seat: Seat) -> None:
-        """Let the thread of *seat*, the caller, be no longer one of them; its counters stay."""
+    def retire(self, seat: Seat) -> bool:
+        """Let the thread of *seat*, the caller, be no longer one of them; its counters stay. False if it must stay."""
         leaver = threading.current_thread()
         with self._changing:
+            if len(self.seats) - self.count_replaced() <= self.reserve:
+                return False
             self.seats = [one for one in self.seats if one is not seat]
             self.threads = [one for one in self.threads if one is not leaver]
             gone = self.gone
@@ -89,3 +99,4 @@ class Crew:
             gone.returns += seat.returns
             gone.bytes_in += seat.bytes_in
             gone.bytes_out += seat.bytes_out
+            return True

@@ -294,13 +294,13 @@ def _send_stream(
     framing = frame(server, connection, message, status, headers, size)
     head, keep, has_body, length, chunked = framing
     if not has_body:
-        connection.send_all(head)
+        connection.send_all(head, server.waits)
         seat.bytes_out += len(head)
         return KEEP if keep else END
     if first is not None and length is not None and len(first) > length:
         raise AnswerTooLong(length)
     try:
-        sent = _pump(connection, seat, framing, first, pieces)
+        sent = _pump(server, connection, seat, framing, first, pieces)
     except ClientGone:
         raise
     except (KeyboardInterrupt, SystemExit) as error:
@@ -325,7 +325,14 @@ def _next_piece(pieces: Iterator[bytes]) -> bytes | None:
     return None
 
 
-def _pump(connection: Connection, seat: Seat, framing: Framing, first: bytes | None, pieces: Iterator[bytes]) -> int:
+def _pump(
+    server: Server,
+    connection: Connection,
+    seat: Seat,
+    framing: Framing,
+    first: bytes | None,
+    pieces: Iterator[bytes],
+) -> int:
     """Send head and pieces; returns how many octets of body went out, never more than were declared."""
     pending, _, _, length, chunked = framing
     piece = first
@@ -336,7 +343,7 @@ def _pump(connection: Connection, seat: Seat, framing: Framing, first: bytes | N
             piece = piece[: length - sent]
         sent += len(piece)
         pending += b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
-        connection.send_all(pending)
+        connection.send_all(pending, server.waits)
         seat.bytes_out += len(pending)
         pending = b""
         if length is not None and sent >= length:
@@ -345,7 +352,7 @@ def _pump(connection: Connection, seat: Seat, framing: Framing, first: bytes | N
     if chunked:
         pending += LAST_CHUNK
     if pending:
-        connection.send_all(pending)
+        connection.send_all(pending, server.waits)
         seat.bytes_out += len(pending)
     return sent
 

@@ -17,7 +17,8 @@ _READ_BYTES = 65536
 class PendingFile:
     """A piece of a file that still has to go out.
 
-    It has a descriptor of its own, so that the application may close its file as soon as the handler is through.
+    It has a descriptor of its own, so that the application may close its file as soon as the handler is through. Law:
+    only who owns the connection sends from it, or closes it: its number may be another file's the next moment.
     """
 
     __slots__ = ("fd", "left", "offset")
@@ -29,10 +30,10 @@ class PendingFile:
 
     def close(self) -> None:
         """Give the descriptor back."""
-        if self.fd >= 0:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
             with suppress(OSError):
-                os.close(self.fd)
-            self.fd = -1
+                os.close(fd)
 
 
 def send_pending(connection: Connection) -> int | None:

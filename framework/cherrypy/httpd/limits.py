@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Bodies up to this many octets are received by the polling thread before the handler is called; longer ones are read
-#: by the thread that runs the handler. PERF: one page of socket buffer; a handler for a small form never waits.
+#: by the thread that runs the handler, unless too many threads wait for clients (``waits.py``). PERF: one page of
+#: socket buffer; a handler for a small form never waits.
 BUFFERED_BODY_BYTES = 65536
 
 
@@ -36,6 +37,15 @@ class Limits:
     """The trailer section of a chunked body; 400 beyond."""
     drain_bytes: int = 262144
     """Most octets of an unread body thrown away to keep a connection; with more to come it is closed."""
+    spool_memory_bytes: int = 262144
+    """Octets kept in memory of a long body that no thread waits for; with more all of it is in a temporary file."""
+    spool_bytes: int = 1073741824
+    """Most octets of such bodies altogether; 503 to who sends one more."""
+    spool_directory: str | None = None
+    """Where their files are; the system's directory for temporary files without it."""
+    waiting_threads: int = 64
+    """Most threads hired in the place of those that wait for clients; beyond, the client that keeps its thread waiting
+    longest is cut off."""
 
     head_s: float = 20.0
     """From a request's first octet to the end of its head; 408 beyond."""
@@ -58,6 +68,8 @@ class Limits:
     stop_s: float = 5.0
     """How long ``serve`` lets running requests finish when it is interrupted."""
 
+    requests: int = 0
+    """Most requests on one connection; the answer to the last one closes it. 0 means without limit."""
     connections: int = 16384
     """Most open connections; the idlest is dropped for a new one, and with none idle the new one gets 503."""
     retry_after_s: int = 1

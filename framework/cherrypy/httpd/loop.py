@@ -6,7 +6,7 @@ touches no connection any more. Events that it had still in hand come again, sin
 
 from __future__ import annotations
 
-import os
+import logging
 import select
 import socket
 from collections import deque
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from cherrypy.httpd import exchange
 from cherrypy.httpd.acceptor import Acceptor
-from cherrypy.httpd.away import Away, ring, run_returns, send_away, tell_owners, watch
+from cherrypy.httpd.away import Away, run_returns, send_away, tell_owners, watch
+from cherrypy.httpd.bell import Bell
 from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import (
     AWAY,
@@ -29,14 +30,16 @@ from cherrypy.httpd.connection import (
     HANDSHAKE,
     HEAD,
     LINGER,
+    SPOOL,
     WRITE,
     Connection,
 )
-from cherrypy.httpd.errors import Refusal
+from cherrypy.httpd.deadlines import Deadlines
 from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP, LATER, READY
 from cherrypy.httpd.flush import send_pending
 from cherrypy.httpd.receive import Receiver
 from cherrypy.httpd.remains import Remains
+from cherrypy.httpd.spool import Spools
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Baton, Seat
@@ -47,7 +50,10 @@ _EVENTS = 256
 #: How long a finished answer may wait for others to be sent with; see ``Loop.flush``.
 _WAIT_S = 0.0005
 _READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
-_TOO_LATE = Refusal(b"408 Request Timeout", b"The request did not come in time.")
+#: How long the end waits for the baton; whoever is inside a request has it taken away.
+_CLOSE_S = 2.0
+
+log = logging.getLogger(__name__)
 
 
 class Loop:
@@ -60,6 +66,8 @@ class Loop:
         returns: connections that were AWAY and are to go on here.
         current: the connection being looked at, to be blamed for an error in the loop.
         now: the clock (``time.monotonic``) as of the last poll.
+        sweep_at: when deadlines are looked at next.
+        waits, spools: threads that wait for clients, and the long bodies that none waits for.
     """
 
     def __init__(self, server: Server, baton: Baton) -> None:
@@ -74,17 +82,22 @@ class Loop:
         baton.before_handing_over = self.flush
         self.current: Connection | None = None
         self.now = monotonic()
-        self._sweep_at = 0.0
+        self.sweep_at = 0.0
         self.returns: deque[Away] = deque()
-        self._waker, self._returner = (os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(2))
-        self.poll_set.register(self._waker, _READ)
-        self.poll_set.register(self._returner, _READ)
+        self._waker, self._returner = Bell(), Bell()
+        self.poll_set.register(self._waker.fd, _READ)
+        self.poll_set.register(self._returner.fd, _READ)
+        self.waits = server.waits
+        self.spools = Spools(server.limits)
         self.acceptor = Acceptor(self)
         self.receiver = Receiver(self)
         self.remains = Remains(self)
+        self.deadlines = Deadlines(self)
+        self._timeout_s = self.deadlines.timeout_s
         self._reactions: dict[int, Callable[[Connection, Seat], bool]] = {
             HEAD: self.receiver.read_head,
             BODY: self.receiver.read_body,
+            SPOOL: self.receiver.read_spool,
             BUSY: self._park,
             WRITE: self._write,
             DISCARD: self.remains.discard,
@@ -115,12 +128,15 @@ class Loop:
         for _ in range(len(ready)):
             self.current = connection = ready.popleft()
             connection.queued = False
-            if connection.state == HEAD and self.receiver.go_on(connection, seat):
+            if connection.state == HEAD:
+                if self.receiver.go_on(connection, seat):
+                    return True
+            elif connection.state == SPOOL and self.receiver.read_spool(connection, seat):
                 return True
         if self.outbox:
             self.flush()
-        if self.now >= self._sweep_at:
-            self._sweep()
+        if self.now >= self.sweep_at:
+            self.deadlines.sweep()
         return False
 
     def flush(self) -> None:
@@ -144,31 +160,44 @@ class Loop:
 
     def _await_next(self, connection: Connection) -> None:
         """Wait for the next request of a connection whose answer is out, or take it up if it is there."""
-        connection.deadline = self.now + self.limits.idle_s
+        limits = self.limits
+        connection.deadline = self.now + limits.idle_s
         connection.state = HEAD
+        if limits.requests and connection.served >= limits.requests - 1:
+            connection.last = True
         if connection.buffer:
             connection.queued = True
             self.ready.append(connection)
 
     def wake(self) -> None:
         """Make the holder's poll return, and look at every deadline; callable from any thread."""
-        ring(self._waker)
+        self._waker.ring()
 
     def call_for_returns(self) -> None:
         """Have the holder look at ``returns``; callable from any thread."""
-        ring(self._returner)
+        self._returner.ring()
 
     def close(self) -> None:
-        """Free the descriptors; nobody polls any more. What is AWAY is closed when it comes back."""
+        """Free the descriptors; nobody polls any more. What is BUSY or AWAY is closed by its owner, in the end.
+
+        Law: a number that is closed may be another descriptor the next moment, in another server of this process. So
+        this needs the baton, as all who touch the connections here do, and the mutex, as those who hand theirs back.
+        """
         tell_owners(self, cut=True)
-        for connection in list(self.connections.values()):
-            if connection.state != AWAY:
-                self.drop(connection)
-        self.acceptor.close()
-        self.poll_set.close()
-        descriptors, self._waker, self._returner = (self._waker, self._returner), -1, -1
-        for descriptor in descriptors:
-            os.close(descriptor)
+        baton = self.baton
+        if not baton.seize(_CLOSE_S):
+            log.error("descriptors stay open: a thread of the server is stuck connections=%d", len(self.connections))
+            return
+        with baton.mutex:
+            for connection in list(self.connections.values()):
+                if connection.state not in (AWAY, BUSY):
+                    self.drop(connection)
+            self.acceptor.close()
+            self.poll_set.close()
+            self._waker.close()
+            self._returner.close()
+        baton.release()
+        self.waits.close()
 
     def run(self, connection: Connection, message: Message, seat: Seat) -> bool:
         """Run one request in this thread and settle its connection; True when the baton was lost over it."""
@@ -223,11 +252,16 @@ class Loop:
         """Hand the connection back to whoever holds the baton now; from any thread."""
         if outcome is READY:
             outcome = exchange.send_ready(connection)
+        body = message.body
+        if body.__class__ is StreamBody:
+            if outcome is LATER:
+                body.return_share()
+            else:
+                body.end()
         with self.baton.mutex:
             seat.inside = False
             seat.learn()
             self.now = monotonic()
-            body = message.body
             if body.__class__ is StreamBody:
                 connection.buffer = body.rest
                 connection.message = None if body.complete else message  # the rest of it is to be discarded
@@ -339,59 +373,14 @@ class Loop:
             self.drop(connection)
         return False
 
-    def _timeout_s(self) -> float | None:
-        if self.ready:
-            return 0
-        if not self.connections and not self.acceptor.paused and not self.server.leaving:
-            return None  # nothing has a deadline: sleep until somebody connects
-        return max(self._sweep_at - monotonic(), 0.001)
-
     def _react_to_other(self, fd: int, seat: Seat) -> bool:
-        if fd == self._returner:
-            with suppress(BlockingIOError):
-                os.eventfd_read(fd)
+        if fd == self._returner.fd:
+            self._returner.hush()
             return run_returns(self, seat)
-        if fd == self._waker:
-            with suppress(BlockingIOError):
-                os.eventfd_read(self._waker)
-            self._sweep_at = 0.0
+        if fd == self._waker.fd:
+            self._waker.hush()
+            self.sweep_at = 0.0
         elif fd in self.acceptor.by_fd:
             self.acceptor.accept(fd)
         # otherwise: closed since the poll, by the thread that ran its request
         return False
-
-    def _sweep(self) -> None:
-        """Close what is past its deadline."""
-        limits = self.limits
-        now = self.now
-        shortest = min(limits.head_s, limits.idle_s, limits.body_grace_s, limits.write_grace_s, limits.linger_s)
-        self._sweep_at = now + min(max(shortest / 4, 0.02), 1.0)
-        self.acceptor.resume(now)
-        for connection in list(self.connections.values()):
-            if connection.deadline <= now and connection.state != BUSY:
-                self._expire(connection)
-        if self.server.stopping:
-            self._stop()
-
-    def _expire(self, connection: Connection) -> None:
-        state = connection.state
-        if state == HEAD:
-            if connection.buffer or not connection.served:
-                if not connection.queued:
-                    self.receiver.refuse(connection, _TOO_LATE)
-            elif not self.server.draining:
-                self.drop(connection)
-        elif state == BODY:
-            self.receiver.refuse(connection, _TOO_LATE)
-        else:
-            self.drop(connection, abruptly=state == WRITE)
-
-    def _stop(self) -> None:
-        """Leave: listen no longer, close what is idle; the last connection to go ends the server."""
-        self.acceptor.close()
-        for connection in list(self.connections.values()):
-            if connection.state in (HEAD, GREETING, HANDSHAKE, LINGER) and not connection.buffer:
-                self.drop(connection)
-        if not self.connections:
-            self.server.end()
-        self._sweep_at = min(self._sweep_at, self.now + 0.05)

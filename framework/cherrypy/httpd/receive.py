@@ -1,18 +1,22 @@
-"""From octets to a message that can run: heads, small bodies, and refusals of what breaks the rules."""
+"""From octets to a message that can run: heads, bodies, and refusals of what breaks the rules."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING
 
 from cherrypy.http.bodyerrors import BodyError, BodyTooLarge
 from cherrypy.httpd.body import EMPTY_BODY, BufferedBody, StreamBody
 from cherrypy.httpd.chunks import ChunkDecoder
-from cherrypy.httpd.connection import BODY
+from cherrypy.httpd.connection import BODY, SPOOL
 from cherrypy.httpd.errors import Refusal, bad_request
 from cherrypy.httpd.exchange import render_error
 from cherrypy.httpd.limits import BUFFERED_BODY_BYTES
 from cherrypy.httpd.parser import HEAD_END, body_too_large, check_partial_head, parse_head, skip_empty_lines
+from cherrypy.httpd.spool import NoRoom, Spool
+from cherrypy.httpd.writer import CONTINUE
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Seat
@@ -20,7 +24,10 @@ if TYPE_CHECKING:
     from cherrypy.httpd.loop import Loop
     from cherrypy.httpd.message import Message
 
+log = logging.getLogger(__name__)
+
 _RECEIVE_BYTES = 65536
+_CUT_SHORT = bad_request(b"The request body ended before its announced end.")
 
 
 class Receiver:
@@ -85,7 +92,7 @@ class Receiver:
             connection.deadline = self._loop.now + self._limits.head_s
 
     def _begin_body(self, connection: Connection, message: Message, data: bytes, seat: Seat) -> bool:
-        """Buffer a small body here; leave a large one to the thread that will run the handler."""
+        """Buffer a small body here; leave a long one to the thread that will run the handler, or to ``_spool``."""
         if data:
             message.expects_continue = False
         connection.message = message
@@ -104,10 +111,12 @@ class Receiver:
         except BlockingIOError:
             return False
         except OSError:
-            data = b""
-        message = connection.message
-        if not data or message is None:
             self._loop.drop(connection)
+            return False
+        message = connection.message
+        assert message is not None
+        if not data:
+            self.refuse(connection, _CUT_SHORT)
             return False
         seat.bytes_in += len(data)
         connection.deadline += len(data) / max(self._limits.body_rate_bytes_per_s, 1e-9)
@@ -134,19 +143,78 @@ class Receiver:
             message.body = BufferedBody(b"".join(connection.parts), decoder.trailers if decoder else ())
         elif message.expects_continue or connection.taken + connection.missing > BUFFERED_BODY_BYTES:
             so_far = b"".join(connection.parts)
-            message.body = StreamBody(connection, so_far, connection.missing, decoder, message.expects_continue)
+            waits = self._loop.waits
+            body = StreamBody(connection, so_far, connection.missing, decoder, message.expects_continue, waits)
+            message.body = body
+            if waits.may_stream():
+                body.stream()
+            elif self._spool(connection, body):
+                return False
         else:
             return False
         connection.parts = []
         connection.message = connection.decoder = None
         return self._loop.run(connection, message, seat)
 
+    def _spool(self, connection: Connection, body: StreamBody) -> bool:
+        """Begin to receive a long body here; False if a thread must do it, since even ``100 Continue`` has to wait."""
+        if body.expects_continue:
+            try:
+                connection.send(CONTINUE)
+            except OSError:
+                return False
+            body.expects_continue = False
+        body.receive_into(Spool(self._loop.spools))
+        connection.parts = []
+        connection.decoder = None
+        connection.incoming = body
+        connection.state = SPOOL
+        return True
+
+    def read_spool(self, connection: Connection, seat: Seat) -> bool:
+        """React to input where the rest of a long body is expected.
+
+        The handler runs when all of it is there, or an error has come: that is the handler's to meet, where it would
+        have met it if it had read the body off the network.
+        """
+        body, message = connection.incoming, connection.message
+        assert body is not None
+        assert message is not None
+        before = body.received_bytes
+        try:
+            with suppress(BodyError):
+                body.receive_now()
+            count = body.received_bytes - before
+            seat.bytes_in += count
+            connection.deadline += count / max(self._limits.body_rate_bytes_per_s, 1e-9)
+            if not body.complete and not body.failed:
+                return False
+            body.begin_reading()
+        except BlockingIOError:
+            return False
+        except NoRoom as error:
+            log.warning("no room for a request body peer=%s reason=%s", connection.peer, error)
+            retry_after = (b"Retry-After", b"%d" % self._limits.retry_after_s)
+            text = b"The server has no room for this request body."
+            self.refuse(connection, Refusal(b"503 Service Unavailable", text, (retry_after,)))
+            return False
+        connection.incoming = connection.message = None
+        return self._loop.run(connection, message, seat)
+
+    def give_up(self, connection: Connection) -> None:
+        """A long body is too slow: its handler is told so, in the loop's next turn."""
+        assert connection.incoming is not None
+        connection.incoming.expire()
+        connection.deadline = inf
+        connection.queued = True
+        self._loop.ready.append(connection)
+
     def refuse(self, connection: Connection, refusal: Refusal) -> None:
         """Answer in the application's stead, once, and read nothing of this connection any more.
 
         SECURITY: after a syntax error nobody knows where the next request starts; whatever is behind it is not parsed.
         """
-        connection.message = connection.decoder = None
+        connection.forget_request()
         with suppress(OSError):
             # A few hundred octets: a client whose window is too small even for them has no claim on the text.
             connection.send(render_error(refusal.status, refusal.text, refusal.headers))

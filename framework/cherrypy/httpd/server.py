@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from socket import SHUT_RDWR
 from time import monotonic
 
 from cherrypy.httpd.away import tell_owners
@@ -20,6 +22,7 @@ from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import BindAddress, Listener
 from cherrypy.httpd.loop import Loop
 from cherrypy.httpd.message import Responder
+from cherrypy.httpd.waits import Waits
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,8 @@ log = logging.getLogger(__name__)
 class Stats:
     """A server's counters at one moment.
 
-    ``threads_busy`` counts those inside a request; ``in_flight`` also requests and sockets that need no thread.
+    ``threads_busy`` counts those inside a request, ``threads_waiting`` those of them that wait for their client;
+    ``in_flight`` is also requests and sockets that need no thread, ``spooled_bytes`` what of long bodies these hold.
     """
 
     accepted: int
@@ -42,6 +46,8 @@ class Stats:
     threads: int
     threads_busy: int
     threads_idle: int
+    threads_waiting: int
+    spooled_bytes: int
 
 
 class Server:
@@ -60,6 +66,7 @@ class Server:
         ready: True while connections are accepted and answered.
         draining: every answer closes its connection.
         stopping: the same, and nothing new is accepted.
+        waits: of its threads for clients.
     """
 
     def __init__(
@@ -88,6 +95,7 @@ class Server:
         self._wanted = threading.Event()  # something for serve() to look at
         self._baton = Baton()
         self._crew = Crew(self._baton, self._work)
+        self.waits = Waits(self._crew, self.limits, max(threads, 1))
         self._loop: Loop | None = None
 
     # life
@@ -106,6 +114,7 @@ class Server:
         self._wanted.clear()
         self._baton = Baton()
         self._crew = Crew(self._baton, self._work, self.threads_max)
+        self.waits = Waits(self._crew, self.limits, max(self.threads, 1))
         self._serving = False
         opened: list[Listener] = []
         try:
@@ -264,6 +273,8 @@ class Server:
             threads=len(seats),
             threads_busy=busy,
             threads_idle=len(seats) - busy,
+            threads_waiting=self.waits.count(),
+            spooled_bytes=loop.spools.held_bytes if loop else 0,
         )
 
     # threads
@@ -278,8 +289,9 @@ class Server:
         over = self._over.is_set
         while not over():
             if not baton.take(seat, patience_s):
-                self._crew.retire(seat)
-                return
+                if self._crew.retire(seat):
+                    return
+                continue
             try:
                 while not over():
                     if turn(seat):
@@ -304,12 +316,11 @@ class Server:
     def _cut_off(self, loop: Loop) -> None:
         """Take the sockets from requests that did not finish in time; their threads notice on their own."""
         log.warning("stopped with requests running count=%d", self.stats().in_flight)
-        for connection in list(loop.connections.values()):
-            if connection.state == BUSY:
-                try:
-                    connection.sock.shutdown(2)
-                except OSError as error:
-                    log.debug("connection was gone already reason=%s", error)
+        with self._baton.mutex:  # who hands a connection back, to be closed, needs it as well
+            for connection in list(loop.connections.values()):
+                if connection.state == BUSY:
+                    with suppress(OSError):  # gone already
+                        connection.sock.shutdown(SHUT_RDWR)
         tell_owners(loop, cut=True)
         self._over.set()
 

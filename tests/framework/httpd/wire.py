@@ -12,13 +12,16 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from cherrypy.http.bodyerrors import BodyError, BodyIncomplete
+from cherrypy.http.bodyerrors import BodyError
+from cherrypy.httpd.baton import Baton
 from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import BODY, HEAD, Connection
+from cherrypy.httpd.crew import Crew
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import Listener
 from cherrypy.httpd.message import Message
 from cherrypy.httpd.receive import Receiver
+from cherrypy.httpd.waits import Waits
 
 #: ``("request", method, target, version, headers, body, trailers, keep_alive)``, ``("refused", status)``.
 Event = tuple[Any, ...]
@@ -62,6 +65,7 @@ class _Wire:
         self.events: list[Event] = []
         self.over = False
         self.sock: Any = _Socket(pieces)
+        self.waits = Waits(Crew(Baton(), lambda seat, patience_s: None), limits, 1)
         self.connection = Connection(self.sock, ("", 0), Listener(("127.0.0.1", 0)), limits)
 
     def play(self) -> list[Event]:
@@ -86,13 +90,11 @@ class _Wire:
         body = message.body
         try:
             data = body.read()
-        except BodyIncomplete:
-            self.over = True  # nobody can tell whether the rest was lost, or never sent
-            return True
         except BodyError as error:
             self._refused(error.status)
             return True
         if isinstance(body, StreamBody):
+            body.end()
             connection.buffer = body.rest
             connection.message = None
         facts = message.method, message.target, message.version, tuple(message.headers)

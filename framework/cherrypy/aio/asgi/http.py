@@ -94,7 +94,7 @@ class HTTPExchange(TaskOwner):
             self._is_read = True
             self._gone.set()
             return {"type": "http.disconnect"}
-        self._is_read = body.complete
+        self._is_read = body.is_read
         if self._is_read:
             self._wire.watch(self._gone.set)
         return {"type": "http.request", "body": data, "more_body": not self._is_read}
