@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from cherrypy.app.server_limits import LIMIT_KEYS, set_limits
 from cherrypy.app.server_settings import as_networks, check, number
 from cherrypy.app.server_tls import tls_for
 from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
@@ -55,7 +56,22 @@ class Server(ServerAdapter):
     socket_file: str | os.PathLike[str] | None = None
     """Path of a Unix socket, ``@name`` for an abstract one; wins over host and port."""
     socket_mode: int | None = 0o777
-    """Permissions of a Unix socket's file; None leaves them to the umask."""
+    """Permissions of a Unix socket's file, as a number or as octal text; None leaves them to the umask."""
+    socket_user: str | int | None = None
+    """User who owns a Unix socket's file, by name or number; None is the process's own."""
+    socket_group: str | int | None = None
+    """Group of a Unix socket's file, likewise."""
+    socket_fd: Any = None
+    """A listening socket that a parent has opened: its descriptor, or the name that a service manager gave it
+    (LISTEN_FDNAMES); or a list of these. Wins over file, host and port. With None the site's own server takes all that
+    were passed to this process (LISTEN_FDS) and that no other server asks for."""
+    reuse_port = False
+    """SO_REUSEPORT: several processes may listen on the same TCP port, and the kernel spreads connections over them."""
+    proxy_protocol: Iterable[str] | None = None
+    """Addresses and networks, "unix:" for peers of a Unix socket, whose connections begin with a PROXY header (version
+    1 or 2) that names the client. None: nobody's; then such a header is a 400."""
+    proxy_protocol_others = "refuse"
+    """What other connections are: "refuse" closes them, "plain" takes them without a header."""
     socket_queue_size = 5
     """Connections that may wait to be accepted. The default stands for what the kernel allows."""
     socket_timeout: float | None = 10
@@ -76,6 +92,30 @@ class Server(ServerAdapter):
     """Most octets of request line and header fields together; 413 beyond, 414 for the line alone."""
     max_request_body_size = 100 * 1024 * 1024
     """Most octets of a request body; 413 beyond. 0 is without limit."""
+    max_request_line_size: int | None = None
+    """Most octets of the request line; 414 beyond. None: 16,384, or max_request_header_size if that is less."""
+    max_request_headers = 128
+    """Most header fields of a request; 431 beyond."""
+    request_header_timeout: float | None = None
+    """Seconds from a request's first octet to the end of its head; 408 beyond. None: socket_timeout."""
+    request_body_timeout: float | None = None
+    """Seconds that a request body may be waited for before its rate counts; 408. None: socket_timeout."""
+    min_request_body_rate = 256
+    """Least average octets a second of a request body after that; 408 below. 0 is any."""
+    keep_alive_timeout: float | None = None
+    """Seconds that a connection may be idle between two requests; closed then. None: socket_timeout."""
+    max_requests_per_connection = 0
+    """Most requests on a connection; the answer to the last one closes it. 0 is without limit."""
+    response_timeout: float | None = None
+    """Seconds that a client may take nothing of its answer before its rate counts; reset. None: socket_timeout."""
+    min_response_rate = 256
+    """Least average octets a second that a client must take after that; reset below. 0 is any."""
+    ssl_handshake_timeout: float = 10
+    """Seconds for a TLS handshake; closed beyond."""
+    max_connections = 16384
+    """Most open connections; beyond the longest idle one is closed, and with none idle the new one gets 503."""
+    retry_after = 1
+    """Seconds that the Retry-After of such a 503 says."""
     instance: Any = None
     """A server object, or the dotted name of a callable that makes one from this adapter."""
     ssl_module: str | None = "builtin"
@@ -117,12 +157,16 @@ class Server(ServerAdapter):
         self.running = False
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "trusted_proxies":
+        if name in ("trusted_proxies", "proxy_protocol"):
             value = as_networks(value)
         check(self._namespace, name, value)
         super().__setattr__(name, value)
         if name in LIVE and isinstance(self.httpserver, CPHTTPServer):
             setattr(self.httpserver, LIVE[name], value)
+        if name in LIMIT_KEYS and isinstance(self.httpserver, CPHTTPServer):
+            if value is None:
+                self.httpserver.reset_limits()
+            set_limits(self.httpserver.limits, self)
 
     @property
     def bind_addr(self) -> Any:
@@ -155,6 +199,24 @@ class Server(ServerAdapter):
                 "bind_addr must be a (host, port) tuple (for TCP sockets) or a string (for Unix sockets), "
                 f"not {value!r}"
             )
+
+    @property
+    def bound_addr(self) -> Any:
+        """Where it listens: ``bind_addr`` with the port that the system chose, or that of a socket it was given."""
+        running = self.httpserver
+        found = running.bound_addr if isinstance(running, CPHTTPServer) and running.is_inherited else None
+        return super().bound_addr if found is None else found
+
+    @property
+    def description(self) -> str:
+        """Where it serves, for people."""
+        bound = self.bound_addr
+        return f"socket file: {bound}" if isinstance(bound, str) else super().description
+
+    @property
+    def _checks_ports(self) -> bool:
+        """False where the port may be, or is, occupied before we start."""
+        return super()._checks_ports and self.socket_fd is None and not self.reuse_port
 
     def responder(self) -> Responder:
         """The responder of the site."""
@@ -234,9 +296,10 @@ class Server(ServerAdapter):
 
     def base(self) -> str:
         """Scheme, host and port as a client would write them; the path of a Unix socket."""
-        if self.socket_file:
-            return os.fspath(self.socket_file)
-        host, port = self.bound_addr or (None, None)
+        bound = self.bound_addr
+        if isinstance(bound, str):
+            return bound
+        host, port = bound or (None, None)
         if host is None or host in ANY_ADDRESS:
             host = socket.gethostname()  # something that a client can reach
         scheme, default_port = ("https", 443) if self._is_tls else ("http", 80)

@@ -11,9 +11,12 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from cherrypy.app.server_limits import number
 from cherrypy.app.server_tls import is_certificates
 from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.credentials import CLIENT_VERIFY
+
+__all__ = ["MOST_THREADS", "RULES", "as_networks", "check", "number", "permissions"]
 
 MOST_THREADS = 10_000
 
@@ -23,19 +26,6 @@ class Rule(NamedTuple):
 
     accepts: Callable[[Any], bool]
     allowed: str
-
-
-def number(value: Any) -> float:
-    """The number that a setting stands for: 5, 5.0 or '5'.
-
-    Raises:
-        ValueError: it stands for none.
-    """
-    if isinstance(value, int | float):
-        return value
-    if isinstance(value, str):
-        return int(value) if value.strip().lstrip("-").isdecimal() else float(value)
-    raise ValueError(f"{value!r} is no number")
 
 
 def _number(least: float, most: float = float("inf")) -> Callable[[Any], bool]:
@@ -57,6 +47,32 @@ def _optional(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or accepts(value)
 
 
+def permissions(value: Any) -> int:
+    """The permissions that ``socket_mode`` stands for; text is octal, as for chmod: '660', '0660', '0o660'.
+
+    Raises:
+        ValueError: it stands for none.
+    """
+    return int(value, 8) if isinstance(value, str) else int(number(value))
+
+
+def _is_mode(value: Any) -> bool:
+    try:
+        return _whole(0, 0o7777)(permissions(value))
+    except (ValueError, TypeError):
+        return False
+
+
+def _is_descriptor(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_is_descriptor, value))
+    return (isinstance(value, str) and value != "") or (type(value) is int and value >= 0)
+
+
+def _is_owner(value: Any) -> bool:
+    return (isinstance(value, str) and value != "") or (type(value) is int and value >= 0)
+
+
 def _is_trust(value: Any) -> bool:
     try:
         Trust(value or ())
@@ -68,7 +84,13 @@ def _is_trust(value: Any) -> bool:
 _TEXT = Rule(lambda value: value is None or isinstance(value, str), "text, or None")
 _PATH = Rule(lambda value: value is None or isinstance(value, str | os.PathLike), "the path of a file, or None")
 _OCTETS = Rule(_optional(_whole(0)), "a whole number of octets, 0 for no limit")
-_UNUSED = Rule(_optional(_number(-1)), "a number; -1 for no limit")
+_SWITCH = Rule(lambda value: value in (True, False), "True or False")
+_SECONDS = Rule(
+    _optional(lambda value: _number(0)(value) and number(value) > 0), "seconds, more than 0; None: see socket_timeout"
+)
+_RATE = Rule(_whole(0), "a number of octets a second; 0 for no limit")
+_COUNT = Rule(_whole(0), "a whole number; 0 for no limit")
+_OWNER = Rule(_optional(_is_owner), "a name or a number, or None")
 
 RULES: dict[str, Rule] = {
     "socket_host": Rule(
@@ -78,19 +100,48 @@ RULES: dict[str, Rule] = {
     ),
     "socket_port": Rule(_optional(_whole(0, 65535)), "a TCP port from 0 (any free one) to 65535, or None"),
     "socket_file": _PATH,
-    "socket_mode": Rule(_optional(_whole(0, 0o7777)), "permissions such as 0o660, or None for the umask's"),
+    "socket_mode": Rule(_optional(_is_mode), "permissions such as 0o660 or '660', or None for the umask's"),
+    "socket_user": _OWNER,
+    "socket_group": _OWNER,
+    "socket_fd": Rule(
+        _optional(_is_descriptor), "a descriptor, a name out of LISTEN_FDNAMES, or a list of these; or None"
+    ),
+    "reuse_port": _SWITCH,
+    "proxy_protocol": Rule(
+        lambda value: value is None or (not isinstance(value, bool) and _is_trust(value)),
+        "addresses, networks such as '10.0.0.0/8', and 'unix:', whose connections begin with a PROXY header "
+        "(['0.0.0.0/0', '::/0', 'unix:'] for everybody's); or None",
+    ),
+    "proxy_protocol_others": Rule(
+        lambda value: value in ("refuse", "plain"), "'refuse' to close other connections, 'plain' to take them"
+    ),
     "socket_queue_size": Rule(_whole(0), "a number of connections from 0"),
     "socket_timeout": Rule(
         lambda value: value is None or (_number(0)(value) and number(value) > 0), "seconds, more than 0; None for ever"
     ),
-    "accepted_queue_size": _UNUSED,
-    "accepted_queue_timeout": _UNUSED,
+    "accepted_queue_size": Rule(_optional(_whole(-1)), "a number of requests; -1 for no limit"),
+    "accepted_queue_timeout": Rule(_optional(_number(0)), "seconds from 0"),
     "shutdown_timeout": Rule(_optional(_number(float("-inf"))), "seconds; None, or less than 0, for ever"),
     "protocol_version": Rule(lambda value: value in ("HTTP/1.1", "HTTP/1.0"), "'HTTP/1.1' or 'HTTP/1.0'"),
     "thread_pool": Rule(_optional(_whole(0, MOST_THREADS)), f"a number of threads from 1 to {MOST_THREADS}"),
     "thread_pool_max": Rule(_optional(_whole(-1, MOST_THREADS)), f"a number of threads up to {MOST_THREADS}, or -1"),
     "max_request_header_size": _OCTETS,
     "max_request_body_size": _OCTETS,
+    # Lines of up to 256 octets are looked up as a whole, whatever server of the process has seen them first.
+    "max_request_line_size": Rule(
+        _optional(lambda value: _whole(256)(value) or _whole(0, 0)(value)), "octets from 256; 0 for no limit"
+    ),
+    "max_request_headers": _COUNT,
+    "request_header_timeout": _SECONDS,
+    "request_body_timeout": _SECONDS,
+    "min_request_body_rate": _RATE,
+    "keep_alive_timeout": _SECONDS,
+    "max_requests_per_connection": _COUNT,
+    "response_timeout": _SECONDS,
+    "min_response_rate": _RATE,
+    "ssl_handshake_timeout": Rule(lambda value: value is not None and _SECONDS.accepts(value), "seconds, more than 0"),
+    "max_connections": _COUNT,
+    "retry_after": Rule(_whole(0), "a whole number of seconds"),
     "ssl_module": Rule(
         lambda value: value in (None, "builtin", "pyopenssl"),
         "'builtin', 'pyopenssl' (the same here), or None: TLS is the standard library's",

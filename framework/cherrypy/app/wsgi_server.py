@@ -6,28 +6,25 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from cherrypy.aio.runner import runner
-from cherrypy.app.server_settings import number
+from cherrypy.app.server_limits import BOUNDLESS, LIMIT_KEYS, number, set_limits
+from cherrypy.app.server_sockets import listeners_for
 from cherrypy.app.server_stats import Pool, Statistics
 from cherrypy.app.server_tls import adopted, tls_for
 from cherrypy.core.version import VERSION
 from cherrypy.httpd.gateway import WSGIGateway
 from cherrypy.httpd.limits import Limits
-from cherrypy.httpd.listener import FIRST_INHERITED_FD, BindAddress, Listener, inherited_descriptors
 from cherrypy.httpd.message import HTTP_10, Answer, Message, Responder
 from cherrypy.httpd.server import Server as NativeServer
 
 # socket_timeout is one number in CherryPy and several deadlines here.
 TIMEOUT_LIMITS = ("idle_s", "head_s", "body_grace_s", "write_grace_s")
 HEADER_SIZE_LIMITS = ("head_bytes", "field_bytes")
-# "Unlimited", where CherryPy says 0.
-BOUNDLESS = 1 << 40
 
 
 class CPHTTPServer:
@@ -64,7 +61,7 @@ class CPHTTPServer:
         self.nodelay: bool = adapter.nodelay
         self.peercreds_enabled: bool = adapter.peercreds
         self.peercreds_resolve_enabled: bool = adapter.peercreds_resolve
-        self.socket_mode: int | None = adapter.socket_mode
+        self.socket_mode: Any = adapter.socket_mode
         self.ssl_adapter: Any = tls_for(adapter)
         self.limits = Limits()
         # COMPAT: what clients of CherryPy met, where it does no harm
@@ -87,6 +84,14 @@ class CPHTTPServer:
 
     # Limits under their documented names
 
+    def reset_limits(self) -> None:
+        """Let the limits that have a setting of their own be what the others say, until that setting is looked at."""
+        for name, key in LIMIT_KEYS.items():
+            if getattr(self.server_adapter, name, None) is None:
+                setattr(self.limits, key.field, getattr(Limits(), key.field))
+        self.timeout = self._timeout
+        self.max_request_header_size = self.max_request_header_size
+
     @property
     def timeout(self) -> float | None:
         """Seconds that a connection may stay silent: between requests, in a head, in a body, taking an answer."""
@@ -97,6 +102,7 @@ class CPHTTPServer:
         self._timeout = seconds  # as it was given: applications print it
         for name in TIMEOUT_LIMITS:
             setattr(self.limits, name, float(BOUNDLESS) if seconds is None else number(seconds))
+        set_limits(self.limits, self.server_adapter)
 
     @property
     def max_request_header_size(self) -> int:
@@ -110,6 +116,7 @@ class CPHTTPServer:
             setattr(self.limits, name, limit)
         # Room for many cookies is no reason for a target that nobody can log: beyond this it is 414.
         self.limits.request_line_bytes = BOUNDLESS if limit == BOUNDLESS else min(limit, Limits().request_line_bytes)
+        set_limits(self.limits, self.server_adapter)
 
     @property
     def max_request_body_size(self) -> int:
@@ -131,6 +138,16 @@ class CPHTTPServer:
     def socket(self) -> Any:
         """The listening socket, None when stopped."""
         return self._running.socket if self._running is not None else None
+
+    @property
+    def is_inherited(self) -> bool:
+        """True while it listens on a socket that a parent has opened."""
+        return self._running is not None and isinstance(self._running.listeners[0].address, int)
+
+    @property
+    def bound_addr(self) -> Any:
+        """Where it really listens: (host, port), or the path of a Unix socket; None when stopped."""
+        return self._running.bind_addr if self._running is not None else None
 
     @property
     def interrupt(self) -> BaseException | None:
@@ -169,10 +186,8 @@ class CPHTTPServer:
             self._ended.set()
 
     def _make_server(self) -> NativeServer:
-        tls = adopted(self.ssl_adapter)
-        listeners = [
-            Listener(address, tls=tls, mode=self.socket_mode, nodelay=self.nodelay) for address in self._addresses()
-        ]
+        is_main = self.default_adapter in (None, self.server_adapter)
+        listeners = listeners_for(self, adopted(self.ssl_adapter), is_main)
         return NativeServer(
             listeners,
             in_protocol(self.protocol, self.responder()),
@@ -181,20 +196,6 @@ class CPHTTPServer:
             threads_max=self.requests.threads_max,
             server_name=self.software,
         )
-
-    def _addresses(self) -> list[BindAddress]:
-        """Where to listen: at what a service manager has bound for us, else at ``bind_addr``."""
-        if self.default_adapter in (None, self.server_adapter):
-            descriptors = inherited_descriptors(os.environ, os.getpid())
-            # COMPAT: CherryPy reads LISTEN_PID alone, and takes the first descriptor.
-            if not descriptors and "LISTEN_FDS" not in os.environ and os.environ.get("LISTEN_PID"):
-                descriptors = [FIRST_INHERITED_FD]
-            if descriptors:
-                return list(descriptors)
-        if isinstance(self.bind_addr, tuple):
-            host, port = self.bind_addr
-            return [(host or "", port)]
-        return [self.bind_addr]
 
     def stop(self) -> None:
         """Stop accepting, let running requests finish for ``shutdown_timeout`` seconds (None: for ever), and close."""

@@ -36,7 +36,7 @@ class Acceptor:
         by_fd: listeners in the poll set, by descriptor.
         paused: True while accepting waits for descriptors to come free.
         accepted: connections accepted so far.
-        refused: connections answered with 503 because of the cap.
+        refused: connections answered with 503 because of the cap, or closed because of where they come from.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -97,9 +97,16 @@ class Acceptor:
             self._turn_away(client)
             return
         address = (peer[0], peer[1]) if isinstance(peer, tuple) else _NO_PEER
+        greeting = listener.greeting_of(address[0])
+        if greeting == "refuse":
+            log.warning("no PROXY header is taken from peer=%s", address)
+            self.refused += 1
+            client.close()
+            return
         connection = Connection(client, address, listener, limits)
         connection.deadline = loop.now + limits.head_s
-        if listener.proxy_protocol:
+        connection.last = limits.requests == 1
+        if greeting == "header":
             connection.state = GREETING
         elif listener.tls:
             self._begin_tls(connection, listener.tls)

@@ -9,9 +9,10 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from cherrypy.http.forwarded import Trust
     from cherrypy.httpd.tls import TLS
 
 #: (host, port), the path of a Unix socket, ``@name`` for an abstract one, or the descriptor of a listening socket.
@@ -19,6 +20,8 @@ BindAddress: TypeAlias = "tuple[str, int] | str | int"
 
 #: First descriptor that systemd and its imitators pass (sd_listen_fds).
 FIRST_INHERITED_FD = 3
+#: What systemd calls a descriptor that has no name.
+UNNAMED = "unknown"
 
 
 @dataclass
@@ -29,15 +32,25 @@ class Listener:
         address: what to listen on.
         tls: makes TLS connections of what is accepted; None for plain ones.
         mode: permissions of a Unix socket's file; None leaves them to the umask.
+        owner: (user id, group id) of that file; -1 leaves one as it is.
         nodelay: switch Nagle's algorithm off (TCP).
-        proxy_protocol: every connection must start with a PROXY header, which names the client; others are closed.
+        reuse_port: other sockets may listen on the same TCP port, if all of them ask for it and have the same user;
+            the kernel spreads the connections over them (Linux, SO_REUSEPORT).
+        proxy_protocol: connections must start with a PROXY header, which names the client, or are closed.
+        proxy_from: whose connections those are; None for everybody's.
+        proxy_others: what connections of anybody else are: "refuse" closes them, "plain" takes them as clients of
+            their own, who may send no PROXY header.
     """
 
     address: BindAddress
     tls: TLS | None = None
     mode: int | None = None
+    owner: tuple[int, int] | None = None
     nodelay: bool = True
+    reuse_port: bool = False
     proxy_protocol: bool = False
+    proxy_from: Trust | None = None
+    proxy_others: Literal["refuse", "plain"] = "refuse"
     sock: socket.socket | None = None
     _inode: tuple[int, int] | None = None
 
@@ -51,8 +64,18 @@ class Listener:
         """Where it really listens; tells the port when 0 was asked for."""
         if self.sock is None or isinstance(self.address, str):
             return self.address
-        name = self.sock.getsockname()
-        return name[:2] if isinstance(name, tuple) else str(name)
+        return name_of(self.sock)
+
+    def greeting_of(self, peer: str) -> Literal["header", "plain", "refuse"]:
+        """What a connection from *peer* (an address, "" on a Unix socket) has to begin with, or that it is not wanted.
+
+        SECURITY: whoever sends a PROXY header says who the client is; so that is decided by the real peer.
+        """
+        if not self.proxy_protocol:
+            return "plain"
+        if self.proxy_from is None or peer in self.proxy_from:
+            return "header"
+        return self.proxy_others
 
     def open(self, backlog: int) -> None:
         """Bind and listen.
@@ -61,7 +84,7 @@ class Listener:
             OSError: the address is in use, not ours, or not allowed; the message names it.
         """
         if isinstance(self.address, int):
-            sock = socket.socket(fileno=os.dup(self.address))
+            sock = _adopt(self.address)
         elif isinstance(self.address, str):
             sock = self._bind_unix(self.address)
         else:
@@ -97,6 +120,8 @@ class Listener:
             sock = socket.socket(family, kind, protocol)
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if self.reuse_port:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 if family == socket.AF_INET6 and host in ("::", "::0"):
                     with suppress(OSError):
                         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -115,15 +140,21 @@ class Listener:
                 sock.bind(b"\0" + path[1:].encode("utf-8", "surrogateescape"))
                 return sock
             remove_stale_socket(path)
-            # SECURITY: with a mode asked for, nobody gets in between bind and chmod.
-            mask = os.umask(0o777 & ~self.mode) if self.mode is not None else None
+            # SECURITY: nobody gets in between bind, chown and chmod.
+            mask = os.umask(0o777) if self.mode is not None or self.owner is not None else None
             try:
                 sock.bind(path)
             finally:
                 if mask is not None:
                     os.umask(mask)
-            if self.mode is not None:
-                os.chmod(path, self.mode)
+            try:
+                if self.owner is not None:
+                    os.chown(path, *self.owner, follow_symlinks=False)
+                if mask is not None:
+                    os.chmod(path, self.mode if self.mode is not None else 0o777 & ~mask)
+            except OSError:
+                os.unlink(path)
+                raise
             found = os.lstat(path)
             self._inode = (found.st_dev, found.st_ino)
         except OSError as error:
@@ -155,14 +186,58 @@ def remove_stale_socket(path: str) -> None:
     raise OSError(errno.EADDRINUSE, "somebody listens there already")
 
 
+def name_of(sock: socket.socket) -> tuple[str, int] | str:
+    """Where a socket is bound: (host, port), a path, or ``@name``."""
+    name = sock.getsockname()
+    if isinstance(name, tuple):
+        return name[:2]
+    return "@" + name[1:].decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    """A socket object of our own for the listening socket that *descriptor* is.
+
+    Raises:
+        OSError: it is closed, or something else.
+    """
+    try:
+        sock = socket.socket(fileno=os.dup(descriptor))
+    except OSError as error:
+        raise OSError(error.errno, f"descriptor {descriptor} is no socket: {error.strerror}") from error
+    kinds = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+    if sock.type != socket.SOCK_STREAM or sock.family not in kinds:
+        sock.close()
+        raise OSError(errno.EINVAL, f"descriptor {descriptor} is no TCP or Unix stream socket")
+    try:
+        sock.getpeername()
+    except OSError:
+        return sock
+    sock.close()
+    raise OSError(errno.EISCONN, f"descriptor {descriptor} is a connection, not a listening socket")
+
+
 def inherited_descriptors(environ: Mapping[str, str], pid: int) -> list[int]:
     """Descriptors that a parent passed by the ``LISTEN_FDS`` protocol, if they are meant for process *pid*.
 
     Source: sd_listen_fds(3).
+    """
+    return [descriptor for descriptor, _ in named_descriptors(environ, pid)]
+
+
+def named_descriptors(environ: Mapping[str, str], pid: int) -> list[tuple[int, str]]:
+    """The same with their names out of ``LISTEN_FDNAMES`` ("unknown" without one); several may have the same.
+
+    ``{"LISTEN_FDS": "2", "LISTEN_FDNAMES": "web:admin"}`` gives ``[(3, "web"), (4, "admin")]``.
+
+    Source: sd_listen_fds_with_names(3).
     """
     if environ.get("LISTEN_PID", str(pid)) != str(pid):
         return []
     count = environ.get("LISTEN_FDS", "")
     if not (count.isascii() and count.isdecimal()):
         return []
-    return list(range(FIRST_INHERITED_FD, FIRST_INHERITED_FD + int(count)))
+    descriptors = range(FIRST_INHERITED_FD, FIRST_INHERITED_FD + int(count))
+    names = environ["LISTEN_FDNAMES"].split(":") if environ.get("LISTEN_FDNAMES") else []
+    if len(names) != len(descriptors):
+        names = [UNNAMED] * len(descriptors)
+    return list(zip(descriptors, names, strict=True))

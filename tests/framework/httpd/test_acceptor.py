@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.listener import Listener
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.tls import TLS, make_context
@@ -103,3 +104,57 @@ def test_a_proxy_port_refuses_others_and_a_plain_port_refuses_it(serve: Serve) -
     assert plain.exchange(b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(
         b"HTTP/1.1 400 "
     )
+
+
+V1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n"
+V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc0\0\2\2\x12\x67\0\x50"
+LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+def from_address(running: Running, source: str, data: bytes) -> bytes:
+    """Send *data* from another address of this machine, and read until the server closes."""
+    with socket.create_connection(running.server.bind_addr, 10, (source, 0)) as sock:  # type: ignore[arg-type]
+        client = Client(sock)
+        client.send(data)
+        return client.read_all()
+
+
+@pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
+@pytest.mark.parametrize("others", ["refuse", "plain"])
+def test_only_listed_proxies_name_the_client(serve: Serve, header: bytes, others: str) -> None:
+    """Of others the connection is closed, or it is a plain one, on which such a header is a 400."""
+    listener = Listener(("127.0.0.1", 0), proxy_protocol=True, proxy_from=Trust(["127.0.0.2"]), proxy_others=others)  # type: ignore[arg-type]
+    running = serve(describe, bind=[listener])
+
+    listed = from_address(running, "127.0.0.2", header + LAST)
+    forged = from_address(running, "127.0.0.3", header + LAST)
+    plain = from_address(running, "127.0.0.3", LAST)
+    without = from_address(running, "127.0.0.2", LAST)
+
+    assert b"http 192.0.2.1 " in listed
+    assert without == b""
+    if others == "refuse":
+        assert (forged, plain) == (b"", b"")
+        assert running.server.stats().refused == 2
+    else:
+        assert forged.startswith(b"HTTP/1.1 400 ")
+        assert b"http 127.0.0.3 " in plain
+
+
+@pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
+def test_peers_of_a_unix_socket_are_listed_by_name(serve: Serve, tmp_path: Path, header: bytes) -> None:
+    """``unix:``; an address in the list says nothing about them."""
+    for name, networks, expected in [("a", ["unix:"], b"http 192.0.2.1 "), ("b", ["0.0.0.0/0"], b"")]:
+        path = str(tmp_path / name)
+        running = serve(describe, bind=[Listener(path, proxy_protocol=True, proxy_from=Trust(networks))])
+        answer = running.exchange(header + LAST)
+
+        assert expected in answer
+        assert bool(answer) is bool(expected)
+
+
+def test_a_list_of_nobody_refuses_everybody(serve: Serve) -> None:
+    """An empty list is no list of all."""
+    running = serve(describe, bind=[Listener(("127.0.0.1", 0), proxy_protocol=True, proxy_from=Trust([]))])
+
+    assert running.exchange(V1 + LAST) == b""

@@ -214,6 +214,42 @@ def test_a_full_server_drops_the_idlest_first_and_answers_503_then(serve: Serve)
         client.sock.close()
 
 
+@pytest.mark.parametrize("most", [1, 2, 5])
+@pytest.mark.parametrize("is_pipelined", [False, True])
+def test_a_connection_carries_so_many_requests_and_no_more(serve: Serve, most: int, is_pipelined: bool) -> None:
+    """The last answer says that it closes, and nothing behind it is answered."""
+    running = serve(requests=most)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with running.connect() as client:
+        if is_pipelined:
+            client.send(request * (most + 3))
+            replies = [client.reply() for _ in range(most)]
+        else:
+            replies = [client.get() for _ in range(most)]
+
+        assert client.is_closed()
+    assert [reply.headers.get("connection") for reply in replies] == [None] * (most - 1) + ["close"]
+
+
+def test_requests_with_bodies_and_slow_ones_count_as_well(serve: Serve) -> None:
+    """Whatever way they are run."""
+
+    def respond(message: Message) -> Answer:
+        message.entering(message.path)
+        message.body.read()
+        return b"200 OK", [], iter([b"streamed"]), None
+
+    running = serve(respond, requests=3)
+    post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+    with running.connect() as client:
+        closing = []
+        for _ in range(3):
+            client.send(post)
+            closing.append("connection" in client.reply().headers)
+
+    assert closing == [False, False, True]
+
+
 def test_accept_survives_without_descriptors(serve: Serve) -> None:
     """It neither dies nor spins, and recovers by itself."""
     running = serve()
