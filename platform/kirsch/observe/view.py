@@ -41,6 +41,7 @@ class WorkerView:
             "requests": self.counters.finished,
             "in_flight": self.counters.in_flight,
             "rss_bytes": self.rss_bytes,
+            "durations": list(self.counters.by_duration()),
             "restarts": self.restarts,
             "is_ill": self.is_ill,
             "running": [{"line": one.line, "for_s": round(one.for_s, 3)} for one in self.running],
@@ -65,6 +66,13 @@ class PoolView:
     """Requests that wait for a worker right now."""
     refused: int = 0
     """Requests that waited too long for one."""
+    wanted: int = 0
+    """How many workers there shall be."""
+    is_fixed: bool = False
+    """True when the operator has said how many."""
+    is_paused: bool = False
+    load: float | None = None
+    """How busy the pool is: 1 is all that it can do; None before it was measured."""
 
     @property
     def ready(self) -> int:
@@ -80,6 +88,11 @@ class PoolView:
             "workers": [worker.to_status() for worker in self.workers],
             "restarts": dict(self.restarts),
             "held": self.held,
+            "refused": self.refused,
+            "wanted": self.wanted,
+            "fixed": self.is_fixed,
+            "paused": self.is_paused,
+            "load": round(self.load, 3) if self.load is not None else None,
         }
 
 

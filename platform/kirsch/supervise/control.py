@@ -28,13 +28,22 @@ class ControlServer:
         verbs: by name; each takes the arguments and returns the result, or raises a ``KirschError``.
         events: passed on to the asker while its verb is under way.
         quiet: verbs whose askers want no events (they only look).
+        steadfast: verbs that go on when their asker hangs up; all others are called off then, and clean up.
     """
 
-    def __init__(self, path: str, verbs: Mapping[str, Verb], events: Events, quiet: frozenset[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        verbs: Mapping[str, Verb],
+        events: Events,
+        quiet: frozenset[str] = frozenset(),
+        steadfast: frozenset[str] = frozenset(),
+    ) -> None:
         self.path = path
         self.verbs = verbs
         self.events = events
         self.quiet = quiet
+        self.steadfast = steadfast
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
 
@@ -72,7 +81,7 @@ class ControlServer:
             frames = FrameReader()
             while data := await reader.read(65536):
                 for frame in frames.feed(data):
-                    await self._answer(frame, writer)
+                    await self._answer(frame, reader, writer)
         except ControlError as error:
             writer.write(encode_frame(_error(error)))
         except (ConnectionError, TimeoutError) as error:
@@ -81,7 +90,9 @@ class ControlServer:
             self._lines.discard(task)
             writer.close()
 
-    async def _answer(self, frame: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, frame: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         name, args = frame.get("verb"), frame.get("args") or {}
         verb = self.verbs.get(name) if isinstance(name, str) else None
         if verb is None or not isinstance(args, dict):
@@ -91,9 +102,11 @@ class ControlServer:
         if name not in self.quiet:
             hush = self.events.listen(lambda event: writer.write(encode_frame({"event": event})))
         try:
-            message: dict[str, Any] = {"result": await verb(args)}
+            message: dict[str, Any] = {"result": await self._act(str(name), verb(args), reader)}
         except KirschError as error:
             message = _error(error)
+        except ConnectionError:
+            raise
         except Exception as error:  # the wall of the control server: a bug in a verb must not end the supervisor
             log.exception("verb=%s failed", name)
             message = _error(ControlError(f"{type(error).__name__}: {error}", kind="bug"))
@@ -102,6 +115,34 @@ class ControlServer:
                 hush()
         writer.write(encode_frame(message))
         await writer.drain()
+
+    async def _act(self, name: str, work: Awaitable[Any], reader: asyncio.StreamReader) -> Any:
+        """Wait for a verb; one that is not steadfast ends with its asker.
+
+        Raises:
+            ConnectionError: the asker has hung up.
+        """
+        task = asyncio.ensure_future(work)
+        if name in self.steadfast or name in self.quiet:
+            return await task
+        gone = asyncio.ensure_future(_wait_for_end(reader))
+        try:
+            await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return await task
+            log.warning("verb=%s called off: its asker has hung up", name)
+        finally:
+            gone.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        raise ConnectionResetError(f"the asker of {name} has hung up")
+
+
+async def _wait_for_end(reader: asyncio.StreamReader) -> None:
+    """Return when the other side has closed; who asks waits for the answer and sends nothing meanwhile."""
+    while await reader.read(4096):
+        continue
 
 
 def _refuse_strangers(writer: asyncio.StreamWriter) -> None:

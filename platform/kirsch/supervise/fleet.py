@@ -7,41 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kirsch.errors import BootFailed, SuperviseError
-from kirsch.link.order import LAST_WORDS_S, SHED_SIGNAL, Limits, Order
+from kirsch.link.order import SHED_SIGNAL
 from kirsch.link.state import State
 from kirsch.scoreboard import Counters
-from kirsch.spec import HostPaths
-from kirsch.supervise.events import Events
+from kirsch.spec import Pool
 from kirsch.supervise.ledger import Ledger
-from kirsch.supervise.probe import ask
-from kirsch.supervise.rundir import RunDir
+from kirsch.supervise.nursery import Nursery
+from kirsch.supervise.report import describe_failure
+from kirsch.supervise.retirement import Retirement
 from kirsch.supervise.seat import Seat
+from kirsch.supervise.site import Site
 from kirsch.supervise.slots import Slots, spread
-from kirsch.supervise.worker import Launch, Worker
-
-#: A worker has this much longer than its drain time before it is killed: its own deadline should come first.
-KILL_MARGIN_S = 5.0
-GATE_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True)
-class Site:
-    """What all fleets of a host share."""
-
-    paths: HostPaths
-    rundir: RunDir
-    events: Events
-    launch: Callable[[State, str], Launch]
-    """How the workers of a state's pool are started."""
-    on_change: Callable[[], None]
-    """Called when workers came, went or changed."""
+from kirsch.supervise.worker import Worker
 
 
 class Fleet:
@@ -51,23 +32,41 @@ class Fleet:
         self.site = site
         self.pool = pool
         self.seats: dict[int, Seat] = {}
-        self.retiring: set[Worker] = set()
-        self.booting: set[Worker] = set()
+        self.benched: dict[int, Worker] = {}
+        """Workers of before by seat, without slots: they come back if their successors do not last."""
         self.restarts: dict[str, int] = {}
         """Ends of workers that nobody had asked for, by cause."""
         self.lost_requests = 0
+        self.spec = state.stack.pools[pool]
+        self.wanted = self.spec.workers.min
+        """How many workers there shall be."""
+        self.is_fixed = False
+        """True when the operator has said how many; then their number does not follow the load."""
+        self.is_paused = False
+        """True while every request goes to the holding server."""
+        self.load: float | None = None
+        """How busy the pool was when it was looked at last; 1 is all that it can do."""
         self._closing = False
+        self.retirement = Retirement(site)
         self.adopt_state(state, generation)
         self.ledger = Ledger(site.paths.scoreboard(pool), self.spec)
+        self.nursery = Nursery(site, pool, self.ledger, self._on_change)
 
     def adopt_state(self, state: State, generation: int) -> None:
         """Take the pool's description from another state; the seats follow it."""
+        self.wanted = self.wanted_under(state.stack.pools[self.pool])
         self.state = state
         self.generation = generation
         self.spec = state.stack.pools[self.pool]
         self.slots = Slots(self.site.paths, self.pool, self.spec.workers.max)
-        for number in range(1, self.spec.workers.min + 1):
+        for number in self.numbers:
             self.seats.setdefault(number, Seat(number))
+
+    def wanted_under(self, spec: Pool) -> int:
+        """How many workers there shall be when *spec* becomes the pool's description."""
+        if self.wanted == self.spec.workers.min:
+            return spec.workers.min
+        return min(max(self.wanted, spec.workers.min), spec.workers.max)
 
     @property
     def holding_socket(self) -> str:
@@ -76,21 +75,28 @@ class Fleet:
 
     @property
     def numbers(self) -> range:
-        """The seats that the pool's description asks for."""
-        return range(1, self.spec.workers.min + 1)
+        """The seats that shall be filled."""
+        return range(1, self.wanted + 1)
+
+    @property
+    def booting(self) -> set[Worker]:
+        """Workers that are not yet anybody's to use."""
+        return self.nursery.booting
+
+    @property
+    def retiring(self) -> set[Worker]:
+        """Workers on their way out."""
+        return self.retirement.retiring
 
     def everybody(self) -> Iterable[Worker]:
         """Every worker process of the pool that is alive."""
         seated = [seat.worker for seat in self.seats.values() if seat.worker is not None]
-        return [*seated, *self.booting - set(seated), *self.retiring]
+        return [*seated, *self.benched.values(), *self.booting - set(seated), *self.retiring]
 
     def serving(self) -> list[Worker]:
         """The workers that requests may go to: ready ones, without the ill ones as long as others are well."""
-        ready = [
-            seat.worker
-            for _, seat in sorted(self.seats.items())
-            if seat.worker is not None and seat.worker.state == "ready" and not seat.worker.is_gone
-        ]
+        seats = [seat for _, seat in sorted(self.seats.items()) if seat.is_ready and not seat.is_out]
+        ready = [seat.worker for seat in seats if seat.worker is not None]
         return [worker for worker in ready if not worker.is_ill] or ready
 
     def counters(self) -> Counters:
@@ -105,94 +111,34 @@ class Fleet:
         Raises:
             BootFailed: it did not; its report is in the error, and nothing of it is left.
         """
-        worker = self._spawn(number, state, generation)
-        self.booting.add(worker)
-        self.site.on_change()
-        self.site.events.say("booting", worker=worker.name, pid=worker.pid, release=state.release, state="booting")
-        try:
-            await self._wait_until_ready(worker, state)
-        except BootFailed:
-            raise
-        except BaseException:
-            await self.discard(worker)
-            raise
-        took = time.time() - worker.started
-        self.site.events.say("ready", worker=worker.name, pid=worker.pid, state="ready", duration_s=round(took, 3))
-        return worker
+        return await self.nursery.boot(number, state, generation)
 
-    def _spawn(self, number: int, state: State, generation: int) -> Worker:
-        spec = state.stack.pools[self.pool]
-        bodies = [vhost.max_body for vhost in state.stack.vhosts.values()]
-        record = self.ledger.take()
-        order = Order(
-            stack=state.stack.name,
-            pool=self.pool,
-            seat=number,
-            record=record,
-            generation=generation,
-            release=state.release,
-            release_dir=state.release_dir,
-            shared_dir=self.site.paths.shared,
-            socket_dir=self.site.paths.workers,
-            scoreboard=self.ledger.path,
-            apps=state.stack.apps_of(self.pool),
-            engine=spec.engine,
-            threads=spec.threads,
-            limits=Limits(
-                body_bytes=max(map(int, bodies), default=0),
-                request_deadline_s=spec.request_deadline_s,
-                drain_s=spec.drain_s,
-            ),
-        )
-        try:
-            worker = Worker.spawn(order, self.site.launch(state, self.pool), self.ledger.board, self._order_path(order))
-        except (OSError, KeyError) as error:
-            self.ledger.release(record)
-            message = f"cannot be started{f' as user {spec.user}' if spec.user else ''}: {error}"
-            report = {"worker": order.name, "step": "spawn", "message": message, "output": "", "traceback": None}
-            self.site.events.say("failed", worker=order.name, level=logging.ERROR, state="failed", message=message)
-            raise BootFailed(f"{order.name} {message}", worker=order.name, report=report) from error
-        worker.watch(self._on_change)
-        return worker
+    async def discard(self, worker: Worker) -> None:
+        """Kill a worker that has no requests, or had its time."""
+        await self.nursery.discard(worker)
 
-    async def _wait_until_ready(self, worker: Worker, state: State) -> None:
-        spec = state.stack.pools[self.pool]
-        deadline = time.monotonic() + spec.boot_timeout_s
-        while worker.state == "booting" and not worker.is_gone:
-            left = deadline - time.monotonic()
-            if left <= 0 or not await worker.wait_for_change(left):
-                worker.message = f"not ready after {spec.boot_timeout_s:g} s; it was at: {worker.step}"
-                break
-        problem = await self._problem_of(worker, state)
-        if problem is None:
+    def keep_filled(self) -> None:
+        """Start a worker for every seat that has none and waits for none."""
+        for number in self.numbers:
+            seat = self.seats.setdefault(number, Seat(number))
+            if seat.worker is None and (seat.replacing is None or seat.replacing.done()):
+                seat.replacing = asyncio.get_running_loop().create_task(self._replace(seat, 0.0))
+
+    async def recycle(self, worker: Worker) -> None:
+        """Put a fresh worker into the seat of *worker*, then let the old one finish.
+
+        Raises:
+            BootFailed: the fresh one did not come up; the old one stays.
+        """
+        fresh = await self.boot(worker.order.seat, self.state, self.generation)
+        seat = self.seats.get(worker.order.seat)
+        if worker.is_gone or self._closing or seat is None or seat.worker is not worker:
+            await self.discard(fresh)  # its seat is being filled already
             return
-        if worker.state == "failed":  # it is leaving: its own exit status tells more than our signal
-            await worker.wait_until_gone(LAST_WORDS_S + 1.0)
-        await self.discard(worker)
-        report = worker.describe_failure() | {"message": worker.message or problem}
-        self.site.events.say(
-            "failed", worker=worker.name, state="failed", level=logging.ERROR, step=worker.step, message=problem
-        )
-        raise BootFailed(f"{worker.name} did not become ready: {problem}", worker=worker.name, report=report)
+        self.install({worker.order.seat: fresh})
+        await self.retire(worker)
 
-    async def _problem_of(self, worker: Worker, state: State) -> str | None:
-        """Say why a worker that ended its boot cannot serve; None if it can: it says ready, and answers."""
-        if worker.state != "ready" or worker.is_gone or worker.socket is None:
-            why = worker.message or (str(worker.ending) if worker.ending else worker.state)
-            return f"{worker.step}: {why}" if worker.step else why
-        self.site.rundir.admit_nginx(worker.socket)
-        path = state.stack.health.ready.path
-        deadline = time.monotonic() + state.stack.pools[self.pool].boot_timeout_s
-        while True:
-            status = await ask(worker.socket, path, GATE_TIMEOUT_S)
-            if status is not None and 200 <= status < 300:
-                return None
-            if worker.is_gone or time.monotonic() > deadline:
-                said = "does not answer" if status is None else f"answers {status}"
-                return f"GET {path} {said}" if not worker.is_gone else str(worker.ending)
-            await asyncio.sleep(0.1)
-
-    # Slots
+    # Seats and slots
 
     def install(self, newcomers: Mapping[int, Worker]) -> list[Worker]:
         """Seat booted workers and move the slots to them; return the workers that lost their seats."""
@@ -200,12 +146,11 @@ class Fleet:
         returned: dict[int, str | None] = {}
         for number, worker in newcomers.items():
             seat = self.seats.setdefault(number, Seat(number))
-            if seat.replacing is not None:
-                seat.replacing.cancel()
-                seat.replacing = None
-            if seat.worker is not None:
+            seat.stop_replacing()
+            if seat.worker is not None and seat.worker is not worker:
                 replaced.append(seat.worker)
             seat.worker = worker
+            seat.is_out = False
             seat.last_failure = None
             returned |= dict.fromkeys(seat.lent, worker.socket)
             seat.lent = ()
@@ -213,12 +158,24 @@ class Fleet:
         self.relink({old.socket: newcomers[old.order.seat].socket for old in replaced}, returned)
         return replaced
 
+    def bench(self, workers: Iterable[Worker]) -> None:
+        """Keep workers that lost their seats, idle: nobody new comes to them, and whoever is there goes in peace."""
+        for worker in workers:
+            self.benched[worker.order.seat] = worker
+            worker.signal(SHED_SIGNAL)
+        self.site.on_change()
+
+    def clear_bench(self) -> list[Worker]:
+        """Give up those who wait; return them, to be retired."""
+        waiting = [worker for worker in self.benched.values() if not worker.is_gone]
+        self.benched.clear()
+        return waiting
+
     def drop_seats_beyond(self) -> list[Worker]:
-        """Take away the seats that the description no longer asks for; return their workers."""
+        """Take away the seats that are no longer asked for; return their workers."""
         gone = [self.seats.pop(number) for number in list(self.seats) if number not in self.numbers]
         for seat in gone:
-            if seat.replacing is not None:
-                seat.replacing.cancel()
+            seat.stop_replacing()
         return [seat.worker for seat in gone if seat.worker is not None]
 
     def relink(
@@ -231,7 +188,7 @@ class Fleet:
         A slot stays with its worker, or goes to that one's heir; *returned* says who else should have which, if it is
         no more than its share.
         """
-        workers = {worker.socket: worker for worker in self.serving() if worker.socket}
+        workers = {worker.socket: worker for worker in self.serving() if worker.socket and not self.is_paused}
         if not workers:
             targets = dict.fromkeys(range(1, self.slots.count + 1), self.holding_socket)
         else:
@@ -258,6 +215,43 @@ class Fleet:
             if seat.worker is not None and seat.worker.state == "ready" and seat.worker.socket in losers:
                 seat.worker.signal(SHED_SIGNAL)
 
+    # How many
+
+    async def scale(self, count: int) -> None:
+        """Have *count* workers: new ones get slots when all of them are ready, those who are too many finish.
+
+        Raises:
+            BootFailed: a new one did not come up; their number stays as it was.
+        """
+        newcomers = await self._boot_all(range(self.wanted + 1, count + 1))
+        self.wanted = count
+        if newcomers:
+            self.install(newcomers)
+        else:
+            gone = self.drop_seats_beyond()
+            self.relink()
+            for worker in gone:
+                self.site.keep(self.retire(worker))
+        self.keep_filled()
+        self.site.events.say("scaled", pool=self.pool, workers=count)
+
+    async def _boot_all(self, numbers: Iterable[int]) -> dict[int, Worker]:
+        tasks = {n: asyncio.create_task(self.boot(n, self.state, self.generation)) for n in numbers}
+        try:
+            await asyncio.gather(*tasks.values())
+        except BaseException:
+            for task in tasks.values():
+                task.cancel()
+            done = await asyncio.gather(*tasks.values(), return_exceptions=True)
+            await asyncio.gather(*[self.discard(worker) for worker in done if isinstance(worker, Worker)])
+            raise
+        booted = {number: task.result() for number, task in tasks.items()}
+        dead = next((worker for worker in booted.values() if worker.is_gone), None)
+        if dead is not None:
+            await asyncio.gather(*[self.discard(worker) for worker in booted.values()])
+            raise BootFailed(f"{dead.name} ended before its turn", worker=dead.name, report=describe_failure(dead))
+        return booted
+
     # Death
 
     def _on_change(self, worker: Worker) -> None:
@@ -276,16 +270,16 @@ class Fleet:
         record = self.ledger.close(worker)
         lost = tuple(f"{running.line} ({running.for_s:.2f} s)" for running in record.running)
         self.lost_requests += record.counters.in_flight
-        worker.clean_up(self._order_path(worker.order))
-        was_retiring = worker in self.retiring
-        was_booting = worker in self.booting
+        worker.obituary = report = describe_failure(worker, lost)
+        worker.clean_up(self.nursery.order_path(worker.order))
         self.booting.discard(worker)
-        self.retiring.discard(worker)
+        self.retirement.forget(worker)
+        if self.benched.get(worker.order.seat) is worker:
+            del self.benched[worker.order.seat]
         details: dict[str, Any] = {"worker": worker.name, "pid": worker.pid, "message": str(worker.ending)}
-        if was_retiring or was_booting or self._closing:
+        if seat is None or not was_seated or self._closing:
             self.site.events.say("stopped", state="stopped", **details)
-        elif seat is not None and was_seated:
-            report = worker.describe_failure(lost)
+        else:
             seat.last_failure = report
             self.site.events.say("died", state="failed", level=logging.ERROR, lost=list(lost), **details)
             cause = report["signal"] or (f"exit {report['exit_status']}" if report["exit_status"] is not None else "?")
@@ -318,26 +312,6 @@ class Fleet:
         seat.replacing = None
         self.install({seat.number: worker})
 
-    async def recycle(self, worker: Worker) -> None:
-        """Put a fresh worker into the seat of *worker*, then let the old one finish.
-
-        Raises:
-            BootFailed: the fresh one did not come up; the old one stays.
-        """
-        fresh = await self.boot(worker.order.seat, self.state, self.generation)
-        if worker.is_gone or self._closing:
-            await self.discard(fresh)  # its seat is being filled already
-            return
-        self.install({worker.order.seat: fresh})
-        await self.retire(worker, self.spec.drain_s)
-
-    def keep_filled(self) -> None:
-        """Start a worker for every seat that has none and waits for none."""
-        for number in self.numbers:
-            seat = self.seats.setdefault(number, Seat(number))
-            if seat.worker is None and (seat.replacing is None or seat.replacing.done()):
-                seat.replacing = asyncio.get_running_loop().create_task(self._replace(seat, 0.0))
-
     def forgive(self) -> None:
         """Forget crash loops: other code is coming."""
         for seat in self.seats.values():
@@ -345,38 +319,20 @@ class Fleet:
 
     # End
 
-    async def retire(self, worker: Worker, drain_s: float) -> None:
-        """Let a worker finish what it has, and end it; after *drain_s* and a margin it is killed."""
-        self.retiring.add(worker)
-        if worker.state in {"ready", "booting"}:
-            worker.state, worker.since = "draining", time.time()
-        self.site.events.say("draining", worker=worker.name, pid=worker.pid, state="draining")
-        worker.signal(signal.SIGTERM)
-        if await worker.wait_until_gone(drain_s + KILL_MARGIN_S):
-            return
-        running = worker.board.read(worker.order.record).running
-        self.site.events.say(
-            "killed", worker=worker.name, level=logging.WARNING, message=f"did not drain in {drain_s:g} s",
-            inside=[f"{request.line} ({request.for_s:.0f} s)" for request in running],
-        )  # fmt: skip
-        await self.discard(worker)
-
-    async def discard(self, worker: Worker) -> None:
-        """Kill a worker that has no requests, or had its time."""
-        worker.signal(signal.SIGKILL)
-        await worker.wait_until_gone(10.0)
-        self.booting.discard(worker)
+    async def retire(self, worker: Worker) -> None:
+        """Let a worker finish what it has, and end it, by what the pool says of drain and quarantine."""
+        await self.retirement.retire(worker, self.spec.drain_s, self.spec.quarantine_s)
 
     async def close(self, drain_s: float) -> None:
         """End every worker, the busy ones within *drain_s*."""
         self._closing = True
         for seat in self.seats.values():
-            if seat.replacing is not None:
-                seat.replacing.cancel()
-        doomed = [seat.worker for seat in self.seats.values() if seat.worker is not None]
+            seat.stop_replacing()
+        doomed = [seat.worker for seat in self.seats.values() if seat.worker is not None] + self.clear_bench()
         booting = [self.discard(worker) for worker in tuple(self.booting)]
-        earlier = [worker.wait_until_gone(drain_s + KILL_MARGIN_S) for worker in self.retiring]
-        await asyncio.gather(*booting, *earlier, *[self.retire(worker, drain_s) for worker in doomed])
+        earlier = [self.retirement.hurry(worker, drain_s) for worker in tuple(self.retiring)]
+        late = [self.retirement.retire(worker, drain_s) for worker in doomed]
+        await asyncio.gather(*booting, *earlier, *late)
         for worker in list(self.everybody()):
             await self.discard(worker)
         self.slots.remove()
@@ -389,6 +345,3 @@ class Fleet:
         else:
             self.retiring.add(worker)
         worker.watch(self._on_change)
-
-    def _order_path(self, order: Order) -> str:
-        return f"{self.site.paths.workers}/{order.name}.r{order.record}.json"

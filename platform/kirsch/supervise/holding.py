@@ -35,12 +35,17 @@ class HoldingServer:
     Args:
         path: the Unix socket to listen on.
         find_worker: returns the socket of a worker that serves, None while there is none.
+        hold_s: how long a request waits; a change counts for those who wait already.
+        limit: how many may wait.
     """
 
-    def __init__(self, path: str, find_worker: Callable[[], str | None], *, hold_s: float = HOLD_S) -> None:
+    def __init__(
+        self, path: str, find_worker: Callable[[], str | None], *, hold_s: float = HOLD_S, limit: int = HELD_LIMIT
+    ) -> None:
         self.path = path
         self.find_worker = find_worker
         self.hold_s = hold_s
+        self.limit = limit
         self.held = 0
         """Requests that wait right now."""
         self.refused = 0
@@ -79,7 +84,7 @@ class HoldingServer:
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_TIMEOUT_S)
         worker = self.find_worker()
-        if worker is None and self.held < HELD_LIMIT:
+        if worker is None and self.held < self.limit:
             worker = await self._wait_for_worker()
         if worker is None:
             self.refused += 1
@@ -102,8 +107,8 @@ class HoldingServer:
     async def _wait_for_worker(self) -> str | None:
         self.held += 1
         try:
-            deadline = time.monotonic() + self.hold_s
-            while (worker := self.find_worker()) is None and time.monotonic() < deadline:
+            began = time.monotonic()
+            while (worker := self.find_worker()) is None and time.monotonic() < began + self.hold_s:
                 await asyncio.sleep(LOOK_EVERY_S)
             return worker
         finally:

@@ -18,8 +18,8 @@ def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:
     for slot, socket in fleet.slots.targets().items():
         slots.setdefault(socket, []).append(slot)
     views = [_seat(fleet, seat, slots) for _, seat in sorted(fleet.seats.items())]
-    others = sorted(fleet.retiring | fleet.booting, key=lambda worker: worker.started)
-    views += [_worker(worker, slots, 0) for worker in others if not worker.is_gone]
+    others = sorted({*fleet.retiring, *fleet.booting, *fleet.benched.values()}, key=lambda worker: worker.started)
+    views += [_worker(worker, slots, 0, _state_of_other(fleet, worker)) for worker in others if not worker.is_gone]
     return PoolView(
         name=fleet.pool,
         engine=fleet.spec.engine,
@@ -30,12 +30,24 @@ def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:
         lost=fleet.lost_requests,
         held=holding.held if holding else 0,
         refused=holding.refused if holding else 0,
+        wanted=fleet.wanted,
+        is_fixed=fleet.is_fixed,
+        is_paused=fleet.is_paused,
+        load=fleet.load,
     )
+
+
+def _state_of_other(fleet: Fleet, worker: Worker) -> str:
+    """Say what a worker without a seat does: one that waits in case that its successor fails is on standby."""
+    if worker in fleet.retirement.quarantined:
+        return "quarantined"
+    return "standby" if worker in fleet.benched.values() else worker.state
 
 
 def _seat(fleet: Fleet, seat: Seat, slots: Mapping[str, list[int]]) -> WorkerView:
     if seat.worker is not None:
-        return _worker(seat.worker, slots, seat.restarts)
+        is_out = seat.is_out and seat.worker.state == "ready"
+        return _worker(seat.worker, slots, seat.restarts, "drained" if is_out else seat.worker.state)
     state = "parked" if seat.backoff.is_parked else "failed" if seat.last_failure is not None else "booting"
     return WorkerView(
         name=f"{fleet.pool}.{seat.number}",
@@ -47,11 +59,11 @@ def _seat(fleet: Fleet, seat: Seat, slots: Mapping[str, list[int]]) -> WorkerVie
     )
 
 
-def _worker(worker: Worker, slots: Mapping[str, list[int]], restarts: int) -> WorkerView:
+def _worker(worker: Worker, slots: Mapping[str, list[int]], restarts: int, state: str) -> WorkerView:
     record = worker.board.read(worker.order.record)
     return WorkerView(
         name=worker.name,
-        state=worker.state,
+        state=state,
         pid=worker.pid,
         generation=worker.order.generation,
         release=worker.order.release,
@@ -69,13 +81,20 @@ def find_faults(view: StackView) -> tuple[str, ...]:
     """Say what is not as it should be, a sentence each."""
     faults = []
     for pool in view.pools:
-        if not pool.ready:
+        if pool.is_paused:
+            faults.append(f"pool {pool.name}: paused; requests wait")
+        elif not pool.ready:
             faults.append(f"pool {pool.name}: no worker serves; requests wait")
         for worker in pool.workers:
             why = str((worker.report or {}).get("message") or (worker.report or {}).get("step") or "")
             if worker.state in {"failed", "parked"}:
                 loop = ", again and again: tried once a minute" if worker.state == "parked" else ""
                 faults.append(f"{worker.name}: {why or 'ended'}{loop}")
+            elif worker.state == "quarantined":
+                waits = ", ".join(f"{request.line} for {request.for_s:.0f} s" for request in worker.running)
+                faults.append(f"{worker.name} (process {worker.pid}) does not drain; it waits for {waits or 'clients'}")
+            elif worker.state == "drained":
+                faults.append(f"{worker.name}: taken out by the operator")
             elif worker.is_ill:
                 faults.append(f"{worker.name}: its readiness probe fails")
     return tuple(faults)

@@ -62,6 +62,15 @@ def open_pidfd(pid: int) -> int | None:
         return None
 
 
+def reap(pid: int) -> Ending:
+    """Take a process that has ended off the kernel's list if it is our child, and say how it ended."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return Ending()
+    return Ending.from_returncode(os.waitstatus_to_exitcode(status)) if found else Ending()
+
+
 def send_signal(pid: int, number: signal.Signals) -> bool:
     """Send a signal; False if there is no such process any more."""
     try:

@@ -21,6 +21,16 @@ class Entry(msgspec.Struct, kw_only=True, frozen=True):
     log_path: str
     is_seated: bool
     """False for one that drains, or did not become ready."""
+    is_out: bool = False
+    """True while the operator keeps it from new requests."""
+
+
+class Posture(msgspec.Struct, kw_only=True, frozen=True):
+    """What the operator has said of a pool since its last roll."""
+
+    wanted: int
+    is_fixed: bool = False
+    is_paused: bool = False
 
 
 class Roster(msgspec.Struct, kw_only=True, frozen=True):
@@ -29,6 +39,7 @@ class Roster(msgspec.Struct, kw_only=True, frozen=True):
     state: State
     generation: int
     workers: tuple[Entry, ...] = ()
+    pools: dict[str, Posture] = {}
     restarts: dict[str, int] = {}
     """Restarts by worker name."""
 

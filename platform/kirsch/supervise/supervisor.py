@@ -8,34 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from kirsch.errors import ControlError, KirschError, NginxError, SuperviseError
-from kirsch.link.order import Order
 from kirsch.link.state import State, load_state
 from kirsch.observe.view import StackView
-from kirsch.scoreboard import Scoreboard
 from kirsch.spec import HostPaths
+from kirsch.supervise.adoption import adopt, describe_everybody, end_orphans, take_posture
 from kirsch.supervise.control import ControlServer
 from kirsch.supervise.events import Events
-from kirsch.supervise.fleet import Fleet, Site
+from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.front import Front
 from kirsch.supervise.holding import HoldingServer
 from kirsch.supervise.launch import launch_for
 from kirsch.supervise.lock import SupervisorLock
 from kirsch.supervise.portrait import find_faults, portray_pool
-from kirsch.supervise.process import find_workers, is_same, send_signal
+from kirsch.supervise.process import is_same
 from kirsch.supervise.roll import Roll
-from kirsch.supervise.roster import Entry, Roster, load_roster, remove_roster, write_roster
+from kirsch.supervise.roster import load_roster, remove_roster, write_roster
 from kirsch.supervise.rundir import RunDir
+from kirsch.supervise.site import Site
+from kirsch.supervise.verbs import QUIET, STEADFAST, Verbs
 from kirsch.supervise.watch import Watch
-from kirsch.supervise.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +61,7 @@ class Supervisor:
         self.admin_problem: str | None = None
         self._roll_problem: str | None = None
         self._rundir = RunDir(paths, nginx_user)
-        self._site = Site(paths, self._rundir, events, launch_for(paths), self._on_change)
+        self._site = Site(paths, self._rundir, events, launch_for(paths), self._on_change, self.keep)
         self._lock = SupervisorLock(paths.supervisor_pid)
         self._holdings: dict[str, HoldingServer] = {}
         self._rolling = asyncio.Lock()
@@ -73,19 +70,9 @@ class Supervisor:
         self._leaves_everything = False
         self._stop_drain_s: float | None = None
         self._roster_is_due = False
-        self._control = ControlServer(
-            paths.control_socket,
-            {
-                "ping": self._ping,
-                "status": self._status,
-                "roll": self._roll,
-                "apply": self._apply,
-                "stop": self._stop,
-                "leave": self._leave,
-            },
-            events,
-            quiet=frozenset({"ping", "status"}),
-        )
+        self._changing: asyncio.Task[Any] | None = None
+        """The roll that is under way: the end of everything calls it off first."""
+        self._control = ControlServer(paths.control_socket, Verbs(self).table(), events, QUIET, STEADFAST)
 
     # Life
 
@@ -107,18 +94,19 @@ class Supervisor:
         self._rundir.prepare(has_pool_users=any(pool.user for pool in self.state.stack.pools.values()))
         for name in self.state.stack.pools:
             self.fleets[name] = Fleet(self._site, self.state, name, self.generation)
+            take_posture(self.fleets[name], roster.pools.get(name) if roster and living else None)
             await self._hold(name)
-        for entry in living:
-            self._adopt(entry)
-        self._end_orphans()
+        for leaving in filter(None, [adopt(self.fleets, entry) for entry in living]):
+            self.keep(leaving[0].retire(leaving[1]))
+        end_orphans(self.paths.workers, self._pids(), self.events)
         for fleet in self.fleets.values():
             fleet.relink()
             fleet.keep_filled()
         await self._control.start()
-        self._keep(self._keep_nginx())
-        self._keep(Watch(lambda: self.fleets.values()).run())
+        self.keep(self._keep_nginx())
+        self.keep(Watch(lambda: self.fleets.values(), self._rolling).run())
         if wanted != self.state:
-            self._keep(self._catch_up(wanted))
+            self.keep(self.roll_aside(wanted))
         self.events.say(
             "started", pid=os.getpid(), release=self.state.release, message=f"{len(living)} workers adopted"
         )
@@ -126,6 +114,9 @@ class Supervisor:
     async def wait(self) -> None:
         """Wait until somebody asks for the end, then end everything; or, asked to leave, nothing."""
         await self._over.wait()
+        if self._changing is not None and not self._changing.done():
+            self._changing.cancel()
+            await asyncio.wait([self._changing])
         for task in tuple(self._tasks):
             task.cancel()
         if self._leaves_everything:
@@ -139,6 +130,11 @@ class Supervisor:
     def stop(self, drain_s: float | None = None) -> None:
         """Ask for the end of everything; *drain_s* instead of what the pools say."""
         self._stop_drain_s = drain_s
+        self._over.set()
+
+    def leave(self) -> None:
+        """Ask for the end of the supervisor alone."""
+        self._leaves_everything = True
         self._over.set()
 
     async def _end_everything(self) -> None:
@@ -162,7 +158,8 @@ class Supervisor:
         await self._control.stop()
         self._lock.drop()
 
-    def _keep(self, work: Any) -> None:
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Go on with *work* beside everything else, until its end or ours."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._on_task_done)
@@ -180,11 +177,20 @@ class Supervisor:
         await holding.start()
         self._rundir.admit_nginx(path)
         self._holdings[pool] = holding
+        if pool in self.fleets:
+            self.hold_for(pool, None)
 
     def _find_worker(self, pool: str) -> str | None:
         fleet = self.fleets.get(pool)
-        serving = fleet.serving() if fleet is not None else []
+        serving = fleet.serving() if fleet is not None and not fleet.is_paused else []
         return serving[0].socket if serving else None
+
+    def hold_for(self, pool: str, hold_s: float | None) -> None:
+        """Have requests of *pool* wait so long while nobody serves; None for what the pool says."""
+        if pool in self._holdings:
+            spec = self.fleets[pool].spec
+            self._holdings[pool].hold_s = spec.hold_s if hold_s is None else hold_s
+            self._holdings[pool].limit = spec.hold_limit
 
     async def _keep_nginx(self) -> None:
         """Configure nginx at the start; tried again as long as it fails (a port in use, a missing certificate)."""
@@ -200,39 +206,10 @@ class Supervisor:
                 self.events.say("nginx", level=logging.ERROR, message=str(error))
             await asyncio.sleep(NGINX_RETRY_S)
 
-    # Adoption
+    # Who is here
 
-    def _adopt(self, entry: Entry) -> None:
-        order: Order = entry.order
-        fleet = self.fleets.get(order.pool)
-        try:
-            board = Scoreboard.open(order.scoreboard)
-        except (OSError, ValueError):
-            board = None
-        if fleet is None or board is None:
-            return  # nothing to adopt it into: it counts as an orphan
-        if (board.records, board.rows) == (fleet.ledger.board.records, fleet.ledger.board.rows):
-            board = fleet.ledger.board
-        worker = Worker.adopt(order, entry.pid, entry.ticks, board, entry.log_path, order.socket_path(entry.pid))
-        is_seated = entry.is_seated and worker.state == "ready"
-        fleet.adopt(worker, is_seated=is_seated)
-        if not is_seated:
-            # it boots for a parent that is gone, or drains: in either case its way leads out
-            self._keep(fleet.retire(worker, fleet.spec.drain_s))
-
-    async def _catch_up(self, wanted: State) -> None:
-        """Roll to what the state file asks for: it was written while no supervisor ran. What was adopted serves on."""
-        try:
-            await self._roll_to(wanted)
-        except KirschError as error:
-            log.error("the release that the state file asks for did not come up: %s", error)
-
-    def _end_orphans(self) -> None:
-        """End workers that no roster knows: their supervisor was killed in the moment after it had started them."""
-        known = {worker.pid for fleet in self.fleets.values() for worker in fleet.everybody()}
-        for pid in find_workers(self.paths.workers).keys() - known:
-            self.events.say("orphan", pid=pid, level=logging.WARNING, message="told to go")
-            send_signal(pid, signal.SIGTERM)
+    def _pids(self) -> set[int]:
+        return {worker.pid for fleet in self.fleets.values() for worker in fleet.everybody()}
 
     def _on_change(self) -> None:
         if not self._roster_is_due:
@@ -243,18 +220,8 @@ class Supervisor:
         self._roster_is_due = False
         if self.state is None or (self._over.is_set() and not self._leaves_everything):
             return
-        entries = [
-            Entry(order=worker.order, pid=worker.pid, ticks=worker.ticks, log_path=worker.log_path, is_seated=is_seated)
-            for fleet in self.fleets.values()
-            for workers, is_seated in (
-                ([seat.worker for seat in fleet.seats.values() if seat.worker is not None], True),
-                ([*fleet.retiring, *fleet.booting], False),
-            )
-            for worker in workers
-            if not worker.is_gone
-        ]
         try:
-            write_roster(self.paths.run, Roster(state=self.state, generation=self.generation, workers=tuple(entries)))
+            write_roster(self.paths.run, describe_everybody(self.fleets, self.state, self.generation))
         except OSError as error:
             self.events.say("roster", level=logging.ERROR, message=f"cannot be written: {error}")
 
@@ -288,69 +255,70 @@ class Supervisor:
             faults.append(f"admin endpoint: {self.admin_problem}")
         return replace(view, degraded=tuple(faults))
 
-    # Verbs
+    # Changes
 
-    async def _ping(self, args: Mapping[str, Any]) -> Any:
-        return {"pid": os.getpid()}
+    async def roll_to(self, state: State) -> dict[str, Any]:
+        """Bring *state*; whoever waits for it may be cancelled, which takes everything back.
 
-    async def _status(self, args: Mapping[str, Any]) -> Any:
-        return self.view().to_status()
-
-    async def _roll(self, args: Mapping[str, Any]) -> Any:
-        state = self._read_state()
-        release = args.get("release")
-        if isinstance(release, str) and release != state.release:
-            folder = f"{self.paths.releases}/{release}"
-            if not os.path.isdir(folder):
-                raise ControlError(f"there is no release {release} in {self.paths.releases}", kind="unknown_release")
-            state = msgspec.structs.replace(state, release=release, release_dir=folder)
-        return await self._roll_to(state)
-
-    async def _apply(self, args: Mapping[str, Any]) -> Any:
-        return await self._roll_to(self._read_state())
-
-    async def _stop(self, args: Mapping[str, Any]) -> Any:
-        drain_s = args.get("drain_s")
-        self.stop(float(drain_s) if isinstance(drain_s, int | float) else None)
-        return {"stopping": True}
-
-    async def _leave(self, args: Mapping[str, Any]) -> Any:
-        self._leaves_everything = True
-        self._over.set()
-        return {"leaving": True}
-
-    def _read_state(self) -> State:
-        try:
-            return load_state(self.paths.state_file)
-        except (OSError, msgspec.MsgspecError) as error:
-            raise ControlError(f"{self.paths.state_file}: {error}", kind="bad_state") from error
-
-    async def _roll_to(self, state: State) -> Any:
-        if self._over.is_set():
+        Raises:
+            BootFailed, NginxError: it did not come up; what was there before serves.
+        """
+        if self._over.is_set() or self.state is None:
             raise SuperviseError("the stack is stopping")
         async with self._rolling:
+            self._changing = asyncio.current_task()
             for pool in state.stack.pools:
                 await self._hold(pool)
             configure = self._no_front if self.front is None else self.front.configure
-            roll = Roll(self._site, self.fleets, state, self.generation + 1, configure)
+            roll = Roll(self._site, self.fleets, self.state, state, self.generation + 1, configure)
             try:
                 await roll.run()
             except BaseException as error:
                 self.rolls["failed"] += 1
-                self._roll_problem = f"release {state.release} did not come up: {error}".partition("\n")[0]
+                why = "the roll was called off" if isinstance(error, asyncio.CancelledError) else str(error)
+                self._roll_problem = f"release {state.release} did not come up: {why}".partition("\n")[0]
                 raise
             finally:
-                for task in roll.draining:
-                    self._tasks.add(task)
-                    task.add_done_callback(self._on_task_done)
+                self._changing = None
+                await self._drop_holdings()
             self.state = state
-            for pool in [pool for pool in self._holdings if pool not in self.fleets]:
-                await self._holdings.pop(pool).stop()
+            for pool in self.fleets:
+                self.hold_for(pool, None)
             self.generation += 1
             self.rolls["done"] += 1
             self._roll_problem = None
             self._on_change()
         return {"release": state.release, "generation": self.generation}
+
+    async def roll_aside(self, state: State) -> None:
+        """Roll to *state* while nobody waits for it: what does not come up is told in the status."""
+        try:
+            await self.roll_to(state)
+        except KirschError as error:
+            log.error("release %s did not come up: %s", state.release, error)
+
+    async def scale(self, pool: str, count: int | None) -> None:
+        """Have *count* workers in a pool; None lets their number follow the load again.
+
+        Raises:
+            BootFailed: a new one did not come up; their number stays as it was.
+        """
+        async with self._rolling:
+            fleet = self.fleets[pool]
+            fleet.is_fixed = count is not None
+            if count is None:
+                count = max(fleet.wanted, fleet.spec.workers.min)
+            if count != fleet.wanted:
+                await fleet.scale(count)
+            self._on_change()
+
+    async def upgrade(self, python: str | None) -> dict[str, Any]:
+        """Put another version in this one's place."""
+        raise ControlError("not yet", kind="unknown_verb")
+
+    async def _drop_holdings(self) -> None:
+        for pool in [pool for pool in self._holdings if pool not in self.fleets]:
+            await self._holdings.pop(pool).stop()
 
     async def _no_front(self, state: State) -> None:
         return None

@@ -22,10 +22,16 @@ SLEPT_S = 5.0
 
 
 class Watch:
-    """The eyes of the supervisor on all its fleets."""
+    """The eyes of the supervisor on all its fleets.
 
-    def __init__(self, fleets: Callable[[], Iterable[Fleet]]) -> None:
+    Args:
+        fleets: returns those that there are.
+        change: held while somebody rolls or scales; nobody is recycled meanwhile.
+    """
+
+    def __init__(self, fleets: Callable[[], Iterable[Fleet]], change: asyncio.Lock) -> None:
         self._fleets = fleets
+        self._change = change
         self._strikes: dict[Worker, int] = {}
         """Probes in a row that said the opposite of what is believed."""
         self._next_probe: dict[Worker, float] = {}
@@ -82,7 +88,7 @@ class Watch:
             limit = int(spec.max_requests * (1 + 0.1 * ((worker.order.seat - 1) % 10)))
             count = worker.board.counters(worker.order.record).finished
             cause = f"{count} requests, over max_requests" if count >= limit else None
-        if cause is not None and not self._recycling:
+        if cause is not None and not self._recycling and not self._change.locked():
             task = asyncio.get_running_loop().create_task(self._recycle(fleet, worker, cause))
             self._recycling.add(task)
             task.add_done_callback(self._recycling.discard)

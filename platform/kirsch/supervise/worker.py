@@ -19,11 +19,11 @@ import msgspec
 
 from kirsch.errors import ControlError
 from kirsch.link.frame import FrameReader
-from kirsch.link.order import WHOLE_TRACEBACK, Order, Report, report_from
+from kirsch.link.order import Order, Report, report_from
 from kirsch.link.state import write_whole
 from kirsch.scoreboard import Scoreboard
 from kirsch.spec.stack import dump_json
-from kirsch.supervise.process import Ending, give_to, is_same, open_pidfd, send_signal, start_ticks
+from kirsch.supervise.process import Ending, give_to, is_same, open_pidfd, reap, send_signal, start_ticks
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +67,15 @@ class Worker:
     """True while its readiness probe fails: it gets no slot as long as others are well."""
     ready_since: float | None = None
     """``time.monotonic()`` of its readiness."""
+    obituary: dict[str, Any] | None = None
+    """The report of its end, once it is gone."""
+    environ: Mapping[str, str] | None = None
+    """What it was given; None for one that was adopted."""
     on_change: Callable[[Worker], None] = lambda worker: None
     """Called when the state changed, and once when it is gone (``ending`` is set then)."""
     _process: subprocess.Popen[bytes] | None = None
+    _steps: list[tuple[str, float]] = field(default_factory=list)
+    """What its boot was at, and since when (Unix time)."""
     _pidfd: int = -1
     _reports: int = -1
     _reader: FrameReader = field(default_factory=FrameReader)
@@ -126,6 +132,8 @@ class Worker:
         finally:
             os.close(say)
         worker = cls(order, process.pid, start_ticks(process.pid) or 0, board, log_path, offset)
+        worker.environ = launch.environ
+        worker._steps = [("start", worker.started)]
         worker._process = process
         worker._reports = reports
         return worker
@@ -196,26 +204,17 @@ class Worker:
         except OSError:
             return ""
 
-    def describe_failure(self, lost: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the report of its failure, as the control protocol carries it."""
-        ending = self.ending or Ending()
-        return {
-            "worker": self.name,
-            "pid": self.pid,
-            "release": self.order.release,
-            "generation": self.order.generation,
-            "state": self.state,
-            "step": self.step,
-            "message": self.message,
-            "exit_status": ending.exit_status,
-            "signal": ending.signal,
-            # the traceback stands there whole; what follows it is in the log
-            "output": self.output().partition(WHOLE_TRACEBACK)[0],
-            "traceback": self.traceback,
-            "duration_s": round(time.time() - self.started, 3),
-            "requests": list(lost),
-            "log": self.log_path,
-        }
+    def steps(self) -> list[tuple[str, float]]:
+        """Return what its boot was at, in order, each with the seconds that it took (the last one until now)."""
+        if not self._steps:
+            return []  # adopted: it was born for somebody else
+        ends = [at for _, at in self._steps[1:]] + [self.since if self.state != "booting" else time.time()]
+        return [(step, max(0.0, end - at)) for (step, at), end in zip(self._steps, ends, strict=True)]
+
+    async def end(self) -> None:
+        """Kill it and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        await self.wait_until_gone(10.0)
 
     # Death
 
@@ -241,6 +240,8 @@ class Worker:
         return True
 
     def _take(self, report: Report) -> None:
+        if report.step and report.step != self.step and report.state == "booting":
+            self._steps.append((report.step, report.since or time.time()))
         self.step = report.step or self.step
         self.socket = report.socket or self.socket
         self.traceback = report.traceback or self.traceback
@@ -265,7 +266,8 @@ class Worker:
                 return
             self.ending = Ending.from_returncode(returncode)
         else:
-            self.ending = Ending()
+            # after an upgrade those who were born before it are our children still: nobody else would reap them
+            self.ending = reap(self.pid)
         while self._reports >= 0 and self._read_reports():
             pass  # its last words came before its end
         self._forget_descriptors()

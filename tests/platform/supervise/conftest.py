@@ -20,6 +20,7 @@ import pytest
 from kirsch.errors import ControlError
 from kirsch.link.state import State, state_to_json, write_whole
 from kirsch.spec import App, HostPaths, Pool, Stack, Vhost, Workers
+from kirsch.spec.pool import Rolling, Scaling
 from kirsch.spec.vhost import Listen
 from kirsch.supervise.client import ControlClient
 
@@ -79,7 +80,11 @@ class Host:
         """Describe a stack of one app in one pool."""
         folder = self.release(release) if not os.path.isdir(f"{self.paths.releases}/{release}") else ""
         folder = folder or f"{self.paths.releases}/{release}"
-        spec = Pool(name="web", workers=Workers(min=workers, max=slots or workers), **{"drain_s": 10.0} | pool)
+        spec = Pool(
+            name="web",
+            workers=Workers(min=workers, max=slots or workers),
+            **{"drain_s": 10.0, "roll": Rolling(bake_s=0), "scale": Scaling(auto=False)} | pool,
+        )
         listen = Listen(address="127.0.0.1", port=self.port)
         stack = Stack(
             name="demo",

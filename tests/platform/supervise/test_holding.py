@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
-from kirsch.supervise import holding
 from kirsch.supervise.holding import HoldingServer
 
 
@@ -79,12 +76,11 @@ def test_patience_ends_in_503(tmp_path: Path) -> None:
     assert refused == 1
 
 
-def test_too_many_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_are_refused_at_once(tmp_path: Path) -> None:
     """The queue is bounded; who comes beyond it does not wait at all."""
-    monkeypatch.setattr(holding, "HELD_LIMIT", 0)
 
     async def scene() -> bytes:
-        server = HoldingServer(str(tmp_path / "h"), lambda: None, hold_s=60)
+        server = HoldingServer(str(tmp_path / "h"), lambda: None, hold_s=60, limit=0)
         await server.start()
         answer = await ask(server.path, b"GET / HTTP/1.1\r\n\r\n")
         await server.stop()

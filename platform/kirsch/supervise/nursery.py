@@ -1,0 +1,161 @@
+"""Births of one pool: a worker is spawned, watched through its boot, asked once, and only then anybody's to use.
+
+Whoever does not come through leaves nothing behind but its report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from kirsch.errors import BootFailed, SuperviseError
+from kirsch.link.order import LAST_WORDS_S, Limits, Order
+from kirsch.link.state import State
+from kirsch.supervise.bounds import bind
+from kirsch.supervise.ledger import Ledger
+from kirsch.supervise.probe import ask
+from kirsch.supervise.report import describe_failure, environment_difference
+from kirsch.supervise.site import Site
+from kirsch.supervise.worker import Worker
+
+GATE_TIMEOUT_S = 5.0
+GATE_EVERY_S = 0.1
+
+
+class Nursery:
+    """Boots the workers of one pool.
+
+    Args:
+        site: the host.
+        pool: its name.
+        ledger: gives each worker its record.
+        on_change: told of every change of a worker born here, also long after its boot.
+    """
+
+    def __init__(self, site: Site, pool: str, ledger: Ledger, on_change: Callable[[Worker], None]) -> None:
+        self.site = site
+        self.pool = pool
+        self.ledger = ledger
+        self.on_change = on_change
+        self.booting: set[Worker] = set()
+        self._good_environ: Mapping[str, str] | None = None
+        """What the last worker that became ready was given."""
+
+    async def boot(self, number: int, state: State, generation: int) -> Worker:
+        """Start a worker for a seat and wait until it answers; it gets no slot before it is installed.
+
+        Raises:
+            BootFailed: it did not; its report is in the error, and nothing of it is left.
+        """
+        worker = self._spawn(number, state, generation)
+        self.booting.add(worker)
+        self.site.on_change()
+        self.site.events.say("booting", worker=worker.name, pid=worker.pid, release=state.release, state="booting")
+        try:
+            await self._wait_until_ready(worker, state)
+        except BootFailed:
+            raise
+        except BaseException:
+            await self.discard(worker)
+            raise
+        took = time.time() - worker.started
+        self._good_environ = worker.environ
+        self.site.events.say("ready", worker=worker.name, pid=worker.pid, state="ready", duration_s=round(took, 3))
+        return worker
+
+    async def discard(self, worker: Worker) -> None:
+        """Kill a worker that has no requests, or had its time."""
+        await worker.end()
+        self.booting.discard(worker)
+
+    def order_path(self, order: Order) -> str:
+        """The file that a worker's order is written to."""
+        return f"{self.site.paths.workers}/{order.name}.r{order.record}.json"
+
+    def _order(self, number: int, state: State, generation: int) -> Order:
+        spec = state.stack.pools[self.pool]
+        bodies = [vhost.max_body for vhost in state.stack.vhosts.values()]
+        return Order(
+            stack=state.stack.name,
+            pool=self.pool,
+            seat=number,
+            record=self.ledger.take(),
+            generation=generation,
+            release=state.release,
+            release_dir=state.release_dir,
+            shared_dir=self.site.paths.shared,
+            socket_dir=self.site.paths.workers,
+            scoreboard=self.ledger.path,
+            apps=state.stack.apps_of(self.pool),
+            engine=spec.engine,
+            threads=spec.threads,
+            limits=Limits(
+                body_bytes=max(map(int, bodies), default=0),
+                request_deadline_s=spec.request_deadline_s,
+                drain_s=spec.drain_s + spec.quarantine_s,
+            ),
+        )
+
+    def _spawn(self, number: int, state: State, generation: int) -> Worker:
+        try:
+            order = self._order(number, state, generation)
+        except SuperviseError as error:
+            raise BootFailed(str(error), worker=f"{self.pool}.{number}", report={"message": str(error)}) from error
+        spec = state.stack.pools[self.pool]
+        try:
+            launch = self.site.launch(state, self.pool)
+            worker = Worker.spawn(order, launch, self.ledger.board, self.order_path(order))
+        except (OSError, KeyError, SuperviseError) as error:
+            self.ledger.release(order.record)
+            message = f"cannot be started{f' as user {spec.user}' if spec.user else ''}: {error}"
+            report = {"worker": order.name, "step": "spawn", "message": message, "output": "", "traceback": None}
+            self.site.events.say("failed", worker=order.name, level=logging.ERROR, state="failed", message=message)
+            raise BootFailed(f"{order.name} {message}", worker=order.name, report=report) from error
+        for problem in bind(worker.pid, spec, number):
+            self.site.events.say("unbound", worker=worker.name, level=logging.WARNING, message=problem)
+        worker.watch(self.on_change)
+        return worker
+
+    async def _wait_until_ready(self, worker: Worker, state: State) -> None:
+        spec = state.stack.pools[self.pool]
+        deadline = time.monotonic() + spec.boot_timeout_s
+        while worker.state == "booting" and not worker.is_gone:
+            left = deadline - time.monotonic()
+            if left <= 0 or not await worker.wait_for_change(left):
+                worker.message = f"not ready after {spec.boot_timeout_s:g} s; it was at: {worker.step}"
+                break
+        problem = await self._problem_of(worker, state)
+        if problem is None:
+            return
+        if worker.state == "failed":  # it is leaving: its own exit status tells more than our signal
+            await worker.wait_until_gone(LAST_WORDS_S + 1.0)
+        report = describe_failure(worker)  # before its socket is taken away
+        await self.discard(worker)
+        report |= describe_failure(worker) | {
+            "listening": report["listening"],
+            "message": worker.message or problem,
+            "environment": environment_difference(self._good_environ, worker.environ),
+        }
+        self.site.events.say(
+            "failed", worker=worker.name, state="failed", level=logging.ERROR, step=worker.step, message=problem
+        )
+        raise BootFailed(f"{worker.name} did not become ready: {problem}", worker=worker.name, report=report)
+
+    async def _problem_of(self, worker: Worker, state: State) -> str | None:
+        """Say why a worker that ended its boot cannot serve; None if it can: it says ready, and answers."""
+        if worker.state != "ready" or worker.is_gone or worker.socket is None:
+            why = worker.message or (str(worker.ending) if worker.ending else worker.state)
+            return f"{worker.step}: {why}" if worker.step else why
+        self.site.rundir.admit_nginx(worker.socket)
+        path = state.stack.health.ready.path
+        deadline = time.monotonic() + state.stack.pools[self.pool].boot_timeout_s
+        while True:
+            status = await ask(worker.socket, path, GATE_TIMEOUT_S)
+            if status is not None and 200 <= status < 300:
+                return None
+            if worker.is_gone or time.monotonic() > deadline:
+                said = "does not answer" if status is None else f"answers {status}"
+                return f"GET {path} {said}" if not worker.is_gone else str(worker.ending)
+            await asyncio.sleep(GATE_EVERY_S)

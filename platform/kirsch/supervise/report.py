@@ -1,0 +1,52 @@
+"""Reports: what is known of a worker that failed, in the form that the control protocol carries."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kirsch.link.order import WHOLE_TRACEBACK
+from kirsch.supervise.process import Ending
+from kirsch.supervise.worker import Worker
+
+
+def describe_failure(worker: Worker, lost: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the report of a worker's failure; *lost* are the requests that it was inside of."""
+    ending = worker.ending or Ending()
+    listening = worker.socket or worker.order.socket_path(worker.pid)
+    return {
+        "worker": worker.name,
+        "pid": worker.pid,
+        "release": worker.order.release,
+        "generation": worker.order.generation,
+        "state": worker.state,
+        "step": worker.step,
+        "steps": [{"step": step, "duration_s": round(took, 3)} for step, took in worker.steps()],
+        "message": worker.message,
+        "exit_status": ending.exit_status,
+        "signal": ending.signal,
+        # the traceback stands there whole; what follows it is in the log
+        "output": worker.output().partition(WHOLE_TRACEBACK)[0],
+        "traceback": worker.traceback,
+        "duration_s": round(time.time() - worker.started, 3),
+        "requests": list(lost),
+        "listening": listening if os.path.exists(listening) else None,
+        "log": worker.log_path,
+    }
+
+
+def environment_difference(before: Mapping[str, str] | None, now: Mapping[str, str] | None) -> dict[str, list[str]]:
+    """Name the variables in which a worker's environment differs from that of the last one that came up.
+
+    SECURITY: names only; values are secrets as often as not.
+    """
+    if before is None or now is None:
+        return {}
+    found = {
+        "added": sorted(now.keys() - before.keys()),
+        "removed": sorted(before.keys() - now.keys()),
+        "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
+    }
+    return {how: names for how, names in found.items() if names}
