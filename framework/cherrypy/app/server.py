@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from cherrypy.app.server_limits import LIMIT_KEYS, set_limits
 from cherrypy.app.server_settings import as_networks, check, number
-from cherrypy.app.server_tls import tls_for
+from cherrypy.app.server_tls import is_tls, tls_for
 from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
 from cherrypy.conf.expression import attributes
 from cherrypy.httpd.message import Responder
@@ -118,8 +118,12 @@ class Server(ServerAdapter):
     """Seconds that the Retry-After of such a 503 says."""
     instance: Any = None
     """A server object, or the dotted name of a callable that makes one from this adapter."""
-    ssl_module: str | None = "builtin"
-    """Kept for its name: TLS is the standard library's."""
+    ssl_module: Any = "builtin"
+    """"builtin", "pyopenssl" and None are the same: TLS is the standard library's. Or a class (its dotted name, or its
+    name in ``cheroot.server.ssl_adapters``) that makes an ``ssl_adapter`` of certificate, key, chain and ciphers."""
+    ssl_adapter: Any = None
+    """An object whose ``context`` is an ``ssl.SSLContext``, and whose ``get_environ(sock)``, if it has one, adds to the
+    environs. Wins over all other settings of TLS."""
     ssl_context: Any = None
     """A ready ``ssl.SSLContext``."""
     ssl_certificate: str | None = None
@@ -292,7 +296,7 @@ class Server(ServerAdapter):
 
     @property
     def _is_tls(self) -> bool:
-        return bool(self.ssl_certificate or self.ssl_context or self.ssl_certificates)
+        return is_tls(self)
 
     def base(self) -> str:
         """Scheme, host and port as a client would write them; the path of a Unix socket."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from collections.abc import Callable, Iterable
+from ssl import SSLContext
 from typing import Any, NamedTuple
 
 from cherrypy.app.server_limits import number
-from cherrypy.app.server_tls import is_certificates
+from cherrypy.app.server_tls import MODULES, adapter_class, is_certificates
 from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.credentials import CLIENT_VERIFY
 
@@ -143,10 +143,15 @@ RULES: dict[str, Rule] = {
     "max_connections": _COUNT,
     "retry_after": Rule(_whole(0), "a whole number of seconds"),
     "ssl_module": Rule(
-        lambda value: value in (None, "builtin", "pyopenssl"),
-        "'builtin', 'pyopenssl' (the same here), or None: TLS is the standard library's",
+        lambda value: value in MODULES or adapter_class(value) is not None,
+        "'builtin', 'pyopenssl' (the same here), or None: TLS is the standard library's; or a class of your own that "
+        "is called with (certificate, key, chain, ciphers) and makes objects with a 'context', or its dotted name",
     ),
-    "ssl_context": Rule(lambda value: value is None or isinstance(value, ssl.SSLContext), "an ssl.SSLContext, or None"),
+    "ssl_adapter": Rule(
+        lambda value: value is None or isinstance(getattr(value, "context", None), SSLContext),
+        "an object whose attribute 'context' is an ssl.SSLContext, or None",
+    ),
+    "ssl_context": Rule(lambda value: value is None or isinstance(value, SSLContext), "an ssl.SSLContext, or None"),
     "ssl_certificate": _PATH,
     "ssl_certificate_chain": _PATH,
     "ssl_private_key": _PATH,

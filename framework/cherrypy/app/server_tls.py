@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from cherrypy.conf.expression import attributes
 from cherrypy.httpd.credentials import CredentialsError, Files, Identities, Identity, make_context
 from cherrypy.httpd.tls import TLS
 
 #: Settings that say how contexts are made; one that was made elsewhere has its own mind.
 OF_OWN_CONTEXTS = ("ssl_certificates", "ssl_client_ca", "ssl_client_verify")
+#: Names of TLS modules that CherryPy knows; both are the standard library's here.
+MODULES = (None, "builtin", "pyopenssl")
 
 
-def tls_for(adapter: Any) -> TLS | None:
-    """What the settings of *adapter* describe; None for a server without TLS.
+def tls_for(adapter: Any) -> Any:
+    """What the settings of *adapter* describe: TLS of ours, or somebody else's adapter, or None for no TLS.
 
     Raises:
         ValueError: settings that contradict each other, or miss one.
         OSError: a file cannot be read, or does not contain what it should; names the settings.
     """
+    made = getattr(adapter, "ssl_adapter", None)
+    if made is not None:
+        return made
+    if getattr(adapter, "ssl_module", None) not in MODULES and is_tls(adapter):
+        return _made_by_module(adapter)
     if adapter.ssl_context is not None:
         return _tls_of_context(adapter)
     if not adapter.ssl_certificate and not getattr(adapter, "ssl_certificates", None):
@@ -33,8 +42,49 @@ def tls_for(adapter: Any) -> TLS | None:
     return TLS(identities_for(adapter), lambda: identities_for(adapter))
 
 
+def is_tls(adapter: Any) -> bool:
+    """True if the settings of *adapter* ask for TLS."""
+    names = ("ssl_adapter", "ssl_certificate", "ssl_context", "ssl_certificates")
+    return any(getattr(adapter, name, None) for name in names)
+
+
+def adapter_class(module: Any) -> Callable[..., Any] | None:
+    """What ``ssl_module`` names: a class, its dotted name, or a name in the registry of a server that is loaded.
+
+    COMPAT: applications put classes of their own into ``cheroot.server.ssl_adapters``; who has not imported that has
+    none there.
+    """
+    registry = getattr(sys.modules.get("cheroot.server"), "ssl_adapters", {})
+    found = registry.get(module, module) if isinstance(module, str) and module not in MODULES else module
+    if isinstance(found, str):
+        try:
+            found = attributes(found) if "." in found else None
+        except (ImportError, AttributeError, ValueError):
+            return None
+    return found if callable(found) else None
+
+
+def _made_by_module(adapter: Any) -> Any:
+    """An adapter made by the user's class, called as CherryPy's are: certificate, key, chain, ciphers."""
+    key, module = _key(adapter), adapter.ssl_module
+    make = adapter_class(module)
+    if make is None:
+        raise ValueError(f"{key}.ssl_module is {module!r}, which names no class")
+    made = make(
+        _path(adapter.ssl_certificate),
+        _path(adapter.ssl_private_key),
+        _path(adapter.ssl_certificate_chain),
+        adapter.ssl_ciphers,
+    )
+    if adapter.ssl_context is not None:
+        made.context = adapter.ssl_context
+    return made
+
+
 def adopted(given: Any) -> TLS | None:
     """TLS of what was assigned to ``httpserver.ssl_adapter``: ours, None, or any object with a ``context``.
+
+    What its ``get_environ(sock)`` returns, if it has that, is added to the variables of a session.
 
     Raises:
         TypeError: it is nothing of that kind.
@@ -42,12 +92,20 @@ def adopted(given: Any) -> TLS | None:
     if given is None or isinstance(given, TLS):
         return given
     context = getattr(given, "context", None)
-    if isinstance(context, ssl.SSLContext):
-        return TLS(context)
-    raise TypeError(
-        f"httpserver.ssl_adapter is {given!r}. Allowed: None, or an object whose attribute 'context' is an "
-        "ssl.SSLContext; TLS is the standard library's here, and adapters cannot bring their own."
-    )
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(
+            f"httpserver.ssl_adapter is {given!r}. Allowed: None, or an object whose attribute 'context' is an "
+            "ssl.SSLContext; TLS is the standard library's here, and adapters cannot bring their own."
+        )
+    # SECURITY: whoever overrides wrap() may refuse clients there, and would not notice that nobody calls it.
+    owner = next((one for one in type(given).__mro__ if "wrap" in vars(one)), None)
+    if owner is not None and not owner.__module__.startswith("cheroot."):
+        raise TypeError(
+            f"httpserver.ssl_adapter is {given!r}, whose class {owner.__qualname__} has a wrap() of its own. "
+            "Handshakes never block here, so wrap() is not called: let the object's context say what it says "
+            "(verify_mode, ciphers, versions, sni_callback), and get_environ(sock) what applications are told."
+        )
+    return TLS(context, describe=getattr(given, "get_environ", None))
 
 
 def identities_for(adapter: Any) -> Identities:

@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,9 @@ from cherrypy.httpd.tlsvariables import session_variables
 __all__ = ["PLAIN_ON_TLS", "TLS", "CredentialsError", "PlainText", "TLSSocket", "make_context"]
 
 PLAIN_ON_TLS = b"The client sent a plain HTTP request, but this server only speaks HTTPS on this port."
+
+#: Further variables of a session whose handshake is done, from what somebody else's adapter knows.
+Describe = Callable[[ssl.SSLSocket], Mapping[str, Any]]
 
 #: Sent in one go: OpenSSL takes a record (16 KiB) at a time, and each turn of the poll set costs.
 _SEND_BYTES = 262144
@@ -33,9 +36,10 @@ class TLSSocket:
     written by another; so each call into OpenSSL holds the lock. None of them blocks.
     """
 
-    def __init__(self, sock: ssl.SSLSocket, identities: Identities) -> None:
+    def __init__(self, sock: ssl.SSLSocket, identities: Identities, describe: Describe | None = None) -> None:
         self._sock = sock
         self._identities = identities
+        self._describe = describe
         self._lock = threading.Lock()
         self._variables: dict[str, str] | None = None
         self._greeted = False
@@ -129,6 +133,8 @@ class TLSSocket:
             with self._lock:
                 shown = self._identities.of(self._sock.context)
                 self._variables = session_variables(self._sock, shown, vars(self._sock).get("server_name"))
+                if self._describe is not None:
+                    self._variables.update(self._describe(self._sock))
         return self._variables
 
 
@@ -138,10 +144,17 @@ class TLS:
     Args:
         given: a server-side context (``make_context`` builds a safe one), or several certificates.
         load: makes them anew, for ``reload``.
+        describe: adds to the variables of each session, and wins.
     """
 
-    def __init__(self, given: ssl.SSLContext | Identities, load: Callable[[], Identities] | None = None) -> None:
+    def __init__(
+        self,
+        given: ssl.SSLContext | Identities,
+        load: Callable[[], Identities] | None = None,
+        describe: Describe | None = None,
+    ) -> None:
         self._load = load
+        self._describe = describe
         self._identities = given if isinstance(given, Identities) else Identities(Identity(given))
         _Chooser.install(self._identities)
 
@@ -171,7 +184,7 @@ class TLS:
         """Take over *sock*; the handshake is still to be done."""
         identities = self._identities
         wrapped = identities.default.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return TLSSocket(wrapped, identities)
+        return TLSSocket(wrapped, identities, self._describe)
 
     def environ(self, sock: Any) -> dict[str, str]:
         """CGI variables of the session of *sock*, as mod_ssl calls them."""
