@@ -23,6 +23,9 @@ STATE_STYLES = {
     "failed": "bold red",
     "parked": "bold red",
     "stopped": "dim",
+    "standby": "dim",
+    "drained": "cyan",
+    "quarantined": "bold yellow",
 }
 
 

@@ -16,6 +16,7 @@ import kirsch
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
 from kirsch.cli.down import down
+from kirsch.cli.fleet import VERBS
 from kirsch.cli.logs import logs
 from kirsch.cli.screen import show_error
 from kirsch.cli.status import status
@@ -36,7 +37,7 @@ def verbs() -> None:
     """
 
 
-for verb in (deploy, status, logs, down, check, render):
+for verb in (deploy, status, logs, down, check, render, *VERBS):
     verbs.add_command(verb)
 
 

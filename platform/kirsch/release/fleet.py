@@ -30,6 +30,10 @@ EVENT_WORDS = {
     "stopped": "{worker}: process {pid} has ended",
     "failed": "{worker}: failed at {step}",
     "nginx": "nginx: {message}",
+    "bake": "{release}: watched for {duration_s:g} s before the old workers go",
+    "scaled": "{pool}: {workers} workers",
+    "quarantined": "{worker}: {message}",
+    "returned": "{pool}: the workers of {release} serve again",
 }
 """How the supervisor's events are said; those of other kinds by their name and details."""
 

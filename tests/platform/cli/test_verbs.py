@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 Kirsch = Callable[..., tuple[int, str]]
-VERBS = ("deploy", "status", "logs", "down", "check", "render")
+FLEET = ("workers", "roll", "scale", "drain", "undrain", "pause", "resume", "kill", "upgrade")
+VERBS = ("deploy", "status", "logs", "down", "check", "render", *FLEET)
+ARGUMENTS = {"scale": "web=2", "drain": "web.1", "undrain": "web.1", "kill": "web.1"}
 
 
 def test_help_lists_every_verb(kirsch: Kirsch) -> None:
@@ -43,7 +45,7 @@ def test_wrong_file_is_exit_status_2(kirsch: Kirsch, folder: Path, verb: str) ->
     (folder / "kirsch.toml").write_text(
         '[stack]\nname = "shop"\n[app.shop]\nentri = "shop:Root"\nentry = "shop:Root"\n'
     )
-    status, said = kirsch(verb)
+    status, said = kirsch(verb, *filter(None, [ARGUMENTS.get(verb)]))
 
     assert status == 2
     assert "kirsch.toml: app.shop.entri" in said
@@ -92,6 +94,23 @@ def test_status_of_nothing_fails(kirsch: Kirsch) -> None:
 
     assert status == 1
     assert "kirsch deploy --inventory local.toml" in said
+
+
+@pytest.mark.parametrize("verb", FLEET)
+def test_verbs_for_a_running_stack_say_that_none_runs(kirsch: Kirsch, verb: str) -> None:
+    """Exit status 1, and what to type."""
+    status, said = kirsch(verb, *filter(None, [ARGUMENTS.get(verb)]), "--inventory", "local.toml")
+
+    assert status == 1
+    assert "does not run: kirsch deploy --inventory local.toml" in said
+
+
+def test_scale_wants_a_pool_and_a_number(kirsch: Kirsch) -> None:
+    """Exit status 2 with the rule."""
+    status, said = kirsch("scale", "web:4")
+
+    assert status == 2
+    assert "POOL=NUMBER or POOL=auto" in said
 
 
 def test_down_of_nothing_is_well(kirsch: Kirsch) -> None:
