@@ -165,6 +165,15 @@ class CPHTTPServer:
         responder: Responder = self.server_adapter.responder()
         return responder
 
+    def rewire(self) -> None:
+        """Let what runs answer by what is set now."""
+        if self._running is not None:
+            self._running.respond = self._respond()
+
+    def _respond(self) -> Responder:
+        respond = in_protocol(self.protocol, self.responder())
+        return self.stats.timed(respond) if self.stats["Enabled"] else respond
+
     def start(self) -> None:
         """Bind, and serve until ``stop``.
 
@@ -190,7 +199,7 @@ class CPHTTPServer:
         listeners = listeners_for(self, adopted(self.ssl_adapter), is_main)
         return NativeServer(
             listeners,
-            in_protocol(self.protocol, self.responder()),
+            self._respond(),
             limits=self.limits,
             threads=self.numthreads,
             threads_max=self.requests.threads_max,
@@ -254,8 +263,7 @@ class CPWSGIServer(CPHTTPServer):
     def wsgi_app(self, app: Callable[..., Any] | None) -> None:
         # The site's own tree needs no WSGI between it and the server.
         self._wsgi_app = None if app is self.server_adapter.site_app() else app
-        if self._running is not None:
-            self._running.respond = in_protocol(self.protocol, self.responder())
+        self.rewire()
 
     def responder(self) -> Responder:
         """The gateway to ``wsgi_app`` if one was assigned, else the native path."""

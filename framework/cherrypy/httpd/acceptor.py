@@ -12,7 +12,7 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from cherrypy.http.proxyproto import HEADER_BYTES, ProxyHeaderError, parse_proxy_header
-from cherrypy.httpd.connection import GREETING, HANDSHAKE, HEAD, LINGER, Connection
+from cherrypy.httpd.connection import BODY, GREETING, HANDSHAKE, HEAD, LINGER, Connection
 from cherrypy.httpd.exchange import render_error
 from cherrypy.httpd.tls import PLAIN_ON_TLS, TLS, PlainText, TLSSocket
 
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 #: Accepted in one go before other connections get their turn.
 _BURST = 64
 _PAUSE_S = 0.25
+_COUNTED = 4096
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_PEER = ("", 0)
 
@@ -36,6 +37,7 @@ class Acceptor:
         by_fd: listeners in the poll set, by descriptor.
         paused: True while accepting waits for descriptors to come free.
         accepted: connections accepted so far.
+        errors: what went wrong with sockets before there was a request: accepting, setting up, TLS handshakes.
         refused: connections answered with 503 because of the cap, or closed because of where they come from.
     """
 
@@ -45,6 +47,7 @@ class Acceptor:
         self.paused = False
         self.accepted = 0
         self.refused = 0
+        self.errors = 0
         self._resume_at = 0.0
         self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -78,6 +81,7 @@ class Acceptor:
             except BlockingIOError:
                 return
             except OSError as error:
+                self.errors += 1
                 if error.errno in _NO_DESCRIPTORS:
                     self._survive(sock, error)
                     return
@@ -86,6 +90,7 @@ class Acceptor:
             try:
                 self._admit(client, peer, listener)
             except OSError as error:
+                self.errors += 1
                 log.debug("connection lost while it was set up peer=%s reason=%s", peer, error)
                 client.close()
 
@@ -164,6 +169,7 @@ class Acceptor:
                 connection.send(render_error(b"400 Bad Request", PLAIN_ON_TLS))
             return "refused"
         except OSError as error:
+            self.errors += 1
             log.debug("TLS handshake failed peer=%s reason=%s", connection.peer, error)
             connection.use(sock.plain())
             return "refused"
@@ -216,6 +222,25 @@ class Acceptor:
                 self._loop.poll_set.unregister(fd)
         self.paused = True
         self._resume_at = self._loop.now + _PAUSE_S
+
+    def count_waiting(self) -> int:
+        """Count connections with input that nobody has looked at, those not accepted yet included; from any thread.
+
+        What the kernel tells: of Unix sockets only whether somebody waits.
+        """
+        try:
+            events = self._loop.poll_set.poll(0, _COUNTED)
+        except (OSError, ValueError):  # closed by now
+            return 0
+        count = 0
+        for fd, _ in events:
+            connection = self._loop.connections.get(fd)
+            listener = self.by_fd.get(fd)
+            if connection is not None:
+                count += connection.state in (HEAD, BODY)
+            elif listener is not None:
+                count += listener.count_waiting()
+        return count
 
     def resume(self, now: float) -> None:
         """Listen again after a pause."""

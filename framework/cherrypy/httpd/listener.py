@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ BindAddress: TypeAlias = "tuple[str, int] | str | int"
 
 #: First descriptor that systemd and its imitators pass (sd_listen_fds).
 FIRST_INHERITED_FD = 3
+# struct tcp_info (tcp(7)): eight octets, then numbers; of a listening socket tcpi_unacked is the length of its queue.
+_TCP_INFO_BYTES = 104
+_UNACKED = struct.Struct("I")
+_UNACKED_AT = 8 + 4 * 4
 #: What systemd calls a descriptor that has no name.
 UNNAMED = "unknown"
 
@@ -65,6 +70,13 @@ class Listener:
         if self.sock is None or isinstance(self.address, str):
             return self.address
         return name_of(self.sock)
+
+    def count_waiting(self) -> int:
+        """How many connections wait to be accepted, if somebody does: exactly for TCP, 1 for Unix sockets."""
+        if self.sock is None or self.sock.family == socket.AF_UNIX:
+            return int(self.sock is not None)
+        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        return int(_UNACKED.unpack_from(info, _UNACKED_AT)[0])
 
     def greeting_of(self, peer: str) -> Literal["header", "plain", "refuse"]:
         """What a connection from *peer* (an address, "" on a Unix socket) has to begin with, or that it is not wanted.

@@ -37,6 +37,7 @@ class Stats:
 
     accepted: int
     refused: int
+    socket_errors: int
     connections: int
     idle_connections: int
     requests: int
@@ -264,6 +265,7 @@ class Server:
         return Stats(
             accepted=loop.acceptor.accepted if loop else 0,
             refused=loop.acceptor.refused if loop else 0,
+            socket_errors=loop.acceptor.errors if loop else 0,
             connections=len(connections),
             idle_connections=sum(1 for one in connections if one.state == HEAD and not one.buffer),
             requests=sum(seat.serial - seat.returns for seat in counted),
@@ -276,6 +278,22 @@ class Server:
             threads_waiting=self.waits.count(),
             spooled_bytes=loop.spools.held_bytes if loop else 0,
         )
+
+    def thread_counters(self) -> dict[str, tuple[int, int, int]]:
+        """The (requests, octets read, octets written) of each thread, by its name.
+
+        Whoever holds the baton reads and writes for all: octets are those that the thread has moved, not its requests'.
+        """
+        crew = self._crew
+        return {
+            thread.name: (seat.serial - seat.returns, seat.bytes_in, seat.bytes_out)
+            for thread, seat in zip(crew.threads, crew.seats, strict=False)
+        }
+
+    def waiting(self) -> int:
+        """How many connections wait for a thread to look at them: 0 unless all are inside requests at this moment."""
+        loop = self._loop
+        return loop.acceptor.count_waiting() if loop is not None and self._baton.holder is None else 0
 
     # threads
 

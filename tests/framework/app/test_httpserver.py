@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import cherrypy
 from cherrypy.app.server import Server
 from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
+from cherrypy.lib.statistics import extrapolate_statistics
 from cherrypy.process.wspbus import Bus
 
 
@@ -175,6 +177,99 @@ def test_statistics_are_off_by_default_and_switched_at_run_time(server: Server, 
 
     assert (off["Enabled"], off["Requests"], off["Run time"]) == (False, 0, -1)
     assert values(server)["Requests"] >= 1
+
+
+def test_work_time_is_what_threads_spend_in_handlers(server: Server, client: Any) -> None:
+    """While statistics are on; throughputs are octets a second of it, all in all and by thread."""
+    server.statistics = True
+    server.start()
+    asking = threading.Thread(target=client.ask, args=("/slow",))
+    began = time.monotonic()
+    asking.start()
+    assert client.entered.wait(5)
+    client.release.wait(0.05)
+    client.release.set()
+    asking.join(5)
+    took = time.monotonic() - began
+
+    found = extrapolate_statistics(server.httpserver.stats)
+    threads = found["Worker Threads"].values()
+
+    assert 0.05 <= found["Work Time"] <= took
+    assert found["Read Throughput"] == pytest.approx(found["Bytes Read"] / found["Work Time"])
+    assert found["Write Throughput"] == pytest.approx(found["Bytes Written"] / found["Work Time"])
+    assert [one["Requests"] for one in threads] == [1]
+    assert sum(one["Work Time"] for one in threads) == found["Work Time"]
+    assert set(next(iter(threads))) == {
+        "Requests",
+        "Bytes Read",
+        "Bytes Written",
+        "Work Time",
+        "Read Throughput",
+        "Write Throughput",
+    }
+    assert all(isinstance(value, int | float) for one in threads for value in one.values())
+
+
+def test_statistics_begin_with_their_switch_and_anew_with_the_server(server: Server, client: Any) -> None:
+    """Nothing is measured while they are off; a WSGI application is measured as well."""
+    server.start()
+    client.ask()
+    off = extrapolate_statistics(server.httpserver.stats)
+    server.httpserver.stats["Enabled"] = True
+    server.httpserver.wsgi_app = lambda environ, start_response: (start_response("200 OK", []), [b"x"])[1]
+    client.ask()
+    on = extrapolate_statistics(server.httpserver.stats)
+    server.httpserver.stats["Enabled"] = False
+    client.ask()
+    off_again = extrapolate_statistics(server.httpserver.stats)
+    server.stop()
+    server.start()
+    anew = extrapolate_statistics(server.httpserver.stats)
+
+    assert (off["Work Time"], off["Worker Threads"]) == (0, {})
+    assert on["Work Time"] > 0
+    assert off_again["Work Time"] == on["Work Time"]
+    assert (anew["Work Time"], anew["Worker Threads"]) == (0, {})
+
+
+def test_who_waits_for_a_thread_is_counted(server: Server, client: Any) -> None:
+    """Requests on connections that are open, and connections that nobody has accepted."""
+    server.thread_pool = 1
+    server.start()
+    pool = server.httpserver.requests
+    with client.connect() as kept, client.connect() as newcomer:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept.recv(1000).endswith(b"hello")
+        idle = pool.qsize
+        asking = threading.Thread(target=client.ask, args=("/slow",))
+        asking.start()
+        assert client.entered.wait(5)
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        newcomer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        with client.connect():
+            deadline = time.monotonic() + 5
+            while pool.qsize < 3 and time.monotonic() < deadline:
+                time.sleep(0.005)
+            waiting = pool.qsize
+        client.release.set()
+        asking.join(5)
+        assert kept.recv(1000).endswith(b"hello")
+        assert newcomer.recv(1000).endswith(b"hello")
+
+    assert (idle, waiting) == (0, 3)
+    assert pool.qsize == 0
+
+
+def test_socket_errors_are_counted(server: Server, client: Any) -> None:
+    """Those before there is a request."""
+    server.statistics = True
+    server.start()
+    found = server.httpserver.stats["Socket Errors"](server.httpserver.stats)
+    server.httpserver._running._loop.acceptor.errors = 3
+
+    assert found == 0
+    assert extrapolate_statistics(server.httpserver.stats)["Socket Errors"] == 3
 
 
 def test_error_log_goes_to_the_bus(server: Server) -> None:

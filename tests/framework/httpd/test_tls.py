@@ -204,6 +204,13 @@ def test_what_is_neither_tls_nor_http_is_closed(live: Running) -> None:
     assert b"HTTP" not in live.exchange(b"\x00\x01\x02\x03" * 10)
 
 
+def test_failed_handshakes_are_counted(live: Running) -> None:
+    """As socket errors."""
+    live.exchange(b"\x17\x03\x03\x00\x05hello")
+
+    assert live.server.stats().socket_errors == 1
+
+
 def test_silent_clients_by_the_hundred_delay_nobody(live: Running, pki: Pki) -> None:
     """Not those that never begin a handshake, nor those that stop in the middle of it."""
     address: Any = live.server.bind_addr
