@@ -161,6 +161,9 @@ class Fleet:
     def bench(self, workers: Iterable[Worker]) -> None:
         """Keep workers that lost their seats, idle: nobody new comes to them, and whoever is there goes in peace."""
         for worker in workers:
+            waiting = self.benched.get(worker.order.seat)
+            if waiting is not None and waiting is not worker:
+                self.site.keep(self.retire(waiting))
             self.benched[worker.order.seat] = worker
             worker.signal(SHED_SIGNAL)
         self.site.on_change()

@@ -155,16 +155,19 @@ class Roll:
     def _from_bench(self, fleet: Fleet, number: int) -> Worker | None:
         """Return the worker that waits since the last roll, if it is of the release that is asked for."""
         waiting = fleet.benched.get(number)
-        if waiting is None or waiting.is_gone or waiting.state != "ready" or fleet in self._moved:
-            return None
+        return fleet.benched.pop(number) if waiting is not None and self._fits(fleet, waiting) else None
+
+    def _fits(self, fleet: Fleet, waiting: Worker) -> bool:
+        if waiting.is_gone or waiting.state != "ready" or self.state.release == self.before.release:
+            return False  # who rolls to what runs already wants it started anew
         order, spec = waiting.order, self.state.stack.pools[fleet.pool]
-        fits = (order.release, order.apps, order.threads, order.engine) == (
+        apps = self.state.stack.apps_of(fleet.pool)
+        return (order.release, order.apps, order.threads, order.engine) == (
             self.state.release,
-            self.state.stack.apps_of(fleet.pool),
+            apps,
             spec.threads,
             spec.engine,
         )
-        return fleet.benched.pop(number) if fits else None
 
     def _install(self, fleet: Fleet, numbers: Iterable[int]) -> None:
         newcomers = {number: self._newcomers[fleet][number] for number in numbers}
@@ -172,7 +175,10 @@ class Roll:
             self._require_life(worker)
         if fleet not in self._moved:
             for worker in fleet.clear_bench():  # of the roll before the last
-                self.site.keep(fleet.retire(worker))
+                if self._fits(fleet, worker):
+                    fleet.bench([worker])  # its turn comes
+                else:
+                    self.site.keep(fleet.retire(worker))
             if fleet.pool in self.fleets:
                 fleet.adopt_state(self.state, self.generation)
             fleet.forgive()
