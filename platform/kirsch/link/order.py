@@ -65,6 +65,8 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     limits: Limits = Limits()
     trusted_proxies: tuple[str, ...] = ("unix:",)
     """Peers whose X-Forwarded-* count: the platform put nginx in front of the socket, and nothing else reaches it."""
+    engine_options: dict[str, str | int | float | bool] = {}
+    """Settings of gunicorn or uWSGI, by their own names."""
     report_fd: int | None = None
     """Inherited descriptor of the report pipe; None for a worker started by hand."""
 

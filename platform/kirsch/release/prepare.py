@@ -160,7 +160,13 @@ def _same_stack(before: State | None, after: State) -> bool:
 def _environment(stack: Stack, target: Target, source: wheel.Source) -> Environment:
     engines = {pool.engine for pool in stack.pools.values()}
     extras = tuple(
-        name for name, wanted in (("nginx", not _has_nginx(target)), ("uwsgi", "uwsgi" in engines)) if wanted
+        name
+        for name, wanted in (
+            ("nginx", not _has_nginx(target)),
+            ("gunicorn", "gunicorn" in engines),
+            ("uwsgi", "uwsgi" in engines),
+        )
+        if wanted
     )
     requirements = None if stack.requirements is None else Path(stack.directory) / stack.requirements
     digest = hash_environment(

@@ -9,7 +9,12 @@ import msgspec
 from kirsch.spec.name import Name, Text
 
 MOUNT_RULE = 'a path: "/" or "/legacy", from letters, digits and - . _ ~, without a slash at its end'
-ENTRY_RULE = '"package.module:object" (a CherryPy root or Application, a WSGI or ASGI callable, or a factory)'
+ENTRY_RULE = (
+    '"package.module:object" (a CherryPy root or Application, a WSGI or ASGI callable, or a factory), '
+    '"package.module:factory(1, debug=False)" with literals, or "manage.py" of a Django project'
+)
+_WORD = r"[A-Za-z_][A-Za-z0-9_]*"
+_DOTTED = rf"{_WORD}(?:\.{_WORD})*"
 
 Mount = Annotated[
     str,
@@ -23,8 +28,8 @@ Mount = Annotated[
 Entry = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
-        r":[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*(?:\(\))?\Z",
+        # a folder is no "..": only the stack's folder is copied to the hosts
+        pattern=rf"^(?:{_DOTTED}:{_DOTTED}(?:\([^\x00-\x1f\x7f]*\))?|(?:(?!\.{{1,2}}/)[A-Za-z0-9._~-]+/)*manage\.py)\Z",
         description=ENTRY_RULE,
     ),
 ]
@@ -50,6 +55,10 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     config: str | dict[str, Any] | None = None
     """CherryPy configuration: a file under the stack's folder, or the table itself."""
     env: dict[EnvName, EnvValue] = {}
-    """Environment variables of the workers."""
+    """Environment variables of the workers; those of other apps of the pool are not there while it is imported."""
     directory: Text | None = None
     """Folder that goes to the front of ``sys.path`` and becomes the working one, relative to the stack's folder."""
+    isolate: bool = False
+    """A failure at its import fails its own mount (503) and not the worker, so its neighbours go on."""
+    log: Name | None = None
+    """What stands before its lines in the worker's log, where it writes to ``wsgi.errors``; None for its name."""

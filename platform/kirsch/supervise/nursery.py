@@ -90,6 +90,7 @@ class Nursery:
             scoreboard=self.ledger.path,
             apps=state.stack.apps_of(self.pool),
             engine=spec.engine,
+            engine_options=spec.engine_options,
             threads=spec.threads,
             limits=Limits(
                 body_bytes=max(map(int, bodies), default=0),

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+from kirsch.worker.health import HEALTH_PATHS, answer_health
 from kirsch.worker.voice import Voice
-
-LIVE_PATH = "/livez"
-READY_PATH = "/readyz"
-_HEALTH = frozenset({LIVE_PATH, READY_PATH})
 
 Respond = Callable[[Any], Any]
 
@@ -30,7 +26,7 @@ class Account:
     def __call__(self, message: Any) -> Any:
         """Answer health questions; count and pass on everything else."""
         path = message.path
-        if path in _HEALTH:
+        if path in HEALTH_PATHS:
             return self._health(path)
         row = self._mine.row
         began = row.begin(f"{message.method} {path}".encode("latin-1", "replace"))
@@ -66,12 +62,5 @@ class Account:
         return finish
 
     def _health(self, path: str) -> Any:
-        is_good = path == LIVE_PATH or self._voice.state == "ready"
-        status = b"200 OK" if is_good else b"503 Service Unavailable"
-        body = json.dumps({"state": self._voice.state}).encode("ascii")
-        headers = [
-            (b"Content-Type", b"application/json"),
-            (b"Cache-Control", b"no-store"),
-            (b"Content-Length", b"%d" % len(body)),
-        ]
+        status, headers, body = answer_health(self._voice, path)
         return status, headers, [body], None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import gc
 import logging
@@ -12,13 +13,14 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from types import FrameType
 
 import cherrypy
 from kirsch.link.order import LAST_WORDS_S, SHED_SIGNAL, WHOLE_TRACEBACK, Order, load_order
 from kirsch.worker.blame import format_blame
-from kirsch.worker.engines import ENGINES, Engine
-from kirsch.worker.load import load_app
+from kirsch.worker.engines import Engine, find_engine
+from kirsch.worker.load import load_all
 from kirsch.worker.mount import mount_all
 from kirsch.worker.voice import Voice
 
@@ -55,48 +57,45 @@ def live(order_path: str) -> int:
     faulthandler.enable()
     order = load_order(order_path)
     voice = Voice(order)
-    engine = ENGINES[order.engine](order, voice) if order.engine in ENGINES else None
-    if engine is None:
-        voice.step = "engine"
-        voice.fail(f"engine {order.engine!r} is not there; allowed: {', '.join(ENGINES)}", None)
-        return FAILED_STATUS
     bell = Bell()
     try:
-        _boot(order, voice, engine, bell)
+        engine = _boot(order, voice, bell)
     except BaseException as error:  # the wall of the boot: also SystemExit and KeyboardInterrupt out of an import
         sys.stderr.write(WHOLE_TRACEBACK + traceback.format_exc())
         sys.stderr.flush()
         voice.fail(f"{type(error).__name__}: {error}".partition("\n")[0], format_blame(error))
-        _leave_soon(FAILED_STATUS)
-        return FAILED_STATUS
+        Path(order.socket_path(os.getpid())).unlink(missing_ok=True)
+        return _leave(FAILED_STATUS, may_finalize=order.engine != "uwsgi")
     return _serve(order, voice, engine, bell)
 
 
-def _boot(order: Order, voice: Voice, engine: Engine, bell: Bell) -> None:
-    voice.at_step("prepare")
+def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
+    voice.at_step("engine")
+    engine = find_engine(order.engine)(order, voice)
     engine.prepare()
-    loaded = []
-    for app in order.apps:
-        voice.at_step(f"import {app.entry}")
-        loaded.append(load_app(app, order.release_dir))
+    loaded = load_all(order, voice)
     voice.at_step("mount")
-    mount_all(loaded, order.release_dir)
-    if order.apps:
-        os.chdir(os.path.join(order.release_dir, order.apps[0].directory or "."))
+    mount_all(loaded, voice)
     # what is there now is there for good: the collector need not walk it again and again
     gc.collect()
     gc.freeze()
     voice.at_step("listen")
-    # after the imports: an application's own handlers would cut the drain short
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP, SHED_SIGNAL):
-        bell.listen(number)
-    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     path = order.socket_path(os.getpid())
     engine.start(path)
+    _hear(bell)
     voice.beat()
     voice.step = ""
     voice.enter("ready", socket=path)
+    return engine
+
+
+def _hear(bell: Bell) -> None:
+    """Hear signals from now on: not before, as handlers of an application's, or of uWSGI's, would cut a drain short."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP, SHED_SIGNAL):
+        bell.listen(number)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
 
 
 def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
@@ -112,12 +111,10 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
         if not engine.is_well():
             voice.step = "serve"
             voice.fail("the server stopped by itself; its log says why", None)
-            _leave_soon(FAILED_STATUS)
-            return FAILED_STATUS
+            return _leave(FAILED_STATUS, may_finalize=engine.may_finalize)
     _drain(order, voice, engine)
     voice.enter("stopped")
-    _leave_soon(0)
-    return 0
+    return _leave(0, may_finalize=engine.may_finalize)
 
 
 def _drain(order: Order, voice: Voice, engine: Engine) -> None:
@@ -133,12 +130,21 @@ def _drain(order: Order, voice: Voice, engine: Engine) -> None:
     engine.stop()
 
 
-def _leave_soon(status: int) -> None:
-    """End the process even if a thread of the application does not."""
+def _leave(status: int, *, may_finalize: bool) -> int:
+    """Return *status* for an end in good order, which comes even if a thread of the application does not end.
 
-    def leave() -> None:
+    Where the interpreter may not be finalized the process ends here, after what was registered for its exit.
+    """
+
+    def leave_at_last() -> None:
         time.sleep(LAST_WORDS_S)
         sys.stderr.flush()
         os._exit(status)
 
-    threading.Thread(target=leave, name="kirsch-leave", daemon=True).start()
+    threading.Thread(target=leave_at_last, name="kirsch-leave", daemon=True).start()
+    if not may_finalize:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status

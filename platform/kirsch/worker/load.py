@@ -10,26 +10,31 @@ object with exposed handlers                              mounted as a CherryPy 
 callable of (environ, start_response)                     grafted as a WSGI application
 coroutine function, or object called as one, of           grafted as an ASGI application
 (scope, receive, send)
-callable without arguments, or written with "()"          called; what it returns is looked at again
+callable without arguments, or written as a call          called; what it returns is looked at again
+``manage.py`` of a Django project                         the project's WSGI application (see ``django``)
 anything else                                             refused, with this table in a sentence
 ========================================================  ==================================================
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import cherrypy
 from kirsch.errors import SuperviseError
+from kirsch.link.order import Order
 from kirsch.spec import App
+from kirsch.worker.django import load_project, refuse_second_project
+from kirsch.worker.isolation import may_stand_alone, report_broken
+from kirsch.worker.surroundings import is_project, refuse_hidden, settle_process, surround
+from kirsch.worker.voice import Voice
 
-Kind = Literal["application", "root", "wsgi", "asgi", "mounted"]
+Kind = Literal["application", "root", "wsgi", "asgi", "mounted", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +46,19 @@ class Loaded:
     target: Any
 
 
-def load_app(app: App, release_dir: str) -> Loaded:
-    """Import what the entry of *app* names and find out what it is.
-
-    The app's folder goes to the front of ``sys.path`` and becomes the working directory.
+def load_app(app: App, folder: str) -> Loaded:
+    """Import what the entry of *app* names, from *folder*, and find out what it is.
 
     Raises:
         SuperviseError: the entry names nothing, or nothing that can be mounted.
         BaseException: whatever the application's own code raises.
     """
-    folder = os.path.normpath(os.path.join(release_dir, app.directory or "."))
-    if folder in sys.path:
-        sys.path.remove(folder)
-    sys.path.insert(0, folder)
-    os.chdir(folder)
-    named, is_called = resolve(app.entry)
-    target = named() if is_called else named
+    if is_project(app):
+        return Loaded(app, "wsgi", load_project(folder))
+    named, call = resolve(app, folder)
+    target = named if call is None else call(named)
     kind = classify(target)
-    if kind is None and callable(target) and not is_called:
+    if kind is None and callable(target) and call is None:
         target = target()
         kind = classify(target)
     if kind is None:
@@ -68,26 +68,77 @@ def load_app(app: App, release_dir: str) -> Loaded:
         )
     if kind == "root" and isinstance(target, type):
         target = target()
+    refuse_second_project(app)
     return Loaded(app, kind, target)
 
 
-def resolve(entry: str) -> tuple[Any, bool]:
-    """Return what ``package.module:name.of.object`` names, and whether it is written as a call, with ``()``.
+def load_all(order: Order, voice: Voice) -> list[Loaded]:
+    """Load all apps of a worker, each in surroundings of its own; afterwards the process is as it stays.
 
     Raises:
-        SuperviseError: the module has no such name; the nearest ones are told.
+        SuperviseError: an entry names nothing that can be mounted.
+        BaseException: whatever an application's own code raises, unless it says ``isolate``.
+    """
+    loaded = []
+    for app in order.apps:
+        voice.at_step(f"import {app.entry}")
+        try:
+            with surround(app, order.apps, order.release_dir) as folder:
+                loaded.append(load_app(app, folder))
+        except BaseException as error:
+            if not may_stand_alone(app, error):
+                raise
+            report_broken(app, error, voice)
+            loaded.append(Loaded(app, "broken", None))
+    settle_process(order.apps, order.release_dir)
+    return loaded
+
+
+def resolve(app: App, folder: str) -> tuple[Any, Callable[[Any], Any] | None]:
+    """Return what the entry of *app* names (``package.module:name.of.object``), and how to call it if it says so.
+
+    Raises:
+        SuperviseError: the module has no such name (the nearest ones are told), or is hidden by another app's.
         ImportError: there is no such module.
     """
-    is_called = entry.endswith("()")
-    module_name, _, path = entry.removesuffix("()").partition(":")
+    name, call = split_call(app.entry)
+    module_name, _, path = name.partition(":")
+    refuse_hidden(app, module_name, folder)
     found: Any = importlib.import_module(module_name)
-    for name in path.split("."):
+    for word in path.split("."):
         try:
-            found = getattr(found, name)
+            found = getattr(found, word)
         except AttributeError as error:
             public = ", ".join(sorted(word for word in vars(found) if not word.startswith("_"))[:20])
-            raise SuperviseError(f"{entry}: {_describe(found)} has no {name!r}; it has: {public}") from error
-    return found, is_called
+            raise SuperviseError(f"{name}: {_describe(found)} has no {word!r}; it has: {public}") from error
+    return found, call
+
+
+def split_call(entry: str) -> tuple[str, Callable[[Any], Any] | None]:
+    """Return the name in an entry, and what to do with the object so named.
+
+    ``"shop:make('prod', debug=False)"`` gives ``"shop:make"`` and a call with these arguments: literals, nothing that
+    has to be looked up.
+
+    Raises:
+        SuperviseError: the arguments are no literals.
+    """
+    name, bracket, _ = entry.partition("(")
+    if not bracket:
+        return name, None
+    try:
+        node = ast.parse(f"_{entry[len(name) :]}", mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            raise ValueError(entry)
+        args = [ast.literal_eval(arg) for arg in node.args]
+        kwargs = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
+        if "None" in kwargs:
+            raise ValueError(entry)  # **mapping
+    except (SyntaxError, ValueError) as error:
+        raise SuperviseError(
+            f'{entry}: the arguments of a factory are literals: "shop:make(1, debug=False)"'
+        ) from error
+    return name, lambda factory: factory(*args, **kwargs)
 
 
 def classify(target: Any) -> Kind | None:

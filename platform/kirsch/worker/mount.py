@@ -10,14 +10,17 @@ import cherrypy
 from cherrypy.lib.reprconf import as_dict
 from kirsch.errors import SuperviseError
 from kirsch.spec import App
+from kirsch.worker.graft import Graft
+from kirsch.worker.isolation import BrokenMount, may_stand_alone, report_broken
 from kirsch.worker.load import Loaded
+from kirsch.worker.voice import Voice
 
 
-def mount_all(apps: Iterable[Loaded], release_dir: str) -> None:
-    """Mount and graft *apps*.
+def mount_all(apps: Iterable[Loaded], voice: Voice) -> None:
+    """Mount and graft *apps* of the worker that *voice* speaks for.
 
     Raises:
-        SuperviseError: two apps of the worker want one mount.
+        SuperviseError: two apps of the worker want one mount, or one of them needs another engine.
         OSError, ValueError: a configuration file cannot be read, with its path, section and key.
     """
     taken: dict[str, str] = {}
@@ -29,11 +32,18 @@ def mount_all(apps: Iterable[Loaded], release_dir: str) -> None:
                 "give one of them a pool of its own"
             )
         taken[script_name] = loaded.app.name
-        mount(loaded, script_name, read_config(loaded.app, release_dir))
+        try:
+            mount(loaded, script_name, voice)
+        except Exception as error:
+            if not may_stand_alone(loaded.app, error):
+                raise
+            report_broken(loaded.app, error, voice)
+            cherrypy.tree.graft(BrokenMount(), script_name)
 
 
-def mount(loaded: Loaded, script_name: str, config: dict[str, Any]) -> None:
+def mount(loaded: Loaded, script_name: str, voice: Voice) -> None:
     """Put one application on the tree; its ``[global]`` section goes to the site's configuration."""
+    config = read_config(loaded.app, voice.order.release_dir)
     site = config.pop("global", None)
     if site:
         cherrypy.config.update(site)
@@ -47,8 +57,15 @@ def mount(loaded: Loaded, script_name: str, config: dict[str, Any]) -> None:
         cherrypy.tree.apps[script_name] = loaded.target
         loaded.target.merge(config)
     elif loaded.kind == "wsgi":
-        cherrypy.tree.graft(loaded.target, script_name)
+        cherrypy.tree.graft(Graft(loaded.app, loaded.target, voice), script_name)
+    elif loaded.kind == "broken":
+        cherrypy.tree.graft(BrokenMount(), script_name)
     elif loaded.kind == "asgi":
+        if voice.order.engine != "native":
+            raise SuperviseError(
+                f"app {loaded.app.name} is an ASGI application, which engine {voice.order.engine!r} cannot serve: "
+                'give it a pool with engine = "native"'
+            )
         cherrypy.tree.graft_asgi(loaded.target, script_name)
 
 

@@ -20,10 +20,13 @@ class Voice:
     """Says one state after the other. A parent that is gone is no reason to stop: the scoreboard still shows it."""
 
     def __init__(self, order: Order) -> None:
+        self.order = order
         self.state: WorkerState = "booting"
         self.step = ""
         self.writer: Writer = Scoreboard.open(order.scoreboard).writer(order.record)
         self.writer.introduce(seat=order.seat, generation=order.generation, release=order.release)
+        self.broken: dict[str, str] = {}
+        """Apps that failed their own mounts only: name to error, without its traceback."""
         self._pipe = order.report_fd
         if self._pipe is not None:
             os.set_inheritable(self._pipe, False)
@@ -32,6 +35,11 @@ class Voice:
         """Say what the boot is at."""
         self.step = step
         self._say(Report(state="booting", step=step, since=time.time()))
+
+    def say_broken(self, app: str, error: str) -> None:
+        """Say that *app* does not serve, though the worker does."""
+        self.broken[app] = error
+        self.writer.note("; ".join(f"app {name} is broken: {why}" for name, why in self.broken.items()))
 
     def enter(self, state: WorkerState, *, socket: str | None = None, message: str | None = None) -> None:
         """Say that the worker is in another state now."""

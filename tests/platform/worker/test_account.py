@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,39 +9,32 @@ import pytest
 
 from kirsch.scoreboard import Scoreboard
 from kirsch.worker.account import Account
-
-
-class Voice:
-    """As much of a voice as an account needs."""
-
-    def __init__(self, board: Scoreboard) -> None:
-        self.state = "ready"
-        self.writer = board.writer(1)
+from kirsch.worker.voice import Voice
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Scoreboard:
-    return Scoreboard.create(str(tmp_path / "b"), 1, 4)
+def board(voice: Voice) -> Scoreboard:
+    return Scoreboard.open(voice.order.scoreboard)
 
 
 def message(path: str = "/", method: str = "GET") -> Any:
     return SimpleNamespace(path=path, method=method)
 
 
-def test_a_whole_answer_is_counted_when_it_is_there(board: Scoreboard) -> None:
+def test_a_whole_answer_is_counted_when_it_is_there(board: Scoreboard, voice: Voice) -> None:
     """Passed on as it is, and in its class."""
     answer = (b"404 Not Found", [], [b"x"], None)
-    account = Account(lambda message: answer, Voice(board))  # type: ignore[arg-type]
+    account = Account(lambda message: answer, voice)
 
     assert account(message()) is answer
     assert board.read(1).counters.by_class() == (0, 0, 0, 1, 0)
 
 
-def test_a_stream_is_counted_when_it_is_closed(board: Scoreboard) -> None:
+def test_a_stream_is_counted_when_it_is_closed(board: Scoreboard, voice: Voice) -> None:
     """In flight until then; its own close is called."""
     closed = []
     answer = (b"200 OK", [], iter([b"x"]), lambda: closed.append(1))
-    _, _, _, close = Account(lambda message: answer, Voice(board))(message())  # type: ignore[arg-type]
+    _, _, _, close = Account(lambda message: answer, voice)(message())
 
     assert board.read(1).counters.in_flight == 1
 
@@ -53,21 +45,21 @@ def test_a_stream_is_counted_when_it_is_closed(board: Scoreboard) -> None:
     assert board.read(1).counters.by_class()[1] == 1
 
 
-def test_a_stream_without_close_is_counted_too(board: Scoreboard) -> None:
+def test_a_stream_without_close_is_counted_too(board: Scoreboard, voice: Voice) -> None:
     """A server closes every answer that has a close, so it gets one."""
-    account = Account(lambda message: (b"200 OK", [], iter(()), None), Voice(board))  # type: ignore[arg-type]
+    account = Account(lambda message: (b"200 OK", [], iter(()), None), voice)
     account(message())[3]()
 
     assert board.read(1).counters.finished == 1
 
 
-def test_an_error_out_of_the_responder_counts_as_a_server_error(board: Scoreboard) -> None:
+def test_an_error_out_of_the_responder_counts_as_a_server_error(board: Scoreboard, voice: Voice) -> None:
     """And goes on to the server."""
 
     def respond(message: Any) -> Any:
         raise RuntimeError
 
-    account = Account(respond, Voice(board))  # type: ignore[arg-type]
+    account = Account(respond, voice)
     with pytest.raises(RuntimeError):
         account(message())
 
@@ -75,7 +67,7 @@ def test_an_error_out_of_the_responder_counts_as_a_server_error(board: Scoreboar
     assert board.read(1).running == ()
 
 
-def test_a_page_that_answers_later_is_counted_then(board: Scoreboard) -> None:
+def test_a_page_that_answers_later_is_counted_then(board: Scoreboard, voice: Voice) -> None:
     """In flight until then; its deferral is no error."""
 
     class Deferral(Exception):
@@ -87,7 +79,7 @@ def test_a_page_that_answers_later_is_counted_then(board: Scoreboard) -> None:
     def respond(message: Any) -> Any:
         raise deferral
 
-    account = Account(respond, Voice(board))  # type: ignore[arg-type]
+    account = Account(respond, voice)
     with pytest.raises(Deferral):
         account(message())
     before = board.read(1).counters
@@ -99,7 +91,7 @@ def test_a_page_that_answers_later_is_counted_then(board: Scoreboard) -> None:
     assert after.by_class() == (0, 0, 1, 0, 0)
 
 
-def test_what_runs_is_named_while_it_runs(board: Scoreboard) -> None:
+def test_what_runs_is_named_while_it_runs(board: Scoreboard, voice: Voice) -> None:
     """Method and path, whatever octets the path has."""
     seen = []
 
@@ -107,7 +99,7 @@ def test_what_runs_is_named_while_it_runs(board: Scoreboard) -> None:
         seen.extend(board.read(1).running)
         return b"200 OK", [], [], None
 
-    Account(respond, Voice(board))(message("/a\xe4\u2028b", "PUT"))  # type: ignore[arg-type]
+    Account(respond, voice)(message("/a\xe4\u2028b", "PUT"))
 
     assert [one.line for one in seen] == ["PUT /a\xe4?b"]
 
@@ -122,11 +114,12 @@ def test_what_runs_is_named_while_it_runs(board: Scoreboard) -> None:
         ("/readyz", "draining", b"503 Service Unavailable"),
     ],
 )
-def test_health_is_answered_before_the_application(board: Scoreboard, path: str, state: str, status: bytes) -> None:
+def test_health_is_answered_before_the_application(
+    board: Scoreboard, voice: Voice, path: str, state: Any, status: bytes
+) -> None:
     """Neither asked of the application nor counted."""
-    voice = Voice(board)
     voice.state = state
-    account = Account(lambda message: pytest.fail("asked the application"), voice)  # type: ignore[arg-type]
+    account = Account(lambda message: pytest.fail("asked the application"), voice)
 
     assert account(message(path))[0] == status
     assert board.read(1).counters.begun == 0

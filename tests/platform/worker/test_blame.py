@@ -12,6 +12,7 @@ import pytest
 from kirsch.spec import App
 from kirsch.worker.blame import format_blame
 from kirsch.worker.load import load_app
+from kirsch.worker.surroundings import surround
 
 
 def blame(folder: Path, **modules: str) -> str:
@@ -21,8 +22,9 @@ def blame(folder: Path, **modules: str) -> str:
     here, path = Path.cwd(), list(sys.path)
     importlib.invalidate_caches()
     try:
-        with pytest.raises(BaseException) as caught:  # noqa: PT011  # whatever the code raises
-            load_app(App(name="a", entry=f"{next(iter(modules))}:Root"), str(folder))
+        app = App(name="a", entry=f"{next(iter(modules))}:Root")
+        with surround(app, (app,), str(folder)) as place, pytest.raises(BaseException) as caught:  # noqa: PT011
+            load_app(app, place)
     finally:
         sys.path[:] = path
         for name in modules:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cherrypy
 from kirsch.errors import SuperviseError
 from kirsch.spec import App
-from kirsch.worker.load import Loaded, load_app
+from kirsch.worker.load import Loaded, load_app, split_call
+from kirsch.worker.surroundings import surround
 
 SOURCE = """
 import cherrypy
@@ -53,6 +55,7 @@ class ASGI:
 asgi_object = ASGI()
 def make_asgi(): return asgi
 def make(): return wsgi
+def make_with(what, strict=False, **settings): return wsgi
 def make_root(): return Root()
 def make_nothing(): return 42
 number = 42
@@ -63,20 +66,16 @@ tree = cherrypy.tree
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A release with one module, and the path and the folder as they were afterwards."""
-    import os
-
-    before, here = list(sys.path), os.getcwd()
+def folder(tmp_path: Path, as_it_was: None) -> Path:
+    """A release with one module."""
     (tmp_path / "entries_under_test.py").write_text(SOURCE)
-    yield tmp_path
-    sys.path[:] = before
-    os.chdir(here)
-    sys.modules.pop("entries_under_test", None)
+    return tmp_path
 
 
-def load(folder: Path, name: str) -> Loaded:
-    return load_app(App(name="a", entry=f"entries_under_test:{name}"), str(folder))
+def load(folder: Path, name: str, **app: Any) -> Loaded:
+    made = App(name="a", **{"entry": f"entries_under_test:{name}"} | app)
+    with surround(made, (made,), str(folder)) as place:
+        return load_app(made, place)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,8 @@ def load(folder: Path, name: str) -> Loaded:
         ("dangerous", "wsgi"),
         ("make", "wsgi"),
         ("make()", "wsgi"),
+        ("make_with('wsgi', strict=True)", "wsgi"),
+        ("make_with({'a': [1, -2.5, None]})", "wsgi"),
         ("space.inner", "wsgi"),
         ("asgi", "asgi"),
         ("asgi_object", "asgi"),
@@ -117,11 +118,9 @@ def test_a_root_class_is_made(folder: Path) -> None:
 
 def test_the_folder_comes_first_and_is_the_working_one(folder: Path) -> None:
     """An app's own folder, relative to the release."""
-    import os
-
     (folder / "deep").mkdir()
     (folder / "deep/entries_under_test.py").write_text("def app(environ, start_response): return ['deep']")
-    loaded = load_app(App(name="a", entry="entries_under_test:app", directory="deep"), str(folder))
+    loaded = load(folder, "app", directory="deep")
 
     assert loaded.target(None, None) == ["deep"]
     assert os.getcwd() == str(folder / "deep")
@@ -144,9 +143,27 @@ def test_a_name_that_is_not_there_is_refused(folder: Path) -> None:
 def test_the_applications_own_error_comes_through(folder: Path) -> None:
     """Its traceback is worth more than any wrapping of ours."""
     with pytest.raises(ModuleNotFoundError):
-        load_app(App(name="a", entry="no_such_module_here:x"), str(folder))
+        load(folder, "", entry="no_such_module_here:x")
 
 
 def test_cherrypy_is_the_same_for_all() -> None:
     """The tree that applications see is the one that is served."""
     assert cherrypy.tree is not None
+
+
+@pytest.mark.parametrize("entry", ["a:b(name)", "a:b(1", "a:b(f())", "a:b(*[1])", "a:b(**{})", "a:b().c", "a:b(1)(2)"])
+def test_arguments_of_a_factory_are_literals(entry: str) -> None:
+    """Nothing is looked up, nothing is run before the factory itself."""
+    with pytest.raises(SuperviseError, match="are literals"):
+        split_call(entry)
+
+
+def test_a_neighbours_module_does_not_hide_an_apps_own(folder: Path) -> None:
+    """Python would give the second app the first one's code."""
+    load(folder, "wsgi")
+    (folder / "second").mkdir()
+    (folder / "second/entries_under_test.py").write_text(SOURCE)
+
+    with pytest.raises(SuperviseError, match=r"is hidden by .*entries_under_test.py.* a pool of its own"):
+        load(folder, "wsgi", directory="second")
+    assert load(folder, "make").kind == "wsgi"

@@ -1,0 +1,19 @@
+"""The scoreboard: one file a pool, mapped by its workers and the supervisor; who is doing what, also after SIGKILL.
+
+Laws:
+
+- One writer a record. Records 1.. belong to workers (their *rows* to single threads), record 0 to the supervisor, who
+  adds the counters of ended workers to it, so that a pool's counters never go back.
+- No lock. Counters are aligned 64-bit words, written whole; the words that belong together (state, pid, …; line and
+  request id of a row) stand under or between sequence counters, so that a reader sees when they change.
+- Everything in flight is Σ begun - Σ finished over the rows, so a stream may end on another thread than it began on.
+
+``layout`` says where each word is, ``row`` is what a thread writes, ``board`` the file, ``values`` what readers get.
+"""
+
+from kirsch.scoreboard.board import Scoreboard, Writer
+from kirsch.scoreboard.layout import BOUNDS_S, SPARE_ROWS, STATES
+from kirsch.scoreboard.row import Row
+from kirsch.scoreboard.values import Counters, Record, Running
+
+__all__ = ["BOUNDS_S", "SPARE_ROWS", "STATES", "Counters", "Record", "Row", "Running", "Scoreboard", "Writer"]

@@ -1,0 +1,79 @@
+"""The WSGI environment as the native server would have made it: what nginx says of the client, and the path as sent.
+
+Servers of others show an application behind a Unix socket no address, no scheme and a path whose ``%2F`` became a
+separator; each in its own way. Here all three are made alike, so that an application need not know who runs it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from cherrypy.http.forwarded import Trust
+
+Environ = dict[str, Any]
+
+#: Says which worker answers, and that the rest of the environment is as it should be.
+WORKER_KEY = "kirsch.worker"
+
+
+class _Fields:
+    """Header fields of an environment, as ``Trust`` asks for them."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+
+    def get(self, key: str, default: None = None, /) -> str | None:
+        """The value of a field by its usual name."""
+        found: str | None = self._environ.get(f"HTTP_{key.upper().replace('-', '_')}", default)
+        return found
+
+
+def settle(environ: Environ, trust: Trust, worker: str) -> None:
+    """Put into *environ* who asked and for what, as *trust* lets us know; the peer is always our nginx's socket.
+
+    A request with ``X-Forwarded-Proto: https`` and ``X-Forwarded-For: 192.0.2.7`` gets ``wsgi.url_scheme`` "https" and
+    ``REMOTE_ADDR`` "192.0.2.7".
+    """
+    environ[WORKER_KEY] = worker
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if "%2" in raw and not environ.get("SCRIPT_NAME"):
+        environ["PATH_INFO"] = _decode(_path_of(raw))
+    origin = trust.resolve("unix:", _Fields(environ))
+    if origin is None:
+        environ["wsgi.url_scheme"] = "http"  # what a stranger's field made of it does not count
+        return
+    scheme = environ["wsgi.url_scheme"] = origin.scheme or "http"
+    if scheme == "https":
+        environ["HTTPS"] = "on"
+    if origin.remote:
+        environ["REMOTE_ADDR"] = origin.remote
+        environ.pop("REMOTE_PORT", None)
+    if origin.host:
+        environ["HTTP_HOST"] = origin.host
+    name, port = _split_host(environ.get("HTTP_HOST", ""))
+    if name:
+        environ["SERVER_NAME"] = name
+        environ["SERVER_PORT"] = port or ("443" if scheme == "https" else "80")
+
+
+def _split_host(host: str) -> tuple[str, str]:
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdigit():
+        return host, ""
+    return name, port
+
+
+def _path_of(target: str) -> str:
+    path = target.partition("?")[0]
+    if path.startswith("/"):
+        return path
+    return "/" + path.partition("://")[2].partition("/")[2]  # absolute-form
+
+
+def _decode(path: str) -> str:
+    """``/a%20b%2Fc`` gives ``/a b%2Fc``: an encoded slash stays as it is, or it would separate."""
+    pieces = path.replace("%2f", "%2F").split("%2F")
+    return "%2F".join(unquote_to_bytes(piece.encode("latin-1")).decode("latin-1") for piece in pieces)
