@@ -77,9 +77,9 @@ class Server(ServerAdapter):
     socket_timeout: float | None = 10
     """Seconds a connection may stay silent, also between two requests."""
     accepted_queue_size = -1
-    """Kept for its name: accepted connections never queue for a thread."""
+    """Requests that may wait for a thread while all are inside handlers; 503 with Retry-After beyond. -1: no limit."""
     accepted_queue_timeout = 10
-    """Kept for its name, like accepted_queue_size."""
+    """Seconds that those beyond accepted_queue_size wait for a thread all the same before they get their 503."""
     shutdown_timeout: float = 5
     """Seconds that running requests may take when the server stops."""
     protocol_version = "HTTP/1.1"
@@ -115,7 +115,7 @@ class Server(ServerAdapter):
     max_connections = 16384
     """Most open connections; beyond the longest idle one is closed, and with none idle the new one gets 503."""
     retry_after = 1
-    """Seconds that the Retry-After of such a 503 says."""
+    """Seconds that the Retry-After of the server's own 503 says."""
     instance: Any = None
     """A server object, or the dotted name of a callable that makes one from this adapter."""
     ssl_module: Any = "builtin"

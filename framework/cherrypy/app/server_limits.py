@@ -40,6 +40,8 @@ LIMIT_KEYS: dict[str, LimitKey] = {
     "min_response_rate": LimitKey("write_rate_bytes_per_s"),
     "ssl_handshake_timeout": LimitKey("handshake_s", is_time=True),
     "max_connections": LimitKey("connections", zero=BOUNDLESS),
+    "accepted_queue_size": LimitKey("queued"),
+    "accepted_queue_timeout": LimitKey("queue_s", is_time=True),
     "retry_after": LimitKey("retry_after_s"),
 }
 

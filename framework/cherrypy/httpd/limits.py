@@ -72,6 +72,10 @@ class Limits:
     """Most requests on one connection; the answer to the last one closes it. 0 means without limit."""
     connections: int = 16384
     """Most open connections; the idlest is dropped for a new one, and with none idle the new one gets 503."""
+    queued: int = -1
+    """How many requests may wait for a thread while all are inside handlers; 503 beyond. -1 means without limit."""
+    queue_s: float = 10.0
+    """How long those beyond may wait all the same, if a thread comes free."""
     retry_after_s: int = 1
     """What a 503 of the server's own tells the client to wait."""
     backlog: int = 1024

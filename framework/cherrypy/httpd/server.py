@@ -22,6 +22,7 @@ from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import BindAddress, Listener
 from cherrypy.httpd.loop import Loop
 from cherrypy.httpd.message import Responder
+from cherrypy.httpd.queue_depth import QueueDepth
 from cherrypy.httpd.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ class Server:
                 listener.close()
             raise
         self._loop = Loop(self, self._baton)
+        self._baton.when_starved = QueueDepth(self._loop, self._baton, self._crew.hire_by_need).look
         for listener in self.listeners:
             self._loop.acceptor.add(listener)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from cherrypy.httpd.limits import Limits
 
 from .conftest import Client
 
-TIMES = {name: key.field for name, key in LIMIT_KEYS.items() if key.is_time and name != "ssl_handshake_timeout"}
+OWN_TIMES = ("ssl_handshake_timeout", "accepted_queue_timeout")
+TIMES = {name: key.field for name, key in LIMIT_KEYS.items() if key.is_time and name not in OWN_TIMES}
 
 
 @pytest.mark.parametrize("name", LIMIT_KEYS)
@@ -143,3 +145,55 @@ def test_max_requests_per_connection(server: Server, client: Client) -> None:
 
     assert answer.count(b"HTTP/1.1 200 OK") == 2
     assert answer.count(b"Connection: close") == 1
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_accepted_queue_size_bounds_those_who_wait_for_a_thread(server: Server, client: Client, size: int) -> None:
+    """503 with Retry-After beyond; those within get their answer when a thread is free."""
+    server.thread_pool = 1
+    server.accepted_queue_size = size
+    server.accepted_queue_timeout = 0.1
+    server.retry_after = 7
+    server.start()
+    kept: list[Any] = []
+    asking = threading.Thread(target=client.ask, args=("/slow",))
+    asking.start()
+    assert client.entered.wait(5)
+    for _ in range(size):
+        waiting = client.connect()
+        waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        kept.append(waiting)
+        while server.httpserver.requests.qsize < len(kept):
+            assert asking.is_alive()
+    refused = client.ask()
+    client.release.set()
+    asking.join(5)
+    answered = [read_all(one) for one in kept]
+    for one in kept:
+        one.close()
+
+    assert refused == ("HTTP/1.1 503 Service Unavailable", b"All threads are busy.")
+    assert len(answered) == size
+    assert all(answer.endswith(b"hello") for answer in answered)
+    assert client.ask()[0] == "HTTP/1.1 200 OK"
+
+
+def test_the_queue_has_no_limit_by_default(server: Server, client: Client) -> None:
+    """As in CherryPy."""
+    server.thread_pool = 1
+    server.start()
+    asking = threading.Thread(target=client.ask, args=("/slow",))
+    asking.start()
+    assert client.entered.wait(5)
+    waiting = [client.connect() for _ in range(20)]
+    for one in waiting:
+        one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    client.entered.clear()
+    assert not client.entered.wait(0.2)  # none of them runs
+    client.release.set()
+    asking.join(5)
+    answered = [read_all(one) for one in waiting]
+    for one in waiting:
+        one.close()
+
+    assert all(answer.endswith(b"hello") for answer in answered)
