@@ -43,13 +43,21 @@ def make_remote(request: Any) -> Host:
 
 def local_of(environ: dict[str, Any]) -> Host:
     """Return where a WSGI server took the request."""
-    return Host("", int(environ.get("SERVER_PORT", 80) or -1), environ.get("SERVER_NAME", ""))
+    return Host("", _port(environ.get("SERVER_PORT", 80)), environ.get("SERVER_NAME", ""))
 
 
 def remote_of(environ: dict[str, Any]) -> Host:
     """Return where the request came from, as a WSGI server says it."""
     get = environ.get
-    return Host(get("REMOTE_ADDR", ""), int(get("REMOTE_PORT", -1) or -1), get("REMOTE_HOST", ""))
+    return Host(get("REMOTE_ADDR", ""), _port(get("REMOTE_PORT", -1)), get("REMOTE_HOST", ""))
+
+
+def _port(said: Any) -> int:
+    """Return the number of a port; -1 for none. On Unix sockets servers say '', a path (waitress), or 'None'."""
+    try:
+        return int(said or -1)
+    except ValueError:
+        return -1
 
 
 def make_request_line(request: Any) -> str:

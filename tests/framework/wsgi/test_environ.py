@@ -173,8 +173,12 @@ def test_http_1_1_needs_a_host(site: Any, ask: Callable[..., Answer]) -> None:
     assert ask(without_host, SERVER_PROTOCOL="HTTP/1.0")[0] == "200 OK"
 
 
-def test_a_port_that_is_no_number_is_a_server_error(site: Any, ask: Callable[..., Answer]) -> None:
-    """The server is wrong; nothing escapes."""
+@pytest.mark.parametrize("said", ["http", "/run/shop.sock", "None", ""])
+def test_a_port_that_is_no_number_is_none(said: str, site: Any, ask: Callable[..., Answer]) -> None:
+    """Waitress names the path of its Unix socket there."""
     site.mount(type("Root", (), {"index": cherrypy.expose(lambda self: str(cherrypy.request.local.port))})())
+    remote = type("Root", (), {"index": cherrypy.expose(lambda self: str(cherrypy.request.remote.port))})()
+    site.mount(remote, "/remote")
 
-    assert ask(site.tree, SERVER_PORT="http")[0] == "500 Internal Server Error"
+    assert ask(site.tree, SERVER_PORT=said)[2] == b"-1"
+    assert ask(site.tree, PATH_INFO="/remote/", REMOTE_PORT=said)[2] == b"-1"
