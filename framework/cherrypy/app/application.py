@@ -17,6 +17,7 @@ from cherrypy.core.urls import cut_long_path, trim_script_name
 from cherrypy.process.wspbus import bus
 from cherrypy.toolbox.builtin import tools
 from cherrypy.wsgi.app import CPWSGIApp
+from cherrypy.wsgi.sendfile import hand_over
 
 
 class Application:
@@ -152,7 +153,7 @@ class Application:
             answer = self.answer_shortly(environ, start_response)
             if answer is not None:
                 return answer
-        return self.wsgiapp(environ, start_response)
+        return hand_over(self.wsgiapp(environ, start_response), environ)
 
 
 def announce_request() -> None:
