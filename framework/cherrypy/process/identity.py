@@ -126,7 +126,16 @@ class Daemonizer(SimplePlugin):
         self.finalized = False
 
     def start(self) -> None:
-        """Daemonize, once."""
+        """Daemonize, once.
+
+        Raises:
+            RuntimeError: another server owns the process.
+        """
+        if getattr(self.bus, "embedded", False) is True:
+            raise RuntimeError(
+                "A worker of another server cannot become a daemon. Leave the Daemonizer out, and use the server's own "
+                "option (gunicorn --daemon, uwsgi --daemonize)."
+            )
         if self.finalized:
             self.bus.log("Already daemonized.")
             return

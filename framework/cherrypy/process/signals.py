@@ -34,7 +34,13 @@ class SignalHandler:
         self._original_pid = os.getpid()
 
     def subscribe(self) -> None:
-        """Install all ``handlers``; outside the main thread, where Python allows none, it is said and left."""
+        """Install all ``handlers``; outside the main thread, where Python allows none, it is said and left.
+
+        In an embedded site the signals are the server's: nothing is installed.
+        """
+        if getattr(self.bus, "embedded", False) is True:
+            self.bus.log("Not listening for signals: they belong to the server that owns the process.")
+            return
         for name, listener in self.handlers.items():
             try:
                 self.set_handler(name, listener)

@@ -52,6 +52,7 @@ class Bus:
         join_timeout_s: seconds that ``block`` waits for threads that are no daemons; likewise. Off by default, since
             Python itself waits for them.
         embedded: True after ``embed``: another server owns the process.
+        guest: what keeps an embedded bus going, None before and afterwards.
         is_guest: asked when the interpreter leaves: True if another server owns the process although nobody said so.
     """
 
@@ -62,6 +63,7 @@ class Bus:
     exit_timeout_s: float | None = 90.0
     join_timeout_s: float | None = None
     embedded = False
+    guest: Guest | None = None
     is_guest: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self) -> None:
@@ -105,8 +107,8 @@ class Bus:
                 f"The priority of {callback!r} on {channel!r} is {priority!r}; it has to be a number "
                 "(lower ones are called first, the default is 50)."
             )
-        self.listeners.setdefault(channel, set()).add(callback)
         self._priorities[channel, callback] = priority
+        self.listeners[channel] = self.listeners.get(channel, set()) | {callback}  # others may be reading the old set
         return callback
 
     def _subscribed(self, channel: str, priority: int | None, callback: Listener) -> Listener:
@@ -116,7 +118,7 @@ class Bus:
         """Take *callback* off *channel*; nothing happens if it was not there."""
         listeners = self.listeners.get(channel)
         if listeners and callback in listeners:
-            listeners.discard(callback)
+            self.listeners[channel] = listeners - {callback}
             self._priorities.pop((channel, callback), None)
 
     def publish(self, channel: str, *args: Any, **kwargs: Any) -> list[Any]:
@@ -161,6 +163,13 @@ class Bus:
 
     def start(self) -> None:
         """Start everything that listens; when one fails, or Ctrl-C comes, stop and exit again, and raise what came."""
+        if self.guest is None:
+            self.start_here()
+        else:
+            self.log("start() does nothing after embed(), which starts the bus where it is needed.", level=30)
+
+    def start_here(self) -> None:
+        """Start in this process, whoever owns it."""
         atexit.unregister(self._clean_exit)
         atexit.register(self._clean_exit)
         self.state = states.STARTING
@@ -174,9 +183,9 @@ class Bus:
                 self.log(f"{type(error).__name__} while starting: shutting down bus")
             else:
                 self.log("Shutting down due to error in start listener:", level=40, traceback=True)
-            # COMPAT: CherryPy's exit() ends the whole process here (its issues 1017, 1792, 1963). The error reaches
-            # the caller of start() instead; only an exit() from elsewhere may end a start abruptly. A Ctrl-C has to
-            # stop what has started, too: a server's thread would keep the process for ever (2 of 5 runs, then 0 of 78).
+            # COMPAT: CherryPy's exit() ends the process here (its issues 1017, 1792, 1963). Here the error reaches the
+            # caller; only an exit() from elsewhere may end a start abruptly. A Ctrl-C has to stop what has started,
+            # too: a server's thread would keep the process for ever (2 of 5 runs, then 0 of 78).
             self.state = states.STOPPING
             self.exit()
             raise
@@ -184,9 +193,9 @@ class Bus:
     def embed(self) -> None:
         """Start in a process that another server owns (gunicorn, uWSGI, mod_wsgi); instead of ``start`` and ``block``.
 
-        Publishes 'embed', on which the site takes its own server, the autoreloader and the signals off the bus and
-        applies the environment "embedded". Then it starts, and publishes 'main' from a thread of its own. In a worker
-        that is forked later everything starts anew with the first request. A second call does nothing.
+        Publishes 'embed', on which the site takes its server, the autoreloader and the signals off the bus and applies
+        the environment "embedded". Then it starts, and publishes 'main' from a thread of its own; in the workers alone
+        if they are forked from this process. A second call does nothing.
 
             cherrypy.tree.mount(Root(), "/", config)
             cherrypy.engine.embed()
@@ -196,7 +205,7 @@ class Bus:
             RuntimeError: the bus runs already; its servers would have to be stopped first.
             ChannelFailures: a start listener failed.
         """
-        if self.embedded and self.state is states.STARTED:
+        if self.guest is not None:
             return
         if self.state not in (states.STOPPED, states.EXITING):
             raise RuntimeError(
@@ -204,7 +213,8 @@ class Bus:
             )
         self.embedded = True
         self.publish("embed")
-        Guest(self).start()
+        self.guest = Guest(self)
+        self.guest.start()
 
     def exit(self) -> None:
         """Stop everything and prepare to leave the process; a failure on the way ends the process with 70.
@@ -261,9 +271,11 @@ class Bus:
         """
         if self._leaving.locked():
             self.log("Bus is exiting already; it is not restarted.")
-            return
-        self.execv = True
-        self.exit()
+        elif self.guest is not None:
+            self.log("The process is not restarted: the server that owns it has to do that.", level=30)
+        else:
+            self.execv = True
+            self.exit()
 
     def graceful(self) -> None:
         """Ask the listeners to reload what they hold: log files, threads, caches."""
@@ -282,8 +294,10 @@ class Bus:
         """Wait in the main thread until the bus exits, publishing 'main' every *interval* seconds.
 
         Ctrl-C exits. Then all threads that are not daemons are waited for, and the process is re-executed if
-        ``restart`` asked for it.
+        ``restart`` asked for it. After ``embed`` it raises RuntimeError, for the other server could not go on.
         """
+        if self.guest is not None:
+            raise RuntimeError("block() has no place after embed(): another server owns the process. Leave it out.")
         try:
             self.wait(states.EXITING, interval=interval, channel="main")
         except (KeyboardInterrupt, OSError):

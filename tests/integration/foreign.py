@@ -1,0 +1,184 @@
+"""The same site under servers of others, each a real one in a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BIN = Path(sys.executable).parent
+GUNICORN = [sys.executable, "-m", "gunicorn", "-b", "unix:socket", "--access-logfile", "access.log"]
+UWSGI = [str(BIN / "uwsgi"), "--http-socket", "socket", "--die-on-term", "--wsgi-file", "shop.py"]
+UWSGI += ["--binary-path", sys.executable]  # what it replaces itself with
+# {name: (command, is the site loaded before the workers are forked)}
+FORKING: dict[str, tuple[list[str], bool]] = {
+    "gunicorn": ([*GUNICORN, "-w", "2", "shop"], False),
+    "gunicorn threads": ([*GUNICORN, "-w", "2", "-k", "gthread", "--threads", "4", "shop"], False),
+    "gunicorn preload": ([*GUNICORN, "-w", "2", "--preload", "shop"], True),
+    "uwsgi": ([*UWSGI, "--master", "-p", "2"], True),
+    "uwsgi lazy": ([*UWSGI, "--master", "-p", "2", "--lazy-apps", "--threads", "4"], False),
+}
+SINGLE: dict[str, list[str]] = {
+    "uwsgi alone": UWSGI,
+    "waitress": [sys.executable, "-m", "waitress", "--unix-socket=socket", "shop:application"],
+    "wsgiref": [sys.executable, "host.py"],
+    "module in a thread": [sys.executable, "host.py", "thread"],
+}
+
+# A host in the manner of mod_wsgi: it loads the site (in any thread), serves it, and ends with the interpreter.
+HOST = """
+import importlib, signal, socketserver, sys, threading
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+class Server(WSGIServer):
+    address_family = socketserver.UnixStreamServer.address_family
+    def server_bind(self):
+        socketserver.UnixStreamServer.server_bind(self)
+        self.server_name, self.server_port = "localhost", 80
+        self.setup_environ()
+
+class Handler(WSGIRequestHandler):
+    def address_string(self):
+        return "192.0.2.1"
+    def __init__(self, request, address, server):
+        super().__init__(request, ("192.0.2.1", 1), server)
+
+server = Server("socket", Handler)
+signal.signal(signal.SIGTERM, lambda number, frame: threading.Thread(target=server.shutdown).start())
+
+def serve():
+    server.set_app(importlib.import_module("shop").application)
+    server.serve_forever()
+
+if sys.argv[1:]:
+    thread = threading.Thread(target=serve)
+    thread.start()
+    thread.join()
+else:
+    serve()
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; names of headers in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Site:
+    """A running server, and what its site wrote down."""
+
+    process: subprocess.Popen[bytes]
+    directory: Path
+    jar: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The server's socket."""
+        return str(self.directory / "socket")
+
+    def connect(self) -> socket.socket:
+        """A new connection."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(30)
+        sock.connect(self.address)
+        return sock
+
+    def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Answer:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = self.connect()
+        try:
+            connection.request(method, path, body, {**self.jar, **headers})
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, found, answer.read())
+        finally:
+            connection.close()
+
+    def workers(self, count: int) -> set[str]:
+        """The ids of *count* processes that answer."""
+        seen: set[str] = set()
+
+        def see() -> bool:
+            seen.add(self.ask("/who").body.decode())
+            return len(seen) >= count
+
+        until(see, lambda: f"{count} workers; {seen} have answered\n{self.screen}")
+        return seen
+
+    @property
+    def said(self) -> list[str]:
+        """Lines 'what pid' that the site wrote."""
+        path = self.directory / "said"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_until_said(self, *lines: str) -> None:
+        """Return when all *lines* have been written."""
+        until(lambda: set(lines) <= set(self.said), lambda: f"{lines}; {self.said}\n{self.screen}")
+
+    @property
+    def screen(self) -> str:
+        """What was written to stdout and stderr."""
+        return (self.directory / "screen").read_text(errors="replace")
+
+    def stop(self) -> int:
+        """Ask the server to end as its system does; its status comes back."""
+        if self.process.poll() is None:
+            # uWSGI goes on without the site in a worker that hears of the end while it loads that.
+            loading = 2 if "--lazy-apps" in self.process.args else 0  # type: ignore[operator]
+            until(lambda: self.screen.count("WSGI app 0") >= loading, lambda: self.screen)
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def until(is_so: Callable[[], bool], what: Callable[[], str]) -> None:
+    """Wait for something in another process."""
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited in vain for {what()}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(command: list[str], directory: Path, source: str) -> Iterator[Site]:
+    """Serve the module with *source* by *command*; the server has ended afterwards."""
+    (directory / "shop.py").write_text(source)
+    (directory / "host.py").write_text(HOST)
+    environ = {**os.environ, "HOME": str(directory), "PYTHONUNBUFFERED": "1"}
+    with (directory / "screen").open("wb") as screen:
+        process = subprocess.Popen(
+            command, cwd=directory, env=environ, stdout=screen, stderr=screen, stdin=subprocess.DEVNULL
+        )
+    site = Site(process, directory)
+    try:
+        until(lambda: _answers(site), lambda: f"{command}\n{site.screen}")
+        yield site
+    finally:
+        try:
+            site.stop()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _answers(site: Site) -> bool:
+    assert site.process.poll() is None, site.screen
+    with suppress(OSError, http.client.HTTPException):
+        site.ask("/who")
+        return True
+    return False
