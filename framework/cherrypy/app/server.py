@@ -102,6 +102,8 @@ class Server(ServerAdapter):
     """Seconds that a request body may be waited for before its rate counts; 408. None: socket_timeout."""
     min_request_body_rate = 256
     """Least average octets a second of a request body after that; 408 below. 0 is any."""
+    max_request_body_time: float = 0
+    """Most seconds that a request body may be waited for altogether, whatever its rate; 408 beyond. 0: no limit."""
     keep_alive_timeout: float | None = None
     """Seconds that a connection may be idle between two requests; closed then. None: socket_timeout."""
     max_requests_per_connection = 0

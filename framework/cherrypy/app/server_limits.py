@@ -33,6 +33,7 @@ LIMIT_KEYS: dict[str, LimitKey] = {
     "max_request_headers": LimitKey("fields", zero=BOUNDLESS),
     "request_header_timeout": LimitKey("head_s", is_time=True),
     "request_body_timeout": LimitKey("body_grace_s", is_time=True),
+    "max_request_body_time": LimitKey("body_s", is_time=True, zero=BOUNDLESS),
     "min_request_body_rate": LimitKey("body_rate_bytes_per_s"),
     "keep_alive_timeout": LimitKey("idle_s", is_time=True),
     "max_requests_per_connection": LimitKey("requests"),

@@ -134,6 +134,7 @@ RULES: dict[str, Rule] = {
     "max_request_headers": _COUNT,
     "request_header_timeout": _SECONDS,
     "request_body_timeout": _SECONDS,
+    "max_request_body_time": Rule(_number(0), "seconds; 0 for no limit"),
     "min_request_body_rate": _RATE,
     "keep_alive_timeout": _SECONDS,
     "max_requests_per_connection": _COUNT,

@@ -223,7 +223,7 @@ class StreamBody(Body):
         """How long the client may still be waited for; less than nothing when it is too slow."""
         limits = self._connection.limits
         allowed_s = limits.body_grace_s + self.received_bytes / max(limits.body_rate_bytes_per_s, 1e-9)
-        return allowed_s - self._waited_s
+        return min(allowed_s, limits.body_s) - self._waited_s
 
     def has_waited(self, seconds: float, is_readable: bool) -> None:
         """Charge a wait to the client's account.

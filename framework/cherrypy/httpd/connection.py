@@ -49,6 +49,7 @@ class Connection:
     __slots__ = (
         "_local",
         "away",
+        "body_end",
         "buffer",
         "deadline",
         "decoder",
@@ -105,6 +106,7 @@ class Connection:
         self.parts: list[bytes] = []
         self.missing = 0
         self.taken = 0
+        self.body_end = 0.0  # the deadline never goes beyond
         # the answer that is being sent
         self.out: bytes | memoryview | None = None
         self.file: PendingFile | None = None

@@ -35,6 +35,7 @@ class Deadlines:
         limits = loop.limits
         now = loop.now
         shortest = min(limits.head_s, limits.idle_s, limits.body_grace_s, limits.write_grace_s, limits.linger_s)
+        shortest = min(shortest, limits.body_s)
         loop.sweep_at = now + min(max(shortest / 4, 0.02), 1.0)
         loop.acceptor.resume(now)
         for connection in list(loop.connections.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 #: Bodies up to this many octets are received by the polling thread before the handler is called; longer ones are read
 #: by the thread that runs the handler, unless too many threads wait for clients (``waits.py``). PERF: one page of
@@ -57,6 +58,8 @@ class Limits:
     """Waiting granted to a request body before its rate counts."""
     body_rate_bytes_per_s: float = 256.0
     """Least average rate of a request body after the grace; 408 below."""
+    body_s: float = inf
+    """All waiting for one request body, whatever its rate; 408 beyond."""
     write_grace_s: float = 20.0
     """Waiting granted to a client that does not take its answer before its rate counts."""
     write_rate_bytes_per_s: float = 256.0

@@ -101,7 +101,9 @@ class Receiver:
         connection.missing = message.content_length or 0
         connection.decoder = ChunkDecoder(self._limits) if message.chunked else None
         connection.state = BODY
-        connection.deadline = self._loop.now + self._limits.body_grace_s
+        limits = self._limits
+        connection.body_end = self._loop.now + limits.body_s
+        connection.deadline = self._loop.now + min(limits.body_grace_s, limits.body_s)
         return self._take_body(connection, message, data, seat)
 
     def read_body(self, connection: Connection, seat: Seat) -> bool:
@@ -119,7 +121,7 @@ class Receiver:
             self.refuse(connection, _CUT_SHORT)
             return False
         seat.bytes_in += len(data)
-        connection.deadline += len(data) / max(self._limits.body_rate_bytes_per_s, 1e-9)
+        self._credit(connection, len(data))
         try:
             return self._take_body(connection, message, data, seat)
         except Refusal as refusal:
@@ -156,6 +158,11 @@ class Receiver:
         connection.message = connection.decoder = None
         return self._loop.run(connection, message, seat)
 
+    def _credit(self, connection: Connection, count: int) -> None:
+        """Give a client time for the *count* octets of body that have come."""
+        later = connection.deadline + count / max(self._limits.body_rate_bytes_per_s, 1e-9)
+        connection.deadline = min(later, connection.body_end)
+
     def _spool(self, connection: Connection, body: StreamBody) -> bool:
         """Begin to receive a long body here; False if a thread must do it, since even ``100 Continue`` has to wait."""
         if body.expects_continue:
@@ -186,7 +193,7 @@ class Receiver:
                 body.receive_now()
             count = body.received_bytes - before
             seat.bytes_in += count
-            connection.deadline += count / max(self._limits.body_rate_bytes_per_s, 1e-9)
+            self._credit(connection, count)
             if not body.complete and not body.failed:
                 return False
             body.begin_reading()

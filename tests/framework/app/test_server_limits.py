@@ -14,7 +14,7 @@ from cherrypy.httpd.limits import Limits
 
 from .conftest import Client
 
-OWN_TIMES = ("ssl_handshake_timeout", "accepted_queue_timeout")
+OWN_TIMES = ("ssl_handshake_timeout", "accepted_queue_timeout", "max_request_body_time")
 TIMES = {name: key.field for name, key in LIMIT_KEYS.items() if key.is_time and name not in OWN_TIMES}
 
 

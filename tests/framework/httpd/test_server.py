@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import socket
 import threading
 import time
@@ -152,6 +153,30 @@ def test_a_trickling_body_gets_408(serve: Serve) -> None:
     answer = running.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
 
     assert answer.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("size", [30_000, 300_000])
+def test_a_body_has_a_total_time_whatever_its_rate(serve: Serve, size: int) -> None:
+    """A small one that the poll set receives, and a long one that a thread waits for."""
+
+    def respond(message: Message) -> Answer:
+        return b"200 OK", [], [b"%d" % len(message.body.read())], None
+
+    running = serve(respond, body_s=0.3, body_grace_s=30, body_rate_bytes_per_s=1)
+    with running.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        sent = 0
+        while sent + 1000 < size and not select.select([client.sock], [], [], 0.01)[0]:
+            client.send(b"x" * 100)
+            sent += 100
+        refused = client.reply()
+    with running.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        answered = client.reply()
+
+    assert refused.status == 408
+    assert sent > 300
+    assert (answered.status, answered.body) == (200, b"%d" % size)
 
 
 def test_stalled_clients_cost_no_thread(serve: Serve) -> None:
