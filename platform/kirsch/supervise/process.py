@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ def rss_bytes(pid: int) -> int:
     """Return the resident memory of a process; 0 if there is none."""
     stat = _read_stat(pid)
     return int(stat[21]) * _PAGE_BYTES if stat is not None else 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used; 0 if there is none."""
+    stat = _read_stat(pid)
+    return (int(stat[11]) + int(stat[12])) / _TICKS_PER_S if stat is not None else 0.0
 
 
 def open_pidfd(pid: int) -> int | None:

@@ -104,7 +104,7 @@ class Supervisor:
             fleet.keep_filled()
         await self._control.start()
         self.keep(self._keep_nginx())
-        self.keep(Watch(lambda: self.fleets.values(), self._rolling).run())
+        self.keep(Watch(lambda: self.fleets.values(), self._rolling, self._count_waiting).run())
         if wanted != self.state:
             self.keep(self.roll_aside(wanted))
         self.events.say(
@@ -184,6 +184,9 @@ class Supervisor:
         fleet = self.fleets.get(pool)
         serving = fleet.serving() if fleet is not None and not fleet.is_paused else []
         return serving[0].socket if serving else None
+
+    def _count_waiting(self, pool: str) -> int:
+        return self._holdings[pool].held if pool in self._holdings else 0
 
     def hold_for(self, pool: str, hold_s: float | None) -> None:
         """Have requests of *pool* wait so long while nobody serves; None for what the pool says."""

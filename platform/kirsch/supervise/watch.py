@@ -1,4 +1,6 @@
-"""Looking after workers that live: readiness, heartbeat, memory, age. Once a second, never in a request's way."""
+"""Looking after workers that live: readiness, heartbeat, memory, age, deadlines, load. Once a second, never in a
+request's way.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,18 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from kirsch.errors import SuperviseError
+from kirsch.scoreboard import Running
+from kirsch.supervise.appetite import Vitals, find_cause, is_beyond_bearing, share_of
+from kirsch.supervise.autoscale import Autoscaler, Busy, measure
 from kirsch.supervise.fleet import Fleet
+from kirsch.supervise.orphans import OrphanReaper
 from kirsch.supervise.probe import ask
-from kirsch.supervise.process import rss_bytes
+from kirsch.supervise.process import cpu_seconds, rss_bytes
+from kirsch.supervise.stuck import ask_for_stack, find_stuck
 from kirsch.supervise.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -21,21 +29,38 @@ TICK_S = 1.0
 SLEPT_S = 5.0
 
 
+def describe_running(one: Running) -> str:
+    """Say which request that is: ``GET /report, request 5f0c, shop.web.Shop.report, 61 s``."""
+    parts = [one.line, f"request {one.request_id}" if one.request_id else "", one.handler, f"{one.for_s:.0f} s"]
+    return ", ".join(part for part in parts if part)
+
+
 class Watch:
     """The eyes of the supervisor on all its fleets.
 
     Args:
         fleets: returns those that there are.
         change: held while somebody rolls or scales; nobody is recycled meanwhile.
+        count_waiting: how many requests of a pool have no worker.
     """
 
-    def __init__(self, fleets: Callable[[], Iterable[Fleet]], change: asyncio.Lock) -> None:
+    def __init__(
+        self, fleets: Callable[[], Iterable[Fleet]], change: asyncio.Lock, count_waiting: Callable[[str], int]
+    ) -> None:
         self._fleets = fleets
         self._change = change
+        self._count_waiting = count_waiting
+        self._orphans = OrphanReaper()
+        self._scalers: dict[Fleet, Autoscaler] = {}
+        self._cpu: dict[Worker, tuple[float, float]] = {}
+        """When a worker was looked at last, and the processor time that it had used until then."""
+        self._told: set[Worker] = set()
+        """Workers whose stuck requests were told of."""
         self._strikes: dict[Worker, int] = {}
         """Probes in a row that said the opposite of what is believed."""
         self._next_probe: dict[Worker, float] = {}
-        self._recycling: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
+        self._recycling: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Look, for ever."""
@@ -46,6 +71,8 @@ class Watch:
             slept, last = now - last > SLEPT_S, now
             for fleet in tuple(self._fleets()):
                 await self._look(fleet, trust_heartbeats=not slept)
+            everybody = [worker.pid for fleet in self._fleets() for worker in fleet.everybody()]
+            self._orphans.look(everybody)
 
     async def _look(self, fleet: Fleet, *, trust_heartbeats: bool) -> None:
         for worker in tuple(fleet.everybody()):
@@ -54,10 +81,13 @@ class Watch:
         ready = [worker for worker in seated if worker.state == "ready" and not worker.is_gone]
         self._strikes = {worker: count for worker, count in self._strikes.items() if not worker.is_gone}
         self._next_probe = {worker: at for worker, at in self._next_probe.items() if not worker.is_gone}
+        self._told = {worker for worker in self._told if not worker.is_gone}
         for worker in ready:
             if trust_heartbeats:
                 self._check_heartbeat(fleet, worker)
             self._check_appetite(fleet, worker)
+            self._check_deadlines(fleet, worker)
+        self._check_load(fleet, [worker for worker in fleet.serving() if worker.state == "ready"])
         due = [worker for worker in ready if self._next_probe.get(worker, 0.0) <= time.monotonic()]
         await asyncio.gather(*[self._probe(fleet, worker) for worker in due])
 
@@ -72,38 +102,92 @@ class Watch:
             worker.signal(signal.SIGKILL)
 
     def _check_appetite(self, fleet: Fleet, worker: Worker) -> None:
-        spec = fleet.spec
-        rss = rss_bytes(worker.pid)
-        if spec.memory_hard is not None and rss > spec.memory_hard:
-            fleet.site.events.say(
-                "memory", worker=worker.name, level=logging.ERROR, message=f"{rss} octets, over memory_hard: killed"
-            )
+        vitals = Vitals(
+            rss_bytes(worker.pid),
+            worker.board.counters(worker.order.record).finished,
+            worker.ready_for_s,
+            share_of(worker.ticks),
+        )
+        if is_beyond_bearing(fleet.spec, vitals):
+            message = f"{vitals.rss_bytes} octets, over memory_hard: killed"
+            fleet.site.events.say("memory", worker=worker.name, level=logging.ERROR, message=message)
             worker.signal(signal.SIGKILL)
             return
-        cause = None
-        if spec.memory_soft is not None and rss > spec.memory_soft:
-            cause = f"{rss} octets, over memory_soft"
-        elif spec.max_requests is not None:
-            # a tenth more for each seat, so that they do not all go at once
-            limit = int(spec.max_requests * (1 + 0.1 * ((worker.order.seat - 1) % 10)))
-            count = worker.board.counters(worker.order.record).finished
-            cause = f"{count} requests, over max_requests" if count >= limit else None
-        if cause is not None and not self._recycling and not self._change.locked():
-            task = asyncio.get_running_loop().create_task(self._recycle(fleet, worker, cause))
-            self._recycling.add(task)
-            task.add_done_callback(self._recycling.discard)
+        cause = find_cause(fleet.spec, vitals)
+        if cause is not None and not self._is_busy():
+            fleet.site.events.say("recycle", worker=worker.name, message=cause)
+            self._recycling = self._go_on(self._recycle(fleet, worker))
 
-    async def _recycle(self, fleet: Fleet, worker: Worker, cause: str) -> None:
-        fleet.site.events.say("recycle", worker=worker.name, message=cause)
+    def _is_busy(self) -> bool:
+        """True while somebody is recycled, or everybody is rolled: one at a time."""
+        return self._change.locked() or (self._recycling is not None and not self._recycling.done())
+
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+        return task
+
+    async def _recycle(self, fleet: Fleet, worker: Worker) -> None:
         try:
             await fleet.recycle(worker)
         except SuperviseError as error:
             log.warning("worker=%s could not be recycled: %s", worker.name, error)
 
+    def _check_deadlines(self, fleet: Fleet, worker: Worker) -> None:
+        """Replace a worker with requests beyond their deadline, and tell where in the code they are."""
+        stuck = find_stuck(worker.board.read(worker.order.record).running, fleet.spec.request_deadline_s)
+        if not stuck or worker in self._told or self._is_busy():
+            return
+        self._told.add(worker)
+        requests = [describe_running(one) for one in stuck]
+        self._recycling = self._go_on(self._unstick(fleet, worker, requests))
+
+    async def _unstick(self, fleet: Fleet, worker: Worker, requests: list[str]) -> None:
+        stack = await ask_for_stack(worker)
+        fleet.site.events.say(
+            "stuck", worker=worker.name, pid=worker.pid, level=logging.ERROR, requests=requests, stack=stack,
+            message=f"beyond request_deadline_s={fleet.spec.request_deadline_s:g}: {', '.join(requests)}; is replaced",
+        )  # fmt: skip
+        await self._recycle(fleet, worker)
+
+    def _check_load(self, fleet: Fleet, workers: list[Worker]) -> None:
+        now = time.monotonic()
+        busy = [self._measure(worker, now) for worker in workers]
+        self._cpu = {worker: seen for worker, seen in self._cpu.items() if not worker.is_gone}
+        fleet.load = measure([one for one in busy if one is not None], self._count_waiting(fleet.pool))
+        scaler = self._scalers.setdefault(fleet, Autoscaler())
+        if fleet.is_fixed or fleet.is_paused or self._is_busy() or len(workers) < fleet.wanted:
+            scaler.rest()
+            return
+        wanted = scaler.decide(fleet.spec.scale, fleet.spec.workers, fleet.wanted, fleet.load, now)
+        if wanted != fleet.wanted:
+            message = f"load {fleet.load:.2f}: {fleet.wanted} to {wanted} workers"
+            fleet.site.events.say("autoscale", pool=fleet.pool, message=message)
+            self._go_on(self._scale(fleet, wanted))
+
+    def _measure(self, worker: Worker, now: float) -> Busy | None:
+        used = cpu_seconds(worker.pid)
+        at, before = self._cpu.get(worker, (now, used))
+        self._cpu[worker] = (now, used)
+        if at == now:
+            return None  # seen for the first time
+        in_flight = worker.board.counters(worker.order.record).in_flight
+        return Busy(in_flight, worker.order.threads, (used - before) / (now - at))
+
+    async def _scale(self, fleet: Fleet, wanted: int) -> None:
+        async with self._change:
+            try:
+                await fleet.scale(wanted)
+            except SuperviseError as error:
+                log.warning("pool=%s could not be scaled to %s: %s", fleet.pool, wanted, error)
+
     async def _probe(self, fleet: Fleet, worker: Worker) -> None:
         ready = fleet.state.stack.health.ready
         self._next_probe[worker] = time.monotonic() + ready.interval_s - TICK_S / 2
         status = await ask(worker.socket or "", ready.path, ready.timeout_s)
+        if status is None and worker.board.counters(worker.order.record).in_flight >= worker.order.threads:
+            return  # no thread is free to answer: that is load, and no illness
         is_good = status is not None and 200 <= status < 300
         if is_good != worker.is_ill:
             self._strikes.pop(worker, None)  # as believed
