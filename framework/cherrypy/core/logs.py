@@ -12,13 +12,13 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Callable
-from time import perf_counter
 from typing import Any, ClassVar, TextIO
 
 from cherrypy.context import serving
+from cherrypy.core.accessfile import FLUSH_S, AccessFile, logfmt
+from cherrypy.core.accesslines import ATOMS, format_of, json_line, local_time, note_begins
+from cherrypy.core.accesswriting import write_access
 from cherrypy.core.loghandlers import NotTwice, WSGIErrorHandler, has_reader
-from cherrypy.process.wspbus import bus
 
 __all__ = [
     "GlobalLogManager",
@@ -31,46 +31,12 @@ __all__ = [
     "reopen_all_files",
 ]
 
-logfmt = logging.Formatter("%(message)s")
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
 
 class LazyRfc3339UtcTime:
     """The present moment as RFC 3339 in UTC, asked for only when a format uses it."""
 
     def __str__(self) -> str:
         return datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat("T") + "Z"
-
-
-class _Late:
-    """A value that is asked for only when a format uses it."""
-
-    __slots__ = ("_ask",)
-
-    def __init__(self, ask: Callable[[], str]) -> None:
-        self._ask = ask
-
-    def __format__(self, spec: str) -> str:
-        return format(self._ask(), spec)
-
-
-def _note_begin() -> None:
-    serving.began = perf_counter()
-
-
-def _microseconds() -> str:
-    """How long the request has taken, '-' if its beginning was not noted."""
-    began = getattr(serving, "began", None)
-    if began is None:
-        _note_begins()  # the format came by a way we did not see: for the next request
-        return "-"
-    return str(round((perf_counter() - began) * 1e6))
-
-
-def _note_begins() -> None:
-    """From now on; PERF: only where a format wants to see them."""
-    bus.subscribe("before_request", _note_begin, 0)
 
 
 # Every manager that is alive: the files of all of them are reopened together.
@@ -88,6 +54,10 @@ class LogManager:
 
     Attributes:
         error_log, access_log: the ``logging`` loggers, free to be given handlers and levels.
+        access_format: "text" for lines by ``access_log_format``, "json" for objects; None, of an application: as the
+            site's.
+        access_flush_s: seconds that a line may wait to be written to ``access_file`` while there are many, 0 to 60;
+            None: half a second, of an application: as the site's.
         access_log_format: ``str.format`` of these atoms; nothing of them can end a line, or a quoted piece of it.
 
     Atoms: h (client), l (always -), u (user), t (local time), r (request line), s (status), b (octets of the body by
@@ -101,6 +71,8 @@ class LogManager:
     access_log: logging.Logger
     logger_root = "cherrypy"
     access_log_format: ClassVar[str] = '{h} {l} {u} {t} "{r}" {s} {b} "{f}" "{a}"'
+    access_format: str | None = None
+    access_flush_s: float | None = None
 
     def __init__(self, appid: Any = None, logger_root: str = "cherrypy") -> None:
         self.logger_root = logger_root
@@ -122,9 +94,24 @@ class LogManager:
             weakref.finalize(self, _forget, self.error_log, self.access_log).atexit = False
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "access_format" and value not in (None, "text", "json"):
+            raise ValueError(f"log.access_format is {value!r}; it has to be 'text' or 'json'.")
+        if name == "access_flush_s" and not _is_flush_time(value):
+            raise ValueError(f"log.access_flush_s is {value!r}; it has to be seconds, 0 (each line at once) to 60.")
         super().__setattr__(name, value)
-        if name == "access_log_format" and "{D" in str(value):
-            _note_begins()
+        if (name == "access_log_format" and "{D" in str(value)) or (name == "access_format" and value == "json"):
+            note_begins()
+        elif name == "access_flush_s":
+            handler = self._get_builtin_handler(self.access_log, "file")
+            if handler is not None:
+                handler.flush_s = self._flush_s()
+                handler.flush()
+
+    def _flush_s(self) -> float:
+        for own in (self.access_flush_s, log.access_flush_s):
+            if own is not None:
+                return own
+        return FLUSH_S
 
     def reopen_files(self) -> None:
         """Close and open again the files of all file handlers: what a rotation of logs needs."""
@@ -151,51 +138,31 @@ class LogManager:
         """Write the current request and response to the access log."""
         if not has_reader(self.access_log, logging.INFO):
             return
-        request = serving.request
-        atoms = self._atoms(request, serving.response)
         try:
-            self.access_log.log(logging.INFO, self.access_log_format.format(**atoms))
+            if self._kind_of_line() == "json":
+                line = json_line(self, serving.request, serving.response)
+            else:
+                line = format_of(self.access_log_format).line(self, serving.request, serving.response)
+            write_access(self.access_log, line)
         except (KeyError, IndexError) as unknown:
             self(
                 f"log.access_log_format is {self.access_log_format!r}; there is no atom {unknown}. "
-                f"Atoms are: {' '.join(atoms)}.",
+                f"Atoms are: {' '.join(ATOMS)}.",
                 severity=logging.ERROR,
             )
         except Exception:
             self(traceback=True)
 
-    def _atoms(self, request: Any, response: Any) -> dict[str, Any]:
-        remote = request.remote
-        inheaders = request.headers
-        if response.output_status is None:
-            status = "-"
-        else:
-            status = response.output_status.split(b" ", 1)[0].decode("latin-1")
-        atoms: dict[str, Any] = {
-            "h": remote.name or remote.ip,
-            "l": "-",
-            "u": getattr(request, "login", None) or "-",
-            "t": self.time(),
-            "r": request.request_line,
-            "s": status,
-            "b": response.headers.get("Content-Length") or "-",
-            "f": inheaders.get("Referer", ""),
-            "a": inheaders.get("User-Agent", ""),
-            "o": inheaders.get("Host", "-"),
-        }
-        atoms = {key: _escaped(value) for key, value in atoms.items()}
-        # These cannot be forged, and are left lazy: most formats do not use them.
-        atoms["i"] = request.unique_id
-        atoms["z"] = LazyRfc3339UtcTime()
-        atoms["tz"] = _Late(_zoned_time)
-        atoms["D"] = _Late(_microseconds)
-        return atoms
+    def _kind_of_line(self) -> str:
+        return self.access_format or log.access_format or "text"
 
     def time(self) -> str:
         """Return the local time as Apache's logs write it, without the zone: ``[21/Nov/2026:03:12:07]``."""
-        now = datetime.datetime.now()
-        month = _MONTHS[now.month - 1]
-        return f"[{now.day:02d}/{month}/{now.year:04d}:{now.hour:02d}:{now.minute:02d}:{now.second:02d}]"
+        return local_time()
+
+    def utc_time(self) -> LazyRfc3339UtcTime:
+        """Return the present time in UTC, written when it is used: ``2026-11-21T03:12:07.123456Z``."""
+        return LazyRfc3339UtcTime()
 
     # Handlers that configuration adds and removes are tagged ``_cpbuiltin``; others are the application's own.
 
@@ -220,7 +187,10 @@ class LogManager:
             log.removeHandler(handler)
 
     def _add_builtin_file_handler(self, log: logging.Logger, fname: str) -> None:
-        self._add(log, logging.FileHandler(fname, encoding="utf-8"), "file")
+        if log is self.access_log:
+            self._add(log, AccessFile(fname, self._flush_s()), "file")
+        else:
+            self._add(log, logging.FileHandler(fname, encoding="utf-8"), "file")
 
     def _add(self, log: logging.Logger, handler: logging.Handler, key: str) -> None:
         handler.setFormatter(logfmt)
@@ -288,9 +258,8 @@ class LogManager:
         self._set_wsgi_handler(self.error_log, enable)
 
 
-def _zoned_time() -> str:
-    now = datetime.datetime.now().astimezone()
-    return f"[{now:%d}/{_MONTHS[now.month - 1]}/{now:%Y:%H:%M:%S %z}]"
+def _is_flush_time(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 60)
 
 
 def _forget(*loggers: logging.Logger) -> None:
@@ -305,21 +274,6 @@ def _forget(*loggers: logging.Logger) -> None:
                 handler.close()
         if logger.manager.loggerDict.get(logger.name) is logger:
             del logger.manager.loggerDict[logger.name]
-
-
-def _escaped(value: Any) -> str:
-    r"""Return *value* as a harmless piece of a log line: controls and quotes escaped, other text as octets of UTF-8.
-
-    >>> _escaped('caf\xe9')
-    'caf\\xc3\\xa9'
-    """
-    text = value if isinstance(value, str) else value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    if text.isascii() and text.isprintable():
-        # PERF: repr is needed only where there is something to escape
-        return text.replace('"', '\\"')
-    shown = repr(text.encode("utf-8"))[2:-1]
-    # repr doubled the backslashes of the text itself
-    return shown.replace("\\\\", "\\").replace("\\'", "'").replace('"', '\\"')
 
 
 class GlobalLogManager(LogManager):

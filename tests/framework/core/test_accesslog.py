@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import cherrypy
-from cherrypy.core import logs
-from cherrypy.core.logs import LogManager, _escaped
+from cherrypy.core import accesslines, logs
+from cherrypy.core.accesslines import escaped
+from cherrypy.core.logs import LogManager
 
 
 class Lines(logging.Handler):
@@ -120,7 +121,7 @@ def test_the_name_of_a_client_wins_over_its_address(accesses: Any) -> None:
 def test_the_duration_counts_what_the_page_took(accesses: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """In microseconds, as Apache's %D."""
     clock = [100.0]
-    monkeypatch.setattr(logs, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(accesslines, "perf_counter", lambda: clock[0])
 
     def slow() -> str:
         clock[0] += 0.25
@@ -131,7 +132,7 @@ def test_the_duration_counts_what_the_page_took(accesses: Any, monkeypatch: pyte
 
 def test_a_duration_nobody_noted_is_a_hyphen(site: Any, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A format that came by way of the class is noticed with the first line it makes."""
-    cherrypy.engine.unsubscribe("before_request", logs._note_begin)
+    cherrypy.engine.unsubscribe("before_request", accesslines._note_begin)
     monkeypatch.setattr(LogManager, "access_log_format", "{D}")
     app = site.mount(page(lambda: "ok"))
     lines = Lines()
@@ -167,14 +168,14 @@ def test_an_unknown_atom_is_named(accesses: Any) -> None:
 
 def test_lines_cannot_be_forged() -> None:
     """Control characters and quotes are escaped, other text is shown as octets."""
-    assert _escaped('a"b\r\nc\u20ac') == 'a\\"b\\r\\nc\\xe2\\x82\\xac'
-    assert _escaped(b"\xe9") == "\\xc3\\xa9"
+    assert escaped('a"b\r\nc\u20ac') == 'a\\"b\\r\\nc\\xe2\\x82\\xac'
+    assert escaped(b"\xe9") == "\\xc3\\xa9"
 
 
 def test_one_level_of_backslashes_is_left() -> None:
     """As the client wrote them."""
-    assert _escaped("C:\\path\n") == "C:\\path\\n"
-    assert _escaped("it's\n") == "it's\\n"
+    assert escaped("C:\\path\n") == "C:\\path\\n"
+    assert escaped("it's\n") == "it's\\n"
 
 
 def test_nothing_is_formatted_that_nobody_reads(site: Any, page: Any) -> None:
