@@ -48,8 +48,14 @@ class Crew:
         self.count_replaced: Callable[[], int] = lambda: 0
         baton.when_starved = self.hire_by_need
 
-    def hire(self, count: int, patience_s: float = FOR_EVER_S, most: int | None = None) -> int:
-        """Start *count* threads more, but no more than *most* altogether; returns how many.
+    def hire(
+        self,
+        count: int,
+        patience_s: float = FOR_EVER_S,
+        most: int | None = None,
+        is_needed: Callable[[], bool] = lambda: True,
+    ) -> int:
+        """Start *count* threads more, but no more than *most* altogether, and if *is_needed* still; returns how many.
 
         Raises:
             RuntimeError: the system gives no more threads.
@@ -57,7 +63,7 @@ class Crew:
         with self._changing:
             if most is not None:
                 count = min(count, most - len(self.seats))
-            if self.baton.over or count <= 0:
+            if self.baton.over or count <= 0 or not is_needed():
                 return 0
             for _ in range(count):
                 self._hired += 1
@@ -78,10 +84,10 @@ class Crew:
         """Start one thread more if there may be more; called by the watcher while nobody can take the baton."""
         return self.hire_in_place(self.most + self.count_replaced())
 
-    def hire_in_place(self, most: int) -> bool:
+    def hire_in_place(self, most: int, is_needed: Callable[[], bool] = lambda: True) -> bool:
         """Start one thread more, up to *most* altogether, in the place of one that is busy; False if there is none."""
         try:
-            return self.hire(1, SPARE_S, most) > 0
+            return self.hire(1, SPARE_S, most, is_needed) > 0
         except RuntimeError as error:  # the system gives no more threads: those that are there go on
             log.warning("no further thread threads=%d reason=%s", len(self.threads), error)
             return False

@@ -91,7 +91,9 @@ class Waits:
         """Ask whether a thread may read a long body off the network; if so, ``body_over`` is to be called once."""
         with self._lock:
             sending = sum(1 for wait in self._waits if wait.events == select.POLLOUT)
-            if (self._bodies + sending) * 2 >= self._threads:
+            taken = self._bodies + sending
+            # and one thread must be left, or come, that polls
+            if taken * 2 >= self._threads or taken + 1 >= self._threads + self._limits.waiting_threads:
                 return False
             self._bodies += 1
             return True
@@ -140,9 +142,12 @@ class Waits:
     def _find_a_thread(self, newest: _Wait) -> bool:
         """Hire somebody in the place of the caller, or end the longest wait; False if that is still to come."""
         crew = self._crew
-        if crew.baton.over or crew.hire_in_place(max(self._threads, crew.most) + self._limits.waiting_threads):
+        most = max(self._threads, crew.most) + self._limits.waiting_threads
+        if crew.baton.over or crew.hire_in_place(most, lambda: self.is_short):
             return True
         with self._lock:
+            if not self.is_short:
+                return True
             free = len(crew.seats) - len(self._waits) + self._cut
             longest = next((one for one in self._waits if not one.is_cut and one.bell is not None), newest)
             waited_s = monotonic() - longest.since

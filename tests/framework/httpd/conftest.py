@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -171,6 +172,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     """An authority for certificates."""
     return Pki(tmp_path_factory.mktemp("pki"))
+
+
+def eventually(is_so: Callable[[], bool], steps: int = 500) -> bool:
+    """Wait for something that is about to happen; False if it does not.
+
+    Bounded in steps, not by the clock: after a pause of the whole process (a collection of garbage, a machine that was
+    halted) the others get their time, too.
+    """
+    for _ in range(steps):
+        if is_so():
+            return True
+        time.sleep(0.01)
+    return is_so()
 
 
 Serve = Callable[..., Running]

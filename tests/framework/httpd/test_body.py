@@ -14,10 +14,22 @@ from cherrypy.http.bodyerrors import BodyError, BodyIncomplete, BodyMalformed, B
 from cherrypy.httpd.chunks import ChunkDecoder
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.waits import Waits
 
 from .conftest import Client, Serve
 
 LARGE = os.urandom(300_000).replace(b"\n", b"x") + b"\nlast line"
+
+
+@pytest.fixture(params=["by its thread", "by the poll set"])
+def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long bodies are read by the thread that runs the handler, or before it runs: there is no difference."""
+    if request.param == "by the poll set":
+        monkeypatch.setattr(Waits, "may_stream", lambda waits: False)
+
+
+#: For tests of what an application sees of its body.
+either_way = pytest.mark.usefixtures("received")
 
 
 def chunked(data: bytes, size: int = 7777) -> bytes:
@@ -38,6 +50,7 @@ def echo(message: Message) -> Answer:
     return b"200 OK", [], [message.body.read()], None
 
 
+@either_way
 @pytest.mark.parametrize("chunks", [False, True])
 @pytest.mark.parametrize("data", [b"", b"x", b"small" * 100, LARGE])
 def test_a_body_arrives_whole(serve: Serve, data: bytes, chunks: bool) -> None:
@@ -49,6 +62,7 @@ def test_a_body_arrives_whole(serve: Serve, data: bytes, chunks: bool) -> None:
             assert client.reply().body == data
 
 
+@either_way
 @pytest.mark.parametrize("chunks", [False, True])
 @pytest.mark.parametrize("data", [b"a\nbb\nccc", b"abc\n" * 40_000])
 def test_the_file_interface(serve: Serve, data: bytes, chunks: bool) -> None:
@@ -78,6 +92,7 @@ def test_the_file_interface(serve: Serve, data: bytes, chunks: bool) -> None:
     assert results == [use(io.BytesIO(data))]
 
 
+@either_way
 def test_iterating_gives_lines(serve: Serve) -> None:
     """As a file does."""
     lines: list[bytes] = []
@@ -94,6 +109,7 @@ def test_iterating_gives_lines(serve: Serve) -> None:
     assert lines == [LARGE[:-9], b"last line"]
 
 
+@either_way
 @pytest.mark.parametrize("data", [b"small", LARGE])
 def test_trailers_stay_apart(serve: Serve, data: bytes) -> None:
     """They are read to their end, and are no header fields."""
@@ -146,6 +162,7 @@ def test_no_continue_when_the_application_does_not_read(serve: Serve) -> None:
     assert b"\r\nConnection: close\r\n" in answer
 
 
+@either_way
 def test_no_continue_when_the_body_is_there(serve: Serve) -> None:
     """The client did not wait."""
     running = serve(echo)
@@ -154,6 +171,7 @@ def test_no_continue_when_the_body_is_there(serve: Serve) -> None:
         assert client.reply().status == 200
 
 
+@either_way
 def test_no_continue_to_http_10(serve: Serve) -> None:
     """Such a client does not know it."""
     answer = serve(echo).exchange(b"POST / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello")
@@ -161,6 +179,7 @@ def test_no_continue_to_http_10(serve: Serve) -> None:
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+@either_way
 @pytest.mark.parametrize("chunks", [False, True])
 @pytest.mark.parametrize("data", [b"x" * 100, b"x" * 100_000])
 def test_an_unread_body_is_drained(serve: Serve, data: bytes, chunks: bool) -> None:
@@ -186,6 +205,7 @@ def test_a_long_unread_body_closes_the_connection(serve: Serve) -> None:
     assert reply.headers["connection"] == "close"
 
 
+@either_way
 @pytest.mark.parametrize(
     ("data", "error"),
     [
@@ -212,6 +232,7 @@ def test_an_incomplete_body_never_looks_complete(serve: Serve, data: bytes, erro
     assert b"\r\nConnection: close\r\n" in answer
 
 
+@either_way
 def test_a_body_error_that_nobody_catches_is_its_status(serve: Serve) -> None:
     """408 for a slow body."""
     running = serve(echo, body_grace_s=0.1)
@@ -221,6 +242,7 @@ def test_a_body_error_that_nobody_catches_is_its_status(serve: Serve) -> None:
     )
 
 
+@either_way
 def test_a_slow_body_raises_while_it_is_read(serve: Serve) -> None:
     """After the grace."""
     raised: list[type] = []
@@ -238,6 +260,7 @@ def test_a_slow_body_raises_while_it_is_read(serve: Serve) -> None:
     assert raised == [BodyTimeout]
 
 
+@either_way
 def test_the_handlers_own_slowness_is_not_charged_to_the_client(serve: Serve) -> None:
     """Only waiting for the client counts."""
 
@@ -252,6 +275,7 @@ def test_the_handlers_own_slowness_is_not_charged_to_the_client(serve: Serve) ->
         assert client.reply().body == b"%d" % len(LARGE)
 
 
+@either_way
 def test_a_chunked_body_over_the_limit_raises(serve: Serve) -> None:
     """Once it is decoded that far; 413 if nobody catches it."""
     running = serve(echo, body_bytes=200_000)
@@ -259,6 +283,7 @@ def test_a_chunked_body_over_the_limit_raises(serve: Serve) -> None:
     assert running.exchange(post(LARGE, chunks=True)).startswith(b"HTTP/1.1 413 ")
 
 
+@either_way
 def test_a_client_that_goes_while_it_uploads_leaves_nothing_behind(serve: Serve) -> None:
     """No connection, no busy thread."""
     running = serve(echo)

@@ -68,6 +68,50 @@ def test_who_retires_leaves_its_counters() -> None:
     assert (crew.gone.serial, crew.gone.returns, crew.gone.bytes_in, crew.gone.bytes_out) == (10, 2, 14, 18)
 
 
+def test_nobody_retires_who_is_in_anothers_place() -> None:
+    """As long as so many wait for clients; then all who came do."""
+    results: list[bool] = []
+    waiting = [2]
+
+    def work(seat: Seat, patience_s: float) -> None:
+        results.append(crew.retire(seat))
+
+    crew = Crew(Baton(), work)
+    crew.reserve = 2
+    crew.count_replaced = lambda: waiting[0]
+    gate = threading.Event()
+    crew.work = lambda seat, patience_s: gate.wait(10) is None or work(seat, patience_s)  # type: ignore[assignment,func-returns-value]
+    crew.hire(4)
+    gate.set()
+    for thread in crew.threads:
+        thread.join(5)
+    kept = list(results)
+    waiting[0] = 0
+    for seat in crew.seats:
+        results.append(crew.retire(seat))
+
+    assert kept == [False] * 4
+    assert results[4:] == [True, True, False, False]
+
+
+def test_those_in_the_place_of_others_do_not_count_by_need(make: Callable[..., Crew]) -> None:
+    """Threads that wait for clients are not the pool's for that time."""
+    crew = make(3)
+    crew.hire(2)
+    crew.count_replaced = lambda: 2
+
+    assert [crew.hire_by_need() for _ in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_who_is_needed_no_more_is_not_hired(make: Callable[..., Crew]) -> None:
+    """Asked when it is the caller's turn."""
+    crew = make()
+
+    assert crew.hire_in_place(5, lambda: len(crew.seats) < 1)
+    assert not crew.hire_in_place(5, lambda: len(crew.seats) < 1)
+    assert len(crew.seats) == 1
+
+
 def test_nobody_is_hired_when_it_is_over(make: Callable[..., Crew]) -> None:
     """A server that stops needs no more threads."""
     crew = make(5)
