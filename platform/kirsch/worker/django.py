@@ -36,14 +36,20 @@ def load_project(folder: str) -> Any:
     return importlib.import_module("django.core.wsgi").get_wsgi_application()
 
 
-def refuse_second_project(app: App) -> None:
-    """Refuse an app whose environment asks for other settings than the process has.
+def finish_project(app: App) -> None:
+    """If *app* was a Django project: have its URLs imported now, and not by the first request.
+
+    There a mistake in them would be a 500 of the running site, and they would find the neighbours' surroundings.
 
     Raises:
-        SuperviseError: Django was configured before, by another app of the worker.
+        SuperviseError: its environment asks for other settings than those of another app of the worker.
+        BaseException: whatever the project's own code raises.
     """
     if SETTINGS in app.env:
         _refuse_other(f"app {app.name}", app.env[SETTINGS])
+    conf = sys.modules.get("django.conf")
+    if conf is not None and conf.settings.configured and hasattr(conf.settings, "ROOT_URLCONF"):
+        _ = importlib.import_module("django.urls").get_resolver().url_patterns
 
 
 def _refuse_other(who: str, wanted: str) -> None:

@@ -29,7 +29,7 @@ import cherrypy
 from kirsch.errors import SuperviseError
 from kirsch.link.order import Order
 from kirsch.spec import App
-from kirsch.worker.django import load_project, refuse_second_project
+from kirsch.worker.django import finish_project, load_project
 from kirsch.worker.isolation import may_stand_alone, report_broken
 from kirsch.worker.surroundings import is_project, refuse_hidden, settle_process, surround
 from kirsch.worker.voice import Voice
@@ -54,7 +54,9 @@ def load_app(app: App, folder: str) -> Loaded:
         BaseException: whatever the application's own code raises.
     """
     if is_project(app):
-        return Loaded(app, "wsgi", load_project(folder))
+        project = load_project(folder)
+        finish_project(app)
+        return Loaded(app, "wsgi", project)
     named, call = resolve(app, folder)
     target = named if call is None else call(named)
     kind = classify(target)
@@ -68,7 +70,7 @@ def load_app(app: App, folder: str) -> Loaded:
         )
     if kind == "root" and isinstance(target, type):
         target = target()
-    refuse_second_project(app)
+    finish_project(app)
     return Loaded(app, kind, target)
 
 

@@ -154,19 +154,29 @@ class Started:
         line.connect(path)
         return line
 
-    def ask(self, line: socket.socket, target: str = "/", method: str = "GET", body: bytes | None = None) -> Answer:
+    def ask(
+        self, line: socket.socket, target: str = "/", method: str = "GET", body: bytes | None = None, host: str = "h"
+    ) -> Answer:
         """Ask on an open connection."""
-        head = f"{method} {target} HTTP/1.1\r\nHost: h\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n"
         head += f"Content-Length: {len(body)}\r\n" if body is not None else ""
         line.sendall(head.encode("latin-1") + b"\r\n" + (body or b""))
         answer = http.client.HTTPResponse(line, method=method)
         answer.begin()
         return Answer(answer.status, answer.headers, answer.read())
 
-    def fetch(self, path: str, target: str = "/", method: str = "GET", body: bytes | None = None) -> Answer:
+    def fetch(
+        self, path: str, target: str = "/", method: str = "GET", body: bytes | None = None, host: str = "h"
+    ) -> Answer:
         """Ask once."""
         with self.connect(path) as line:
-            return self.ask(line, target, method, body)
+            return self.ask(line, target, method, body, host)
+
+    @staticmethod
+    def body_of(answer: bytes) -> bytes:
+        """The body of a whole answer in raw octets, which is not in chunks."""
+        assert b"chunked" not in answer
+        return answer.partition(b"\r\n\r\n")[2]
 
     def end(self) -> int:
         """Have it drain; return its exit status."""
