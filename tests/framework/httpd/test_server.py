@@ -214,6 +214,7 @@ def test_a_client_that_never_reads_is_dropped(serve: Serve) -> None:
     running = serve(lambda message: (b"200 OK", [], [large], None), write_grace_s=0.2, write_rate_bytes_per_s=1e9)
     with running.connect() as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert eventually(lambda: running.server.stats().requests == 1)
         assert eventually(lambda: running.server.stats().connections == 0)
 
 
