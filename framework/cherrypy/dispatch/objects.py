@@ -165,11 +165,14 @@ class Dispatcher:
         longest = max(map(len, sections), default=0)
         while done < total:
             before = done
-            name = self._attribute(names[done])
-            child = None if _is_special(name) else getattr(node, name, None)
-            is_attribute = child is not None
-            if child is None and node is not None:
-                child, done = self._ask(node, names, done)
+            child = None
+            is_attribute = False
+            if node is not None:  # PERF: below nothing is nothing (static files: 2 us a segment)
+                name = self._attribute(names[done])
+                child = None if _is_special(name) else getattr(node, name, None)
+                is_attribute = child is not None
+                if child is None:
+                    child, done = self._ask(node, names, done)
             if done == before:
                 done += 1
             node = child
