@@ -16,7 +16,6 @@ from typing import Any
 
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError, NotFound
-from cherrypy.core.fieldlookup import FieldNames
 from cherrypy.core.logs import log
 from cherrypy.http.dates import HTTPDate
 from cherrypy.http.disposition import content_disposition as _make_content_disposition
@@ -39,7 +38,6 @@ __all__ = [
 
 ContentTypes = Mapping[str, str]
 
-_RANGES = FieldNames("Range")
 _set_header = dict.__setitem__
 #: Files of up to so many octets are read and sent with their head, larger ones by ``sendfile``.
 _SMALL_BYTES = 65536
@@ -77,7 +75,7 @@ def serve_file(
     fileobj = buffered(descriptor, path)
     try:
         response = serving.response
-        content_type = describe(serving.request, response, path, status, content_type)
+        content_type, _ = describe(serving.request, response, path, status, content_type)
         if disposition is not None:
             response.headers["Content-Disposition"] = _make_content_disposition(
                 disposition, os.path.basename(path) if name is None else name
@@ -169,10 +167,10 @@ def _serve(descriptor: int, status: os.stat_result, path: str, content_types: Co
     fileobj = None
     try:
         size = status.st_size
-        content_type = describe(request, response, path, status, content_type)
+        content_type, may_want_part = describe(request, response, path, status, content_type)
         if debug:
             log(f"Serving {path!r} as {content_type!r}", "TOOLS.STATIC")
-        if size <= _SMALL_BYTES and not _RANGES.any_in(request) and _serve_small(request, response, descriptor, size):
+        if size <= _SMALL_BYTES and not may_want_part and _serve_small(request, response, descriptor, size):
             return
         fileobj, descriptor = buffered(descriptor, path), -1
         _serve_fileobj(fileobj, content_type, size, debug)
