@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import kirsch
 from kirsch.scoreboard import Counters, Running
 
 
@@ -27,6 +28,8 @@ class WorkerView:
     running: tuple[Running, ...] = ()
     report: Mapping[str, Any] | None = None
     """Why it failed, if it did."""
+    note: str = ""
+    """What it wants its operator to know though it serves: ``app legacy is broken: …``."""
 
     def to_status(self) -> dict[str, Any]:
         """Return what the control protocol says of a worker."""
@@ -44,8 +47,9 @@ class WorkerView:
             "durations": list(self.counters.by_duration()),
             "restarts": self.restarts,
             "is_ill": self.is_ill,
-            "running": [{"line": one.line, "for_s": round(one.for_s, 3)} for one in self.running],
+            "running": [_running(one) for one in self.running],
             "report": dict(self.report) if self.report is not None else None,
+            "note": self.note,
         }
 
 
@@ -127,6 +131,7 @@ class StackView:
         """Return the result of the control verb ``status``."""
         return {
             "stack": self.stack,
+            "version": kirsch.__version__,
             "release": self.release,
             "generation": self.generation,
             "pid": self.pid,
@@ -138,3 +143,14 @@ class StackView:
             "degraded": list(self.degraded),
             "rolling": self.is_rolling,
         }
+
+
+def _running(one: Running) -> dict[str, Any]:
+    return {
+        "line": one.line,
+        "for_s": round(one.for_s, 3),
+        "handler": one.handler,
+        "request_id": one.request_id,
+        "phase": one.phase,
+        "thread": one.thread,
+    }

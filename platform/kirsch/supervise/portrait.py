@@ -74,7 +74,14 @@ def _worker(worker: Worker, slots: Mapping[str, list[int]], restarts: int, state
         restarts=restarts,
         is_ill=worker.is_ill,
         running=record.running,
+        note=record.note,
     )
+
+
+def describe_briefly(view: StackView) -> str:
+    """Say the state of a stack in one line: ``release r2; web 2 of 2``."""
+    pools = ", ".join(f"{pool.name} {pool.ready} of {pool.wanted}" for pool in view.pools)
+    return f"release {view.release}; {pools}" + (f"; {view.degraded[0]}" if view.degraded else "")
 
 
 def find_faults(view: StackView) -> tuple[str, ...]:
@@ -97,4 +104,6 @@ def find_faults(view: StackView) -> tuple[str, ...]:
                 faults.append(f"{worker.name}: taken out by the operator")
             elif worker.is_ill:
                 faults.append(f"{worker.name}: its readiness probe fails")
+            elif worker.note:
+                faults.append(f"{worker.name}: {worker.note}")
     return tuple(faults)
