@@ -18,8 +18,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from cherrypy.httpd.baton import Seat
-from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import AWAY, BUSY, HEAD, Connection
+from cherrypy.httpd.streambody import StreamBody
 
 if TYPE_CHECKING:
     from cherrypy.httpd.loop import Loop

@@ -20,11 +20,11 @@ from cherrypy.httpd.writer import CONTINUE
 
 if TYPE_CHECKING:
     from cherrypy.httpd.away import Away
-    from cherrypy.httpd.body import StreamBody
     from cherrypy.httpd.chunks import ChunkDecoder
     from cherrypy.httpd.flush import PendingFile
     from cherrypy.httpd.listener import Listener
     from cherrypy.httpd.message import Message
+    from cherrypy.httpd.streambody import StreamBody
     from cherrypy.httpd.tls import TLSSocket
 
 # Where a connection stands. HEAD is also the state of an idle one (with an empty buffer).

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.away import Away, Deferred, Handover, Work
-from cherrypy.httpd.body import EMPTY_BODY, StreamBody
+from cherrypy.httpd.body import EMPTY_BODY
 from cherrypy.httpd.connection import ClientGone, Connection
 from cherrypy.httpd.flush import PendingFile, send_pending
 from cherrypy.httpd.message import HTTP_11, Answer, Message, Responder
+from cherrypy.httpd.streambody import StreamBody
 from cherrypy.httpd.writer import LAST_CHUNK, NOT_FINAL, AnswerError, AnswerTooLong, FileSlice, Framing, frame_answer
 
 if TYPE_CHECKING:

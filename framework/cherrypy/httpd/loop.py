@@ -1,4 +1,4 @@
-"""The poll set: what every connection waits for, and who reacts. Driven by the holder of the baton.
+"""The loop: what is ready on which connection, and who reacts. Driven by the holder of the baton.
 
 Law: nothing here blocks. A method that answers True has lost the baton on the way: its caller returns at once and
 touches no connection any more. Events that it had still in hand come again, since the poll set is level-triggered.
@@ -7,11 +7,8 @@ touches no connection any more. Events that it had still in hand come again, sin
 from __future__ import annotations
 
 import logging
-import select
-import socket
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -19,7 +16,6 @@ from cherrypy.httpd import exchange
 from cherrypy.httpd.acceptor import Acceptor
 from cherrypy.httpd.away import Away, run_returns, send_away, tell_owners, watch
 from cherrypy.httpd.bell import Bell
-from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import (
     AWAY,
     BODY,
@@ -37,9 +33,11 @@ from cherrypy.httpd.connection import (
 from cherrypy.httpd.deadlines import Deadlines
 from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP, LATER, READY
 from cherrypy.httpd.flush import send_pending
+from cherrypy.httpd.pollset import READ, WRITABLE, PollSet
 from cherrypy.httpd.receive import Receiver
 from cherrypy.httpd.remains import Remains
 from cherrypy.httpd.spool import Spools
+from cherrypy.httpd.streambody import StreamBody
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Baton, Seat
@@ -49,44 +47,37 @@ if TYPE_CHECKING:
 _EVENTS = 256
 #: How long a finished answer may wait for others to be sent with; see ``Loop.flush``.
 _WAIT_S = 0.0005
-_READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
 #: How long the end waits for the baton; whoever is inside a request has it taken away.
 _CLOSE_S = 2.0
 
 log = logging.getLogger(__name__)
 
 
-class Loop:
-    """All connections of one server and their poll set.
+class Loop(PollSet):
+    """All connections of one server, and who reacts to what they do.
 
     Attributes:
-        connections: by descriptor.
         ready: connections in whose buffer a whole request may lie.
         outbox: connections with a whole answer that is not sent yet; empty whenever nobody holds the baton.
         returns: connections that were AWAY and are to go on here.
         current: the connection being looked at, to be blamed for an error in the loop.
-        now: the clock (``time.monotonic``) as of the last poll.
         sweep_at: when deadlines are looked at next.
         waits, spools: threads that wait for clients, and the long bodies that none waits for.
     """
 
     def __init__(self, server: Server, baton: Baton) -> None:
+        super().__init__(server.limits, baton)
         self.server = server
-        self.limits = server.limits
-        self.baton = baton
-        self.poll_set = select.epoll()
-        self.connections: dict[int, Connection] = {}
         self.ready: deque[Connection] = deque()
         self.outbox: list[Connection] = []
         self._outbox_since = 0.0
         baton.before_handing_over = self.flush
         self.current: Connection | None = None
-        self.now = monotonic()
         self.sweep_at = 0.0
         self.returns: deque[Away] = deque()
         self._waker, self._returner = Bell(), Bell()
-        self.poll_set.register(self._waker.fd, _READ)
-        self.poll_set.register(self._returner.fd, _READ)
+        self.poll_set.register(self._waker.fd, READ)
+        self.poll_set.register(self._returner.fd, READ)
         self.waits = server.waits
         self.spools = Spools(server.limits)
         self.acceptor = Acceptor(self)
@@ -98,7 +89,7 @@ class Loop:
             HEAD: self.receiver.read_head,
             BODY: self.receiver.read_body,
             SPOOL: self.receiver.read_spool,
-            BUSY: self._park,
+            BUSY: self.park,
             WRITE: self._write,
             DISCARD: self.remains.discard,
             LINGER: self.remains.linger,
@@ -285,63 +276,17 @@ class Loop:
                 connection.deadline = self.now + limits.linger_s
             else:
                 self._await_next(connection)
-            self._want(connection, _READ)
+            self.want(connection, READ)
         elif outcome is FLUSH:
             connection.state = WRITE
             connection.deadline = self.now + limits.write_grace_s
-            self._want(connection, _WRITE)
+            self.want(connection, WRITABLE)
         elif outcome is END:
             self.leave(connection)
         elif outcome is LATER:
             send_away(self, connection)
         else:
             self.drop(connection, abruptly=outcome is not CUT)
-
-    def leave(self, connection: Connection) -> None:
-        """Close in good order: our side now, all of it once the client has closed or had time to read its answer.
-
-        SECURITY: a close with unread input resets the connection, and the client may lose the answer on its way.
-
-        Source: RFC 9112 section 9.6.
-        """
-        try:
-            connection.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.drop(connection)
-            return
-        connection.state = LINGER
-        connection.buffer = b""
-        connection.taken = 0
-        connection.deadline = self.now + self.limits.linger_s
-        self._want(connection, _READ)
-
-    def drop(self, connection: Connection, *, abruptly: bool = False) -> None:
-        """Close a connection for good."""
-        self.connections.pop(connection.fd, None)
-        if not connection.parked:
-            with suppress(OSError, ValueError):
-                self.poll_set.unregister(connection.fd)
-        connection.close(abruptly=abruptly)
-
-    def want_input(self, connection: Connection) -> None:
-        """Watch for input only."""
-        self._want(connection, _READ)
-
-    def _want(self, connection: Connection, mask: int) -> None:
-        if connection.parked:
-            connection.parked = False
-            self.poll_set.register(connection.fd, mask)
-        elif mask != connection.mask:
-            self.poll_set.modify(connection.fd, mask)
-        connection.mask = mask
-
-    def _park(self, connection: Connection, seat: Seat) -> bool:
-        """A busy connection became ready: take it out of the poll set until its thread hands it back."""
-        with self.baton.mutex:
-            if connection.state == BUSY and not connection.parked:
-                self.poll_set.unregister(connection.fd)
-                connection.parked = True
-        return False
 
     def _write(self, connection: Connection, seat: Seat) -> bool:
         """The client takes more of its answer."""
@@ -362,10 +307,10 @@ class Loop:
         elif waits_for == "done":
             connection.state = HEAD
             connection.deadline = self.now + self.limits.head_s
-            self._want(connection, _READ)
+            self.want(connection, READ)
             return self.receiver.read_head(connection, seat)
         else:
-            self._want(connection, _WRITE if waits_for == "write" else _READ)
+            self.want(connection, WRITABLE if waits_for == "write" else READ)
         return False
 
     def _greet(self, connection: Connection, seat: Seat) -> bool:

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from cherrypy.http.bodyerrors import BodyError, BodyTooLarge
-from cherrypy.httpd.body import EMPTY_BODY, BufferedBody, StreamBody
+from cherrypy.httpd.body import EMPTY_BODY, BufferedBody
 from cherrypy.httpd.chunks import ChunkDecoder
 from cherrypy.httpd.connection import BODY, SPOOL
 from cherrypy.httpd.errors import Refusal, bad_request
@@ -16,6 +16,7 @@ from cherrypy.httpd.exchange import render_error
 from cherrypy.httpd.limits import BUFFERED_BODY_BYTES
 from cherrypy.httpd.parser import HEAD_END, body_too_large, check_partial_head, parse_head, skip_empty_lines
 from cherrypy.httpd.spool import NoRoom, Spool
+from cherrypy.httpd.streambody import StreamBody
 from cherrypy.httpd.writer import CONTINUE
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import Connection
 from cherrypy.httpd.exchange import KEEP
+from cherrypy.httpd.streambody import StreamBody
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Seat

@@ -14,13 +14,13 @@ from typing import Any
 
 from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.baton import Baton
-from cherrypy.httpd.body import StreamBody
 from cherrypy.httpd.connection import BODY, HEAD, Connection
 from cherrypy.httpd.crew import Crew
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import Listener
 from cherrypy.httpd.message import Message
 from cherrypy.httpd.receive import Receiver
+from cherrypy.httpd.streambody import StreamBody
 from cherrypy.httpd.waits import Waits
 
 #: ``("request", method, target, version, headers, body, trailers, keep_alive)``, ``("refused", status)``.

@@ -14,10 +14,11 @@ from cherrypy.aio.runner import runner
 from cherrypy.aio.wire import Wire
 from cherrypy.core.later import Abandoned
 from cherrypy.core.logs import log
-from cherrypy.httpd.body import BodyError, StreamBody
+from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.connection import ClientGone
 from cherrypy.httpd.exchange import CUT, END, KEEP, RESET, answering, ending, frame
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.streambody import StreamBody
 from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, Framing
 
 _BODY_BYTES = 65536
