@@ -24,7 +24,7 @@ DEFAULT_LISTENERS = [
     ("start", 50, "Checker"),
     ("start", 70, "Autoreloader.start"),
     ("start", 75, "Server.start"),
-    ("stop", 25, "ServerAdapter.stop"),
+    ("stop", 25, "Server.stop"),
     ("stop", 50, "Monitor.stop"),
     ("stop", 50, "ThreadManager.stop"),
 ]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from cherrypy.app.server_limits import LIMIT_KEYS, set_limits
 from cherrypy.app.server_settings import as_networks, check, number
+from cherrypy.app.server_sockets import close_held, hold, is_held
 from cherrypy.app.server_tls import is_tls, tls_for
 from cherrypy.app.wsgi_server import CPHTTPServer, CPWSGIServer
 from cherrypy.conf.expression import attributes
@@ -222,7 +223,9 @@ class Server(ServerAdapter):
     @property
     def _checks_ports(self) -> bool:
         """False where the port may be, or is, occupied before we start."""
-        return super()._checks_ports and self.socket_fd is None and not self.reuse_port
+        address = self.bind_addr
+        is_shared = self.reuse_port or self.socket_fd is not None or (address is not None and is_held(address))
+        return super()._checks_ports and not is_shared
 
     def responder(self) -> Responder:
         """The responder of the site."""
@@ -278,6 +281,21 @@ class Server(ServerAdapter):
         except (OSError, ValueError) as error:
             self.bus.log(f"The certificates of {self.description} stay as they were: {error}", level=40)
 
+    def stop(self) -> None:
+        """Stop the server; for a restart in place its sockets stay open, and who connects meanwhile waits."""
+        running = self.httpserver._running if isinstance(self.httpserver, CPHTTPServer) else None
+        if running is not None and getattr(self.bus, "execv", False):
+            hold(running.listeners)
+        super().stop()
+
+    stop.priority = 25  # type: ignore[attr-defined]
+
+    def _close_held(self) -> None:
+        """Once all servers have started: what none of them has taken over."""
+        self.bus.unsubscribe("main", self._close_held)
+        if not getattr(self.bus, "execv", False):  # else: these are for the run to come
+            close_held()
+
     def start(self) -> None:
         """Make the HTTP server object if there is none, and start it."""
         if not self.httpserver:
@@ -291,6 +309,7 @@ class Server(ServerAdapter):
             if tls is None or (isinstance(tls, TLS) and tls.is_reloadable):
                 self.httpserver.ssl_adapter = tls_for(self)
         super().start()
+        self.bus.subscribe("main", self._close_held)
         if self._is_tls:
             self.bus.subscribe("graceful", self.reload_certificates)
 

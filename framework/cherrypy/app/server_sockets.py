@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import logging
 import os
 import pwd
 from collections.abc import Iterable
@@ -12,6 +13,9 @@ from cherrypy.app.server_settings import permissions
 from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.listener import FIRST_INHERITED_FD, BindAddress, Listener, named_descriptors
 from cherrypy.httpd.tls import TLS
+from cherrypy.process.respawn import HELD_SOCKETS, held_sockets, hold_sockets
+
+log = logging.getLogger(__name__)
 
 
 def listeners_for(http: Any, tls: TLS | None, is_main: bool) -> list[Listener]:
@@ -38,7 +42,50 @@ def listeners_for(http: Any, tls: TLS | None, is_main: bool) -> list[Listener]:
         "proxy_from": Trust(trusted or ()),
         "proxy_others": getattr(adapter, "proxy_protocol_others", "refuse"),
     }
-    return [Listener(address, **common) for address in _addresses(http, is_main)]
+    listeners = [Listener(address, **common) for address in _addresses(http, is_main)]
+    for listener in listeners:
+        listener.held = take_held(listener.address)
+    return listeners
+
+
+def hold(listeners: Iterable[Listener]) -> None:
+    """Keep listening sockets open over a restart in place: who connects meanwhile waits, and is not refused."""
+    sockets = {}
+    for listener in listeners:
+        if not isinstance(listener.address, int):  # the service manager's stay open by themselves
+            descriptor = listener.hold()
+            if descriptor is not None:
+                os.set_inheritable(descriptor, True)
+                sockets[_held_name(listener.address)] = descriptor
+    if sockets:
+        hold_sockets(os.environ, os.getpid(), sockets)
+
+
+def is_held(address: BindAddress) -> bool:
+    """True if the run of this program before has left its socket at *address* for us."""
+    return _held_name(address) in held_sockets(os.environ, os.getpid())
+
+
+def take_held(address: BindAddress) -> int | None:
+    """The descriptor that was left for us at *address*; whoever takes it has to close it."""
+    held = held_sockets(os.environ, os.getpid())
+    descriptor = held.pop(_held_name(address), None)
+    if descriptor is not None:
+        os.environ.pop(HELD_SOCKETS)
+        hold_sockets(os.environ, os.getpid(), held)
+    return descriptor
+
+
+def close_held() -> None:
+    """Close what no server has taken: nobody would answer who connects there."""
+    for address, descriptor in held_sockets(os.environ, os.getpid()).items():
+        log.info("no server listens any more address=%s", address)
+        os.close(descriptor)
+    os.environ.pop(HELD_SOCKETS, None)
+
+
+def _held_name(address: BindAddress) -> str:
+    return f"{address[0] or ''}:{address[1]}" if isinstance(address, tuple) else str(address)
 
 
 def _addresses(http: Any, is_main: bool) -> list[BindAddress]:

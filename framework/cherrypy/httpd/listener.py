@@ -45,6 +45,7 @@ class Listener:
         proxy_from: whose connections those are; None for everybody's.
         proxy_others: what connections of anybody else are: "refuse" closes them, "plain" takes them as clients of
             their own, who may send no PROXY header.
+        held: a descriptor that listens at *address* already (see ``hold``); it is taken over.
     """
 
     address: BindAddress
@@ -56,6 +57,7 @@ class Listener:
     proxy_protocol: bool = False
     proxy_from: Trust | None = None
     proxy_others: Literal["refuse", "plain"] = "refuse"
+    held: int | None = None
     sock: socket.socket | None = None
     _inode: tuple[int, int] | None = None
 
@@ -95,7 +97,13 @@ class Listener:
         Raises:
             OSError: the address is in use, not ours, or not allowed; the message names it.
         """
-        if isinstance(self.address, int):
+        if self.held is not None:
+            sock = _adopt(self.held)
+            os.close(self.held)
+            self.held = None
+            if isinstance(self.address, str) and not self.address.startswith("@"):
+                self._own(self.address)
+        elif isinstance(self.address, int):
             sock = _adopt(self.address)
         elif isinstance(self.address, str):
             sock = self._bind_unix(self.address)
@@ -111,6 +119,22 @@ class Listener:
             sock.close()
             raise
         self.sock = sock
+
+    def _own(self, path: str) -> None:
+        """Note which file is ours."""
+        found = os.lstat(path)
+        self._inode = (found.st_dev, found.st_ino)
+
+    def hold(self) -> int | None:
+        """A further descriptor of the listening socket, for this program's fresh run; None when closed.
+
+        Connections queue up in the kernel until somebody accepts them there. After ``close`` a Unix socket's file
+        stays where it is.
+        """
+        if self.sock is None:
+            return None
+        self._inode = None
+        return os.dup(self.sock.fileno())
 
     def close(self) -> None:
         """Stop listening; a Unix socket's file goes only if it is still ours."""
@@ -167,8 +191,7 @@ class Listener:
             except OSError:
                 os.unlink(path)
                 raise
-            found = os.lstat(path)
-            self._inode = (found.st_dev, found.st_ino)
+            self._own(path)
         except OSError as error:
             sock.close()
             raise OSError(error.errno, f"cannot listen on {path}: {error.strerror or error}") from error

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 # Where the interpreter was started: a re-executed program must find its relative paths again.
 STARTUP_DIRECTORY = os.getcwd()
 
 SYSTEMD_FIRST_FD = 3
+# Listening sockets that this process hands to its fresh run: {"pid": ..., "sockets": {address: descriptor}} as JSON.
+HELD_SOCKETS = "CHERRYPY_HELD_SOCKETS"
 
 
 def true_argv() -> list[str]:
@@ -99,13 +102,30 @@ def extend_pythonpath(env: MutableMapping[str, str]) -> None:
 def close_on_exec(limit: int, kept: Sequence[int] | None = None) -> None:
     """Mark every descriptor from 3 up to *limit* to be closed by the next ``execv``.
 
-    Those that systemd passed to this very process stay open: the fresh run is entitled to them as well.
+    Those that systemd passed to this very process stay open: the fresh run is entitled to them as well. So do listening
+    sockets that servers hold for it.
     """
-    keep = set(_systemd_descriptors() if kept is None else kept)
+    keep = {*_systemd_descriptors(), *held_sockets(os.environ, os.getpid()).values()} if kept is None else set(kept)
     for descriptor in _open_descriptors(limit):
         if descriptor > 2 and descriptor not in keep:
             with contextlib.suppress(OSError):  # closed by another thread meanwhile
                 os.set_inheritable(descriptor, False)
+
+
+def held_sockets(environ: Mapping[str, str], pid: int) -> dict[str, int]:
+    """The listening sockets that are held for process *pid*: address -> descriptor."""
+    try:
+        told = json.loads(environ.get(HELD_SOCKETS, "{}"))
+        is_meant = told.get("pid") == pid
+        return {str(address): int(number) for address, number in told["sockets"].items()} if is_meant else {}
+    except (ValueError, TypeError, AttributeError, KeyError):  # somebody else's words
+        return {}
+
+
+def hold_sockets(environ: MutableMapping[str, str], pid: int, sockets: Mapping[str, int]) -> None:
+    """Hold further *sockets* (address -> descriptor) for process *pid*."""
+    held = {**held_sockets(environ, pid), **sockets}
+    environ[HELD_SOCKETS] = json.dumps({"pid": pid, "sockets": held})
 
 
 def _open_descriptors(limit: int) -> list[int]:

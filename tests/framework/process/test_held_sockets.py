@@ -1,0 +1,151 @@
+"""A restart in place: the program runs anew in the same process, and nobody who connects meanwhile is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cherrypy.process.respawn import HELD_SOCKETS, held_sockets, hold_sockets
+
+APPLICATION = """
+import os, sys
+import cherrypy
+
+class Root:
+    @cherrypy.expose
+    def index(self):
+        return f"{os.getpid()} {os.environ.get('RUN', '0')}"
+
+    @cherrypy.expose
+    def again(self):
+        os.environ["RUN"] = str(int(os.environ.get("RUN", "0")) + 1)
+        cherrypy.engine.subscribe("after_request", cherrypy.engine.restart)
+        return ""
+
+run = int(os.environ.get("RUN", "0"))
+config = {"engine.autoreload.on": False, "log.screen": False, "server.socket_port": 0}
+if not run or sys.argv[2] == "same":
+    config["server.second.socket_file"] = sys.argv[1]
+cherrypy.config.update(config)
+cherrypy.tree.mount(Root())
+cherrypy.engine.signals.subscribe()
+cherrypy.engine.start()
+print(cherrypy.server.bound_addr[1], flush=True)
+cherrypy.engine.block()
+"""
+
+
+def get(address: tuple[str, int] | str, path: str = "/") -> bytes:
+    """The body of a page; b"" when the connection ended without an answer."""
+    with socket.socket(socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(address)
+        parts = []
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            while piece := client.recv(1000):
+                parts.append(piece)
+    return b"".join(parts).rpartition(b"\r\n\r\n")[2]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program that restarts itself when asked to."""
+    path = tmp_path / "website.py"
+    path.write_text(APPLICATION)
+    return path
+
+
+def test_a_restart_refuses_nobody(program: Path) -> None:
+    """On a port of the system's choice, which stays, and on a Unix socket, whose file stays."""
+    unix = str(program.parent / "s")
+    process = subprocess.Popen([sys.executable, program, unix, "same"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    refused: list[OSError] = []
+    over = threading.Event()
+
+    def knock(address: tuple[str, int] | str) -> None:
+        while not over.is_set():
+            try:
+                get(address)
+            except OSError as error:
+                refused.append(error)
+
+    try:
+        port = int(process.stdout.readline())
+        addresses: list[tuple[str, int] | str] = [("127.0.0.1", port), unix]
+        knocking = [threading.Thread(target=knock, args=(address,)) for address in addresses]
+        inode = os.stat(unix).st_ino
+        for thread in knocking:
+            thread.start()
+        runs = []
+        for _ in range(2):
+            get(addresses[0], "/again")
+            assert int(process.stdout.readline()) == port
+            runs.append([get(address) for address in addresses])
+        over.set()
+        for thread in knocking:
+            thread.join(30)
+        same_file = os.stat(unix).st_ino == inode
+    finally:
+        over.set()
+        process.terminate()
+        status = process.wait(30)
+
+    assert runs == [[f"{process.pid} {run}".encode()] * 2 for run in (1, 2)]
+    assert refused == []
+    assert same_file
+    assert status == 0
+    assert not os.path.exists(unix)
+
+
+def test_what_nobody_takes_over_is_closed(program: Path) -> None:
+    """The fresh run has one server less: who connects to it is refused, not left waiting."""
+    unix = str(program.parent / "s")
+    process = subprocess.Popen([sys.executable, program, unix, "less"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        port = int(process.stdout.readline())
+        before = get(unix)
+        get(("127.0.0.1", port), "/again")
+        assert int(process.stdout.readline()) == port
+        end = time.monotonic() + 20
+        is_refused = False
+        while not is_refused and time.monotonic() < end:  # by the first turn of the fresh run's main loop
+            with socket.socket(socket.AF_UNIX) as client:
+                is_refused = client.connect_ex(unix) == errno.ECONNREFUSED
+    finally:
+        process.terminate()
+        process.wait(30)
+
+    assert is_refused
+    assert before == f"{process.pid} 0".encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", "x", '{"pid": 7}', '{"pid": 8, "sockets": {"a": 3}}', '{"pid": 7, "sockets": {"a": "b"}}'],
+)
+def test_words_that_are_not_for_this_process_hold_nothing(text: str) -> None:
+    """Of another process, or of somebody else."""
+    assert held_sockets({HELD_SOCKETS: text}, 7) == {}
+    assert held_sockets({}, 7) == {}
+
+
+def test_held_sockets_add_up() -> None:
+    """Several servers hold theirs."""
+    environ: dict[str, str] = {}
+    hold_sockets(environ, 7, {"a:1": 5})
+    hold_sockets(environ, 7, {"b:2": 6})
+
+    assert held_sockets(environ, 7) == {"a:1": 5, "b:2": 6}
+    assert held_sockets(environ, 8) == {}
