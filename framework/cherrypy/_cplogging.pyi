@@ -2,10 +2,10 @@
 
 from logging import NullHandler
 
+from cherrypy.core.accessfile import logfmt
 from cherrypy.core.loghandlers import WSGIErrorHandler
 from cherrypy.core.logs import LazyRfc3339UtcTime
 from cherrypy.core.logs import LogManager
-from cherrypy.core.logs import logfmt
 
 __all__ = [
     "LazyRfc3339UtcTime",
