@@ -125,8 +125,7 @@ class Application:
         return default
 
     def get_serving(self, local: Any, remote: Any, scheme: str, sproto: str) -> tuple[Any, Any]:
-        """Make a request and a response the current ones of this thread, and return them."""
-        announce_request()
+        """Make a request and a response the current ones of this thread, announce them, and return them."""
         request = self.request_class(local, remote, scheme, sproto)
         request.app = self
         if self._script_name:
@@ -134,6 +133,7 @@ class Application:
         # PERF: what ``serving.load`` does, without the call
         serving.request = request
         serving.response = response = self.response_class()
+        announce_request()
         return request, response
 
     def release_serving(self) -> None:
@@ -157,7 +157,7 @@ class Application:
 
 
 def announce_request() -> None:
-    """Publish that this thread begins a request."""
+    """Publish that this thread begins a request, which is the current one already: listeners put things on it."""
     listeners = bus.listeners
     at_thread = listeners.get("acquire_thread")
     if at_thread and len(at_thread) == 1:

@@ -135,8 +135,8 @@ class NativeResponder:
         if not (path.isascii() and query.isascii()):
             encoding = app.find_config(path, "request.uri_encoding", "utf-8")
             path, query = recode(path, query, "ISO-8859-1", encoding) or (path, query)
-        request, response = begun or self._get_serving(app, message)
         try:
+            request, response = begun or self._get_serving(app, message)
             request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)
             return _answer(app, request, response)
         except BaseException as error:
@@ -177,9 +177,9 @@ class NativeResponder:
             note_redirect(visited, here, with_query(path, query), False)
         except RuntimeError:
             return _unrecoverable()
-        request, response = self._get_serving(app, message)
-        request.prev = redirect.request
         try:
+            request, response = self._get_serving(app, message)
+            request.prev = redirect.request
             request.run("GET", path, query, _PROTOCOLS[message.version], request._source, io.BytesIO())
             return _answer(app, request, response)
         except BaseException as error:

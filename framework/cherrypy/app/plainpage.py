@@ -81,7 +81,7 @@ class Outcome:
 def serve(
     route: Route, page: Any, arguments: tuple[str, ...], message: Any, path: str, introduce: Callable[[Any, Any], None]
 ) -> Finished | None:
-    """Call *page* and return the finished answer; None if the long way has to be gone on, with what ``begun`` returns.
+    """Call *page* and return the finished answer; None if the long way has to be gone (on), with what ``begun`` returns.
 
     Args:
         route: leads to the page.
@@ -91,7 +91,8 @@ def serve(
         path: decoded, with the script name.
         introduce: called with a new request and *message*, lets the request know where it came from.
     """
-    announce_request()
+    if bus.listeners.get("before_request"):
+        return None  # they may do anything to the request, before its life begins
     here = serving.__dict__
     moment = time()
     parameters: Any = None
@@ -102,6 +103,11 @@ def serve(
         except UnicodeDecodeError:
             is_readable = False  # the long way has an answer to that
     here["_unmade"] = _make, introduce, route, arguments, parameters, message, path, moment
+    try:
+        announce_request()
+    except Exception:
+        here.clear()
+        return None  # the long way has an answer to that
     if not is_readable:
         return None
     message.entering(route.key)

@@ -8,9 +8,9 @@ from typing import Any
 from cherrypy.conf.ini import NamespaceSet
 from cherrypy.core import formdata, rawheaders
 from cherrypy.core.errors import HTTPError
-from cherrypy.core.hooks import HookMap
+from cherrypy.core.hooks import HookMap, hookpoints
 from cherrypy.core.host import Host
-from cherrypy.core.plan import NO_PLAN
+from cherrypy.core.plan import NO_PLAN, Plan
 from cherrypy.http.cookies import RequestCookie
 from cherrypy.http.headers import HeaderMap
 
@@ -120,15 +120,38 @@ def copy_config(request: Any) -> dict[str, Any] | None:
     return None if plan is NO_PLAN else plan.config.copy()
 
 
+# Stages at which a request may have a plan, but has not taken it: its hooks are still to come (``add_hooks``).
+_BEFORE_THE_PLAN = frozenset({None, "run", "respond", "process_headers", "get_resource"})
+
+
 def copy_hooks(request: Any) -> HookMap:
     """Return the hooks for this request to change.
 
     COMPAT: outside of a request they are those of the class, which all its requests have: plugins attach theirs there
     (``cherrypy.request.hooks.attach`` at start-up).
     """
-    plan = request._plan
-    hooks: HookMap = type(request).hooks if plan is NO_PLAN and request.app is None else plan.hooks.copy()
-    return hooks
+    plan: Plan = request._plan
+    if plan is NO_PLAN and request.app is None:
+        shared: HookMap = type(request).hooks
+        return shared
+    if request._hooks_of is not plan and request.stage in _BEFORE_THE_PLAN:
+        return HookMap(hookpoints)
+    request._hooks_of = plan
+    return plan.hooks.copy()
+
+
+def add_hooks(request: Any, plan: Plan) -> None:
+    """Add the hooks of *plan* to those of a request that somebody has touched before it had that plan.
+
+    A listener of ``before_request`` did so, or a dispatcher. Theirs stay: of one priority, they come first.
+    """
+    old = request._hooks_of.hooks
+    for point, hooks in plan.hooks.items():
+        own = request._hooks.setdefault(point, [])
+        shared = len(type(request).hooks.get(point, ()))
+        early = [hook for hook in own if hook not in old.get(point, ())]
+        own[:] = [*hooks[:shared], *early, *hooks[shared:]]
+    request._hooks_of = plan
 
 
 def copy_error_page(request: Any) -> dict[int | str, Any]:

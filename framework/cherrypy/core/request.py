@@ -118,6 +118,7 @@ class Request(metaclass=Watched):
     _path: str | None = None
     _req_protocol: str = "HTTP/1.1"
     _hooks: HookMap | None
+    _hooks_of: Plan = NO_PLAN  # the plan whose hooks are in ``_hooks``, as soon as there are any
     _config: Any
     _params: dict[str, Any] | None
     _headers: HeaderMap | None
@@ -161,6 +162,7 @@ class Request(metaclass=Watched):
             if headers.__class__ is not RawHeaders:
                 self.header_list = list(headers)
             self.rfile = rfile
+            self._params = None  # what somebody put there before the request began does not count
             script_name = self.script_name
             # '' at the mount point itself, which lacks a slash: the index there redirects to itself with one
             self.path_info = path[len(script_name) :] if script_name else path
@@ -237,9 +239,12 @@ class Request(metaclass=Watched):
         plan = self._plan
         if not plan.is_simple or self._config is not None:
             plan = self._apply_plan(response)
-        elif plan.request_attributes:
-            for name, value in plan.request_attributes.items():
-                setattr(self, name, value)
+        else:
+            if plan.request_attributes:
+                for name, value in plan.request_attributes.items():
+                    setattr(self, name, value)
+            if self._hooks is not None and self._hooks_of is not plan:
+                lazyparts.add_hooks(self, plan)
         points = plan.points
         if self._message is not None:
             self._announce_handler()
@@ -290,6 +295,9 @@ class Request(metaclass=Watched):
             plan = self._plan = self._loose_plan()
         if not plan.is_compiled:
             plan.compile(self, response)
+        if self._hooks is not None and self._hooks_of is not plan:
+            lazyparts.add_hooks(self, plan)
+        self._hooks_of = plan
         for name, value in plan.request_attributes.items():
             setattr(self, name, value)
         for name, value in plan.response_attributes.items():

@@ -330,7 +330,8 @@ class Toolbox:
             if not settings.get("on", False):
                 continue
             tool = getattr(self, name)
-            if _is_compilable(tool):
+            # behind a tool that has to be asked each time the others are, too: hooks of one priority run in their order
+            if not plan.setups and _is_compilable(tool):
                 tool._hook_in(plan, {key: value for key, value in settings.items() if key != "on"})
             else:
                 plan.setups.append(tool._setup)
