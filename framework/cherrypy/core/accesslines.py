@@ -11,12 +11,10 @@ import string
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
-from time import localtime, perf_counter, time
+from time import localtime, time
 from typing import Any
 
-from cherrypy.context import serving
 from cherrypy.core.fieldlookup import field_of, sent_fields
-from cherrypy.process.wspbus import bus
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -55,22 +53,11 @@ def escaped(value: Any) -> str:
     return shown.replace("\\\\", "\\").replace("\\'", "'").replace('"', '\\"')
 
 
-def note_begins() -> None:
-    """Note from now on when requests begin; PERF: only where a format wants to see how long they took."""
-    bus.subscribe("before_request", _note_begin, 0)
-
-
-def _note_begin() -> None:
-    serving.began = perf_counter()
-
-
-def _microseconds() -> str:
-    """How long the request has taken, '-' if its beginning was not noted."""
-    began = getattr(serving, "began", None)
-    if began is None:
-        note_begins()  # the format came by a way we did not see: for the next request
-        return "-"
-    return str(round((perf_counter() - began) * 1e6))
+def _microseconds(response: Any) -> str:
+    """How long the request has taken since its response was made, '-' if that is not known."""
+    began = response.time
+    # the clock may be set back
+    return "-" if began is None else str(max(0, round((time() - began) * 1e6)))
 
 
 def _zoned_time() -> str:
@@ -121,7 +108,7 @@ ATOMS: dict[str, Atom] = {
     "i": lambda manager, request, response, fields: request.unique_id,
     "z": lambda manager, request, response, fields: manager.utc_time(),
     "tz": lambda manager, request, response, fields: _zoned_time(),
-    "D": lambda manager, request, response, fields: _microseconds(),
+    "D": lambda manager, request, response, fields: _microseconds(response),
 }
 # These cannot be forged; the first two are objects, whose attributes a format may show.
 _HARMLESS = frozenset(("i", "z", "tz", "D"))
@@ -197,7 +184,7 @@ def json_line(manager: Any, request: Any, response: Any) -> str:
     Keys: time (RFC 3339, UTC), remote, user, method, path (as it was decoded), query, protocol, status, bytes,
     referer, user_agent, host, request_id, duration_us. What is not there is null.
     """
-    status, length, duration = _status(response), _length(response), _microseconds()
+    status, length, duration = _status(response), _length(response), _microseconds(response)
     query, fields = request.query_string, sent_fields(request)
     return (
         f'{{"time":"{manager.utc_time()}","remote":{_text(_client(request))},'

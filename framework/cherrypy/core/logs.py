@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TextIO
 
 from cherrypy.context import serving
 from cherrypy.core.accessfile import FLUSH_S, AccessFile, logfmt
-from cherrypy.core.accesslines import ATOMS, format_of, json_line, local_time, note_begins
+from cherrypy.core.accesslines import ATOMS, format_of, json_line, local_time
 from cherrypy.core.accesswriting import write_access
 from cherrypy.core.loghandlers import NotTwice, WSGIErrorHandler, has_reader
 
@@ -99,9 +99,7 @@ class LogManager:
         if name == "access_flush_s" and not _is_flush_time(value):
             raise ValueError(f"log.access_flush_s is {value!r}; it has to be seconds, 0 (each line at once) to 60.")
         super().__setattr__(name, value)
-        if (name == "access_log_format" and "{D" in str(value)) or (name == "access_format" and value == "json"):
-            note_begins()
-        elif name == "access_flush_s":
+        if name == "access_flush_s":
             handler = self._get_builtin_handler(self.access_log, "file")
             if handler is not None:
                 handler.flush_s = self._flush_s()

@@ -38,7 +38,7 @@ def facts(text: str) -> tuple[Any, Any, Any]:
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have times stand still."""
     monkeypatch.setattr(accesslines, "_zoned_time", lambda: "[zoned]")
-    monkeypatch.setattr(accesslines, "_microseconds", lambda: "1234")
+    monkeypatch.setattr(accesslines, "_microseconds", lambda response: "1234")
 
 
 @pytest.mark.parametrize("text", NASTY)
