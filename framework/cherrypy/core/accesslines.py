@@ -11,15 +11,16 @@ import string
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
-from time import localtime, time
+from time import gmtime, localtime, time
 from typing import Any
 
 from cherrypy.core.fieldlookup import field_of, sent_fields
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# The second since the epoch that was asked for last, and how it is written.
+# The second since the epoch that was asked for last, and how it is written: local, and in UTC.
 _last_second: tuple[int, str] = (-1, "")
+_last_utc: tuple[int, str] = (-1, "")
 
 
 def local_time() -> str:
@@ -36,6 +37,19 @@ def local_time() -> str:
         )
         _last_second = (now, text)
     return text
+
+
+def _utc_time() -> str:
+    """The present time in UTC as RFC 3339."""
+    global _last_utc
+    moment = time()
+    now = int(moment)
+    second, text = _last_utc
+    if second != now:
+        at = gmtime(now)
+        text = f"{at.tm_year:04d}-{at.tm_mon:02d}-{at.tm_mday:02d}T{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}"
+        _last_utc = (now, text)
+    return f"{text}.{int((moment - now) * 1e6):06d}Z"
 
 
 def escaped(value: Any) -> str:
@@ -178,23 +192,22 @@ def _fields_of(text: str) -> Iterator[str]:
 format_of = lru_cache(maxsize=64)(LineFormat)
 
 
-def json_line(manager: Any, request: Any, response: Any) -> str:
+def json_line(request: Any, response: Any) -> str:
     """Return the line of a request as a JSON object, in ASCII: no text of a client can end it or forge another.
 
     Keys: time (RFC 3339, UTC), remote, user, method, path (as it was decoded), query, protocol, status, bytes,
     referer, user_agent, host, request_id, duration_us. What is not there is null.
     """
-    status, length, duration = _status(response), _length(response), _microseconds(response)
     query, fields = request.query_string, sent_fields(request)
     return (
-        f'{{"time":"{manager.utc_time()}","remote":{_text(_client(request))},'
+        f'{{"time":"{_utc_time()}","remote":{_text(_client(request))},'
         f'"user":{_text(getattr(request, "login", None))},"method":{_text(request.method)},'
         f'"path":{_text(request._path)},"query":{_text(query or None)},"protocol":{_text(request._req_protocol)},'
-        f'"status":{_number(status)},"bytes":{_number(length)},'
+        f'"status":{_number(_status(response))},"bytes":{_number(_length(response))},'
         f'"referer":{_text(field_of(request, fields, "Referer", b"referer", ""))},'
         f'"user_agent":{_text(field_of(request, fields, "User-Agent", b"user-agent", ""))},'
         f'"host":{_text(field_of(request, fields, "Host", b"host", ""))},"request_id":"{request.unique_id}",'
-        f'"duration_us":{_number(duration)}}}'
+        f'"duration_us":{_number(_microseconds(response))}}}'
     )
 
 

@@ -138,7 +138,7 @@ class LogManager:
             return
         try:
             if self._kind_of_line() == "json":
-                line = json_line(self, serving.request, serving.response)
+                line = json_line(serving.request, serving.response)
             else:
                 line = format_of(self.access_log_format).line(self, serving.request, serving.response)
             write_access(self.access_log, line)

@@ -37,6 +37,7 @@ def facts(text: str) -> tuple[Any, Any, Any]:
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have times stand still."""
+    monkeypatch.setattr(accesslines, "_utc_time", lambda: "2026-11-21T03:12:07.000000Z")
     monkeypatch.setattr(accesslines, "_zoned_time", lambda: "[zoned]")
     monkeypatch.setattr(accesslines, "_microseconds", lambda response: "1234")
 
@@ -105,13 +106,13 @@ def test_a_format_is_taken_apart_once() -> None:
 @pytest.mark.parametrize("text", NASTY)
 def test_a_json_line_is_one_line_of_json(text: str) -> None:
     """Whatever a client says is a string, of the same characters."""
-    line = json_line(*facts(text))
+    line = json_line(*facts(text)[1:])
     known = json.loads(line)
 
     assert line.isascii()
     assert line.isprintable()
     assert known == {
-        "time": "2026-11-21T03:12:07Z", "remote": text or "192.0.2.1", "user": text or None, "method": "GET",
+        "time": "2026-11-21T03:12:07.000000Z", "remote": text or "192.0.2.1", "user": text or None, "method": "GET",
         "path": text or None, "query": text or None, "protocol": "HTTP/1.1", "status": 404, "bytes": 5,
         "referer": text or None, "user_agent": text or None, "host": text or None, "request_id": "id",
         "duration_us": 1234,
@@ -120,10 +121,10 @@ def test_a_json_line_is_one_line_of_json(text: str) -> None:
 
 def test_what_is_no_number_is_null() -> None:
     """No length for a stream, no status before there is one."""
-    manager, request, response = facts("x")
+    _, request, response = facts("x")
     response.headers.clear()
     response.output_status = None
-    known = json.loads(json_line(manager, request, response))
+    known = json.loads(json_line(request, response))
 
     assert (known["bytes"], known["status"]) == (None, None)
 
@@ -206,3 +207,21 @@ def test_the_local_time_is_written_once_a_second(monkeypatch: pytest.MonkeyPatch
 
     assert first == same != later
     assert asked == [1_000_000_000, 1_000_000_001]
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (1_795_230_727.25, "2026-11-21T03:12:07.250000Z"),
+        (59.999999, "1970-01-01T00:00:59.99999"),
+    ],
+)
+def test_utc_is_rfc_3339(monkeypatch: pytest.MonkeyPatch, moment: float, expected: str) -> None:
+    """With microseconds, and the same second twice."""
+    monkeypatch.undo()
+    monkeypatch.setattr(accesslines, "time", lambda: moment)
+
+    assert accesslines._utc_time().startswith(expected)
+    assert accesslines._utc_time().startswith(expected)
+    assert len(accesslines._utc_time()) == 27
