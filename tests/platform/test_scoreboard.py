@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kirsch.scoreboard import BOUNDS_S, Scoreboard
+from kirsch.scoreboard import BOUNDS_S, Scoreboard, layout
 
 
 @pytest.fixture
@@ -63,6 +63,68 @@ def test_a_request_inside_is_named(board: Scoreboard) -> None:
     assert len(running) == 1
     assert running[0].line.startswith("POST /xxx")
     assert len(running[0].line) == 160
+
+
+def test_a_request_is_told_whole(board: Scoreboard) -> None:
+    """Handler, id, phase and thread; the next request of the thread has none of them."""
+    row = board.writer(1).row()
+    began = row.begin(b"GET /report", b"5f0c")
+    row.handled_by(b"shop/web.py: Shop.report")
+    in_handler = board.read(1).running[0]
+    row.sending()
+    sending = board.read(1).running[0]
+    row.finish(began, 2)
+    row.begin(b"GET /")
+    after = board.read(1).running[0]
+
+    assert (in_handler.handler, in_handler.request_id, in_handler.phase) == (
+        "shop/web.py: Shop.report",
+        "5f0c",
+        "handler",
+    )
+    assert in_handler.thread == threading.get_native_id()
+    assert (sending.handler, sending.phase) == ("shop/web.py: Shop.report", "sending")
+    assert (after.line, after.handler, after.request_id, after.phase) == ("GET /", "", "", "handler")
+
+
+def test_another_thread_may_name_a_slow_handler(board: Scoreboard) -> None:
+    """By the count of the request, so that a name that comes late is nobody's."""
+    row = board.writer(1).row()
+    began = row.begin(b"GET /slow")
+    count = row.find_unnamed(0)
+    row.name_handler(count, b"slow")
+    named = board.read(1).running[0].handler
+    again = row.find_unnamed(0)
+    row.finish(began, 2)
+    row.begin(b"GET /next")
+    row.name_handler(count, b"late")
+
+    assert (count, named, again) == (1, "slow", 0)
+    assert board.read(1).running[0].handler == ""
+    assert row.find_unnamed(60 * 10**9) == 0
+
+
+def test_what_was_half_written_is_not_shown(board: Scoreboard) -> None:
+    """A writer killed between its words: the request is inside, but its line may be the one before."""
+    writer = board.writer(1)
+    row = writer.row()
+    row.finish(row.begin(b"GET /before"), 2)
+    row.begin(b"GET /torn")
+    row._words[layout.BEGUN_AGAIN] -= 1
+
+    assert [(one.line, one.request_id) for one in board.read(1).running] == [("", "")]
+
+
+def test_a_worker_may_leave_a_note(board: Scoreboard) -> None:
+    """Cut to what fits, gone with the next worker."""
+    writer = board.writer(1)
+    writer.introduce(seat=1, generation=1, release="r")
+    writer.note("ä" * 300)
+    note = board.read(1).note
+    writer.introduce(seat=1, generation=2, release="r")
+
+    assert note == "ä" * 128
+    assert board.read(1).note == ""
 
 
 def test_a_stream_may_end_on_another_thread(board: Scoreboard) -> None:

@@ -14,9 +14,7 @@ from kirsch.scoreboard.layout import (
     DURATION,
     ENTERED,
     FILE_WORDS,
-    FINISHED,
     GENERATION,
-    HAS_HANDLER,
     HEARTBEAT,
     IS_SENDING,
     MAGIC,
@@ -65,12 +63,16 @@ class Writer:
         self._taken = 0
         self._taking = threading.Lock()
         self._overflow: SharedRow | None = None
+        self.rows: list[Row] = []
+        """Rows of single threads, of this process."""
         self.mine = Mine(self)
         """Has ``row``, the row of the thread that asks: what a caller keeps that asks once a request."""
 
     def introduce(self, *, seat: int, generation: int, release: str, pid: int | None = None) -> None:
         """Take the record: who writes here from now on. Counters start at 0."""
         self._board.clear(self._record)
+        for row in self.rows:
+            row.introduce()
         name = release.encode("utf-8")[:RELEASE_BYTES]
         self._head[SEQUENCE] += 1
         _, octets = self._board._span(self._board._record_at(self._record), RECORD_WORDS)
@@ -116,7 +118,9 @@ class Writer:
             last = self._board.rows - 1
             if index < last:
                 self._taken += 1
-                return Row(*self._board._row_span(self._record, index))
+                row = Row(*self._board._row_span(self._record, index))
+                self.rows.append(row)
+                return row
             if self._overflow is None:
                 self._overflow = SharedRow(*self._board._row_span(self._record, last))
             return self._overflow
@@ -225,7 +229,6 @@ class Scoreboard:
         """
         row, _ = self._row_span(0, 0)
         row[BEGUN] += ended.finished
-        row[FINISHED] += ended.finished
         row[DURATION] += int(ended.duration_s * 1e9)
         for index, count in enumerate(ended.answers):
             row[ANSWERS + index] += count
@@ -239,9 +242,10 @@ class Scoreboard:
         sums = [0] * (ANSWERS + CELL_COUNT)
         for index in range(self.rows):
             row, _ = self._row_span(record, index)
-            if row[BEGUN] or row[FINISHED]:
+            if row[BEGUN] or row[DURATION]:  # a stream may end where nothing has begun
                 sums = list(map(int.__add__, sums, row.tolist()))
-        return Counters(sums[BEGUN], sums[FINISHED], sums[DURATION] / 1e9, tuple(sums[ANSWERS:]))
+        answers = tuple(sums[ANSWERS:])
+        return Counters(sums[BEGUN], sum(answers), sums[DURATION] / 1e9, answers)
 
     def _running(self, record: int) -> tuple[Running, ...]:
         found = [self._running_in(self._row_span(record, index)) for index in range(self.rows)]
@@ -254,7 +258,7 @@ class Scoreboard:
         for _ in range(_PATIENCE):
             if not words[ENTERED]:
                 return None
-            entered, phase, begun, line, request_id, again, thread, handler = read_begin(octets, ENTERED * 8)
+            entered, phase, begun, line, request_id, again, thread, named, handler = read_begin(octets, ENTERED * 8)
             if begun == again and words[BEGUN] == begun and words[ENTERED] == entered:
                 break
         else:
@@ -263,9 +267,9 @@ class Scoreboard:
         return Running(
             line=_text(line),
             for_s=max(0.0, (monotonic_ns() - entered) / 1e9),
-            handler=_text(handler) if phase & HAS_HANDLER else "",
+            handler=_text(handler) if named == begun else "",
             request_id=_text(request_id),
-            phase="sending" if phase & IS_SENDING else "handler",
+            phase="sending" if phase == IS_SENDING else "handler",
             thread=thread,
         )
 

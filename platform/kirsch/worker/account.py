@@ -5,31 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kirsch.worker.desk import Desks
 from kirsch.worker.health import HEALTH_PATHS, answer_health
 from kirsch.worker.voice import Voice
 
 Respond = Callable[[Any], Any]
 
+_REQUEST_ID = b"X-Request-ID"
+
 
 class Account:
     """A responder around a responder.
 
-    PERF: 1.0 us a request (a responder that does nothing, with and without; 1.25 before the row was an attribute, the
-    first bucket a comparison and the responder a bound method): begin 0.25, finish 0.3, the line 0.1, the row 0.04.
+    PERF: 1.4 us a request (a responder that does nothing but announce its page, with and without), of which the
+    scoreboard's own words are 0.75: begin 0.3, handler 0.15, finish 0.3. The rest is the desk, the line and the id.
     """
 
     def __init__(self, respond: Respond, voice: Voice) -> None:
         self._respond = respond
         self._voice = voice
-        self._mine = voice.writer.mine
+        self._desks = Desks(voice.writer)
+        self._id_at = 0
 
     def __call__(self, message: Any) -> Any:
         """Answer health questions; count and pass on everything else."""
         path = message.path
         if path in HEALTH_PATHS:
             return self._health(path)
-        row = self._mine.row
-        began = row.begin(f"{message.method} {path}".encode("latin-1", "replace"))
+        desk = self._desks.mine
+        row = desk.row
+        # PERF: nginx sends its fields in one order, so the place where it was is where it is: 0.05 us for 0.3
+        headers, at = message.headers, self._id_at
+        is_there = at < len(headers) and headers[at][0] == _REQUEST_ID
+        request_id = headers[at][1] if is_there else self._find_id(headers)
+        began = row.begin(f"{message.method} {path}".encode("latin-1", "replace"), request_id)
+        desk.let_go = message.entering
+        message.entering = desk.announce
         try:
             answer = self._respond(message)
         except BaseException as error:
@@ -49,6 +60,13 @@ class Account:
         finish = self._closer(began, close)
         return status, headers, body, lambda: finish(status_class)
 
+    def _find_id(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        for at, (name, value) in enumerate(headers):
+            if name == _REQUEST_ID:
+                self._id_at = at
+                return value
+        return b""
+
     def _closer(self, began: int, close: Callable[[], object] | None = None) -> Callable[[int], None]:
         """A stream ends when it is closed, maybe in another thread: that thread's row counts it."""
 
@@ -57,7 +75,7 @@ class Account:
                 if close is not None:
                     close()
             finally:
-                self._mine.row.finish(began, status_class)
+                self._desks.mine.row.finish(began, status_class)
 
         return finish
 

@@ -23,6 +23,7 @@ from kirsch.worker.engines import Engine, find_engine
 from kirsch.worker.load import load_all
 from kirsch.worker.mount import mount_all
 from kirsch.worker.voice import Voice
+from kirsch.worker.witness import name_slow_handlers
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
     while True:
         number = bell.wait(BEAT_S)
         voice.beat()
+        name_slow_handlers(voice.writer, order.release_dir)
         if number == signal.SIGTERM:
             break
         if number == signal.SIGHUP:
@@ -125,6 +127,7 @@ def _drain(order: Order, voice: Voice, engine: Engine) -> None:
     while not is_empty and (left := deadline - time.monotonic()) > 0:
         is_empty = engine.drain(min(BEAT_S, left))
         voice.beat()
+        name_slow_handlers(voice.writer, order.release_dir)
     if not is_empty:
         log.warning("draining took longer than drain_s=%g; leaving with requests inside", order.limits.drain_s)
     engine.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +18,8 @@ def board(voice: Voice) -> Scoreboard:
     return Scoreboard.open(voice.order.scoreboard)
 
 
-def message(path: str = "/", method: str = "GET") -> Any:
-    return SimpleNamespace(path=path, method=method)
+def message(path: str = "/", method: str = "GET", *headers: tuple[bytes, bytes]) -> Any:
+    return SimpleNamespace(path=path, method=method, headers=list(headers), entering=lambda key: None)
 
 
 def test_a_whole_answer_is_counted_when_it_is_there(board: Scoreboard, voice: Voice) -> None:
@@ -123,3 +124,45 @@ def test_health_is_answered_before_the_application(
 
     assert account(message(path))[0] == status
     assert board.read(1).counters.begun == 0
+
+
+def test_handler_and_request_id_are_told_while_it_runs(board: Scoreboard, voice: Voice) -> None:
+    """The page as the framework announces it, which the server hears too; the id wherever it stands in the head."""
+    seen: list[Any] = []
+    heard: list[Any] = []
+
+    def page() -> None: ...
+
+    def respond(message: Any) -> Any:
+        message.entering(page.__code__)
+        seen.extend(board.read(1).running)
+        return b"200 OK", [], [], None
+
+    account = Account(respond, voice)
+    for headers in ([(b"Host", b"h"), (b"X-Request-ID", b"first")], [(b"X-Request-ID", b"second")], []):
+        asked = message("/", "GET", *headers)
+        asked.entering = heard.append
+        account(asked)
+
+    name = "worker/test_account.py: test_handler_and_request_id_are_told_while_it_runs.<locals>.page"
+    assert [one.handler for one in seen] == [name] * 3
+    assert [one.request_id for one in seen] == ["first", "second", ""]
+    assert heard == [page.__code__] * 3
+    assert {one.thread for one in seen} == {threading.get_native_id()}
+
+
+def test_a_handler_is_its_own_requests_only(board: Scoreboard, voice: Voice) -> None:
+    """One that was not announced has none, whatever ran before on the thread."""
+    seen: list[Any] = []
+
+    def respond(message: Any) -> Any:
+        if message.path == "/one":
+            message.entering(int)
+        seen.extend(board.read(1).running)
+        return b"200 OK", [], [], None
+
+    account = Account(respond, voice)
+    account(message("/one"))
+    account(message("/two"))
+
+    assert [(one.line, one.handler) for one in seen] == [("GET /one", "int"), ("GET /two", "")]

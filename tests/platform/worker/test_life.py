@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,19 @@ def test_threads_of_the_application_do_not_hold_it(start: Any, folder: str) -> N
     worker.process.send_signal(signal.SIGTERM)
 
     assert worker.process.wait(15) == 0
+
+
+def test_what_it_is_inside_of_is_named(start: Any) -> None:
+    """Handler, thread and request id; under servers of others as soon as it takes its time."""
+    worker = start()
+    path = worker.ready()
+    with worker.connect(path) as line:
+        line.sendall(b"GET /sleep?s=20 HTTP/1.1\r\nHost: h\r\nX-Request-ID: 5f0c\r\n\r\n")
+        worker.wait_until_inside()
+        deadline = time.monotonic() + 5
+        while not (inside := worker.board.read(1).running[0]).handler and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    assert inside.handler.endswith("/shop_under_test.py: Root.sleep")
+    assert (inside.line, inside.request_id, inside.phase) == ("GET /sleep", "5f0c", "handler")
+    assert os.path.isdir(f"/proc/{worker.process.pid}/task/{inside.thread}")
