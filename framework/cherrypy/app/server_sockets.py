@@ -17,6 +17,10 @@ from cherrypy.process.respawn import HELD_SOCKETS, held_sockets, hold_sockets
 
 log = logging.getLogger(__name__)
 
+# What the run before has held for this process. Read now: a daemon forks before its servers start, and has another pid.
+_left_for_us = held_sockets(os.environ, os.getpid())
+os.environ.pop(HELD_SOCKETS, None)  # a later run of this very process must not take these numbers for its own
+
 
 def listeners_for(http: Any, tls: TLS | None, is_main: bool) -> list[Listener]:
     """The listeners of one HTTP server object.
@@ -63,25 +67,20 @@ def hold(listeners: Iterable[Listener]) -> None:
 
 def is_held(address: BindAddress) -> bool:
     """True if the run of this program before has left its socket at *address* for us."""
-    return _held_name(address) in held_sockets(os.environ, os.getpid())
+    return _held_name(address) in _left_for_us
 
 
 def take_held(address: BindAddress) -> int | None:
     """The descriptor that was left for us at *address*; whoever takes it has to close it."""
-    held = held_sockets(os.environ, os.getpid())
-    descriptor = held.pop(_held_name(address), None)
-    if descriptor is not None:
-        os.environ.pop(HELD_SOCKETS)
-        hold_sockets(os.environ, os.getpid(), held)
-    return descriptor
+    return _left_for_us.pop(_held_name(address), None)
 
 
 def close_held() -> None:
     """Close what no server has taken: nobody would answer who connects there."""
-    for address, descriptor in held_sockets(os.environ, os.getpid()).items():
+    while _left_for_us:
+        address, descriptor = _left_for_us.popitem()
         log.info("no server listens any more address=%s", address)
         os.close(descriptor)
-    os.environ.pop(HELD_SOCKETS, None)
 
 
 def _held_name(address: BindAddress) -> str:

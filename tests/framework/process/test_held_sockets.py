@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -149,3 +150,42 @@ def test_held_sockets_add_up() -> None:
 
     assert held_sockets(environ, 7) == {"a:1": 5, "b:2": 6}
     assert held_sockets(environ, 8) == {}
+
+
+def test_a_daemon_keeps_its_port_over_a_restart(program: Path) -> None:
+    """It forks before its servers start, so the fresh run serves under another number than the one that was told."""
+    pid_file = program.parent / "pid"
+    text = program.read_text().replace(
+        "cherrypy.engine.start()\n",
+        "from cherrypy.process.plugins import Daemonizer, PIDFile\n"
+        f"Daemonizer(cherrypy.engine).subscribe(); PIDFile(cherrypy.engine, {str(pid_file)!r}).subscribe()\n"
+        "cherrypy.engine.start()\n",
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program.write_text(text.replace('"server.socket_port": 0', f'"server.socket_port": {port}'))
+    subprocess.run([sys.executable, program, str(program.parent / "s"), "same"], check=True, timeout=30)
+
+    def answer() -> bytes:
+        with contextlib.suppress(ConnectionRefusedError):
+            return get(("127.0.0.1", port))
+        return b""
+
+    def wait_for(run: bytes) -> bytes:
+        end = time.monotonic() + 30
+        while not (found := answer()).endswith(b" " + run):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return found
+
+    first = wait_for(b"0")
+    get(("127.0.0.1", port), "/again")
+    second = wait_for(b"1")
+    pid = int(second.split()[0])
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + 30
+    while pid_file.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+    assert first.split()[0] != second.split()[0]
+    assert not pid_file.exists()
