@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import msgspec
 
+from kirsch.spec.paths import HostPaths
 from kirsch.spec.stack import Stack, decode_special, dump_json
+
+#: In the root: the state that ran last.
+COPY = "stack.json"
+PYTHON = "python"
 
 
 class State(msgspec.Struct, kw_only=True, frozen=True):
@@ -46,6 +52,23 @@ def state_from_json(data: bytes) -> State:
 def state_to_json(state: State) -> bytes:
     """Return *state* as JSON."""
     return dump_json(state)
+
+
+def keep_state(paths: HostPaths, state: State) -> None:
+    """Keep a copy of the state in the root: the run directory is gone after the machine has started anew.
+
+    Beside it, in ``python``, stands the interpreter that a supervisor is to be started with.
+    """
+    with contextlib.suppress(OSError):  # a full disk is no reason not to serve
+        write_whole(f"{paths.root}/{COPY}", state_to_json(state))
+        write_whole(f"{paths.root}/{PYTHON}", os.fsencode(state.python) + b"\n", mode=0o644)
+
+
+def restore_state(paths: HostPaths) -> None:
+    """Put the copy where a supervisor reads it, if there is one and nothing stands there."""
+    copy = Path(paths.root, COPY)
+    if copy.exists() and not os.path.exists(paths.state_file):
+        write_whole(paths.state_file, copy.read_bytes())
 
 
 def write_whole(path: str | Path, data: bytes, mode: int = 0o600) -> None:

@@ -47,8 +47,16 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Listen. The caller holds the supervisor's lock, so that a socket left here is a dead one's."""
+    async def start(self, listening: socket.socket | None = None) -> None:
+        """Listen, on *listening* if that does so already.
+
+        The caller holds the supervisor's lock, so that a socket left here is a dead one's.
+        """
+        if listening is None:
+            listening = self._bind()
+        self._server = await asyncio.start_server(self._serve, sock=listening)
+
+    def _bind(self) -> socket.socket:
         Path(self.path).unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         # SECURITY: the mode is right from the first moment, not after a chmod
@@ -57,14 +65,24 @@ class ControlServer:
             listening.bind(self.path)
         finally:
             os.umask(mask)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listening)
+        return listening
+
+    async def hand_over(self) -> int:
+        """Accept no more, let answers that are due go out, and return a descriptor on which the others queue."""
+        assert self._server is not None
+        kept = os.dup(self._server.sockets[0].fileno())
+        await self._close()
+        return kept
 
     async def stop(self) -> None:
         """Listen no longer, and let answers that are due go out."""
-        if self._server is None:
-            return
+        if self._server is not None:
+            Path(self.path).unlink(missing_ok=True)
+            await self._close()
+
+    async def _close(self) -> None:
+        assert self._server is not None
         self._server.close()
-        Path(self.path).unlink(missing_ok=True)
         mine = asyncio.current_task()
         others = [line for line in self._lines if line is not mine]
         if others:

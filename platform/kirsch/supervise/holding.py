@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,8 @@ HEAD_LIMIT_BYTES = 65536
 HEAD_TIMEOUT_S = 10.0
 LOOK_EVERY_S = 0.02
 COPY_BYTES = 65536
+#: At a hand-over, what a request gets beyond its waiting time.
+HAND_OVER_MARGIN_S = 5.0
 
 _PAGE = (
     b"<!doctype html><meta charset=utf-8><title>One moment</title>"
@@ -53,10 +57,26 @@ class HoldingServer:
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Listen."""
-        Path(self.path).unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self.path, limit=HEAD_LIMIT_BYTES, backlog=1024)
+    async def start(self, listening: socket.socket | None = None) -> None:
+        """Listen; on a socket that listens here already, if there is one."""
+        if listening is None:
+            Path(self.path).unlink(missing_ok=True)
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            listening.bind(self.path)
+        # as any stream socket: from Python 3.13 on, start_unix_server would remove the path at the end
+        self._server = await asyncio.start_server(self._serve, sock=listening, limit=HEAD_LIMIT_BYTES, backlog=1024)
+
+    async def hand_over(self) -> int:
+        """Accept no more, let who is here finish, and return a descriptor on which the others queue."""
+        assert self._server is not None
+        kept = os.dup(self._server.sockets[0].fileno())
+        self._server.close()
+        if self._lines:
+            await asyncio.wait(self._lines, timeout=self.hold_s + HAND_OVER_MARGIN_S)
+        for line in tuple(self._lines):
+            line.cancel()
+        self._server = None
+        return kept
 
     async def stop(self) -> None:
         """Stop listening, and cut what is left."""

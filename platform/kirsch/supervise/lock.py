@@ -35,6 +35,14 @@ class SupervisorLock:
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         self._descriptor = descriptor
 
+    def inherit(self, descriptor: int) -> None:
+        """Go on with the lock that an earlier version of this very process took."""
+        self._descriptor = descriptor
+
+    def hand_over(self) -> int:
+        """Return the descriptor that holds the lock, to be kept open."""
+        return self._descriptor
+
     def drop(self) -> None:
         """Give it back, and leave no file."""
         if self._descriptor >= 0:

@@ -13,8 +13,10 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from kirsch.errors import ControlError, KirschError, NginxError, SuperviseError
-from kirsch.link.state import State, load_state
+import msgspec
+
+from kirsch.errors import KirschError, NginxError, SuperviseError
+from kirsch.link.state import State, keep_state, load_state, restore_state
 from kirsch.observe.view import StackView
 from kirsch.spec import HostPaths
 from kirsch.supervise.adoption import adopt, describe_everybody, end_orphans, take_posture
@@ -22,15 +24,18 @@ from kirsch.supervise.control import ControlServer
 from kirsch.supervise.events import Events
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.front import Front
-from kirsch.supervise.holding import HoldingServer
+from kirsch.supervise.handover import Handover
+from kirsch.supervise.holdings import Holdings
 from kirsch.supervise.launch import launch_for
 from kirsch.supervise.lock import SupervisorLock
-from kirsch.supervise.portrait import find_faults, portray_pool
+from kirsch.supervise.notify import Notifier
+from kirsch.supervise.portrait import describe_briefly, find_faults, portray_pool
 from kirsch.supervise.process import is_same
 from kirsch.supervise.roll import Roll
 from kirsch.supervise.roster import load_roster, remove_roster, write_roster
 from kirsch.supervise.rundir import RunDir
 from kirsch.supervise.site import Site
+from kirsch.supervise.successor import Successor
 from kirsch.supervise.verbs import QUIET, STEADFAST, Verbs
 from kirsch.supervise.watch import Watch
 
@@ -46,12 +51,27 @@ class Supervisor:
         paths: of the host.
         front: the host's nginx; None runs the workers without one (tests, and hosts that have their own).
         nginx_user: ``user:group`` of nginx's workers, None when they are who we are.
+        handover: what an earlier version in this very process has left.
+        notifier: the way to systemd.
     """
 
-    def __init__(self, paths: HostPaths, front: Front | None, nginx_user: str | None, events: Events) -> None:
+    def __init__(
+        self,
+        paths: HostPaths,
+        front: Front | None,
+        nginx_user: str | None,
+        events: Events,
+        *,
+        handover: Handover | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
         self.paths = paths
         self.front = front
         self.events = events
+        self.notifier = notifier or Notifier({}, os.getpid())
+        self.successor: Successor | None = None
+        """Who takes our place in this process once ``wait`` is over."""
+        self._handover = handover or Handover()
         self.fleets: dict[str, Fleet] = {}
         self.state: State | None = None
         self.generation = 0
@@ -63,7 +83,7 @@ class Supervisor:
         self._rundir = RunDir(paths, nginx_user)
         self._site = Site(paths, self._rundir, events, launch_for(paths), self._on_change, self.keep)
         self._lock = SupervisorLock(paths.supervisor_pid)
-        self._holdings: dict[str, HoldingServer] = {}
+        self.holdings = Holdings(paths, self._rundir, self.fleets, self._handover)
         self._rolling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
@@ -85,9 +105,13 @@ class Supervisor:
         """
         os.makedirs(self.paths.run, exist_ok=True)
         self._rundir.prepare()
-        self._lock.take()
+        if self._handover.lock >= 0:
+            self._lock.inherit(self._handover.lock)
+        else:
+            self._lock.take()
         roster = load_roster(self.paths.run)
         living = [entry for entry in roster.workers if is_same(entry.pid, entry.ticks)] if roster else []
+        restore_state(self.paths)
         wanted = load_state(self.paths.state_file)
         self.state = roster.state if roster and living else wanted
         self.generation = roster.generation if roster and living else (roster.generation if roster else 0) + 1
@@ -95,16 +119,19 @@ class Supervisor:
         for name in self.state.stack.pools:
             self.fleets[name] = Fleet(self._site, self.state, name, self.generation)
             take_posture(self.fleets[name], roster.pools.get(name) if roster and living else None)
-            await self._hold(name)
+        await self.holdings.open(self.fleets)
         for leaving in filter(None, [adopt(self.fleets, entry) for entry in living]):
             self.keep(leaving[0].retire(leaving[1]))
         end_orphans(self.paths.workers, self._pids(), self.events)
         for fleet in self.fleets.values():
             fleet.relink()
             fleet.keep_filled()
-        await self._control.start()
+        await self._control.start(self._handover.socket(self.paths.control_socket))
+        self._handover.close_rest()
+        keep_state(self.paths, self.state)
         self.keep(self._keep_nginx())
-        self.keep(Watch(lambda: self.fleets.values(), self._rolling, self._count_waiting).run())
+        self.keep(self._report_to_systemd())
+        self.keep(Watch(lambda: self.fleets.values(), self._rolling, self.holdings.count_waiting).run())
         if wanted != self.state:
             self.keep(self.roll_aside(wanted))
         self.events.say(
@@ -117,6 +144,9 @@ class Supervisor:
         if self._changing is not None and not self._changing.done():
             self._changing.cancel()
             await asyncio.wait([self._changing])
+        if self.successor is not None:
+            self.successor = await self._hand_over(self.successor)
+            return
         for task in tuple(self._tasks):
             task.cancel()
         if self._leaves_everything:
@@ -138,6 +168,7 @@ class Supervisor:
         self._over.set()
 
     async def _end_everything(self) -> None:
+        self.notifier.stopping()
         self.events.say("stopping")
         drains = {
             name: fleet.spec.drain_s if self._stop_drain_s is None else self._stop_drain_s
@@ -150,8 +181,7 @@ class Supervisor:
             except NginxError as error:
                 self.events.say("nginx", level=logging.ERROR, message=str(error))
         await asyncio.gather(*[fleet.close(drains[name]) for name, fleet in self.fleets.items()])
-        for holding in self._holdings.values():
-            await holding.stop()
+        await self.holdings.close()
         remove_roster(self.paths.run)
         self._rundir.remove()
         self.events.say("stopped", message="everything")
@@ -168,32 +198,6 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a task of the supervisor failed", exc_info=task.exception())
-
-    async def _hold(self, pool: str) -> None:
-        if pool in self._holdings:
-            return
-        path = self.paths.worker_socket(pool, 0, 0)
-        holding = HoldingServer(path, lambda: self._find_worker(pool))
-        await holding.start()
-        self._rundir.admit_nginx(path)
-        self._holdings[pool] = holding
-        if pool in self.fleets:
-            self.hold_for(pool, None)
-
-    def _find_worker(self, pool: str) -> str | None:
-        fleet = self.fleets.get(pool)
-        serving = fleet.serving() if fleet is not None and not fleet.is_paused else []
-        return serving[0].socket if serving else None
-
-    def _count_waiting(self, pool: str) -> int:
-        return self._holdings[pool].held if pool in self._holdings else 0
-
-    def hold_for(self, pool: str, hold_s: float | None) -> None:
-        """Have requests of *pool* wait so long while nobody serves; None for what the pool says."""
-        if pool in self._holdings:
-            spec = self.fleets[pool].spec
-            self._holdings[pool].hold_s = spec.hold_s if hold_s is None else hold_s
-            self._holdings[pool].limit = spec.hold_limit
 
     async def _keep_nginx(self) -> None:
         """Configure nginx at the start; tried again as long as it fails (a port in use, a missing certificate)."""
@@ -233,7 +237,7 @@ class Supervisor:
     def view(self) -> StackView:
         """Return the stack as it is now."""
         assert self.state is not None
-        pools = tuple(portray_pool(fleet, self._holdings.get(name)) for name, fleet in self.fleets.items())
+        pools = tuple(portray_pool(fleet, self.holdings.get(name)) for name, fleet in self.fleets.items())
         view = StackView(
             stack=self.state.stack.name,
             release=self.state.release,
@@ -270,8 +274,8 @@ class Supervisor:
             raise SuperviseError("the stack is stopping")
         async with self._rolling:
             self._changing = asyncio.current_task()
-            for pool in state.stack.pools:
-                await self._hold(pool)
+            self.notifier.reloading(f"rolling to {state.release}")
+            await self.holdings.open(state.stack.pools)
             configure = self._no_front if self.front is None else self.front.configure
             roll = Roll(self._site, self.fleets, self.state, state, self.generation + 1, configure)
             try:
@@ -283,10 +287,12 @@ class Supervisor:
                 raise
             finally:
                 self._changing = None
-                await self._drop_holdings()
+                await self.holdings.close(except_for=self.fleets)
+                self.notifier.ready(describe_briefly(self.view()))
             self.state = state
+            keep_state(self.paths, state)
             for pool in self.fleets:
-                self.hold_for(pool, None)
+                self.holdings.hold_for(pool, None)
             self.generation += 1
             self.rolls["done"] += 1
             self._roll_problem = None
@@ -299,6 +305,23 @@ class Supervisor:
             await self.roll_to(state)
         except KirschError as error:
             log.error("release %s did not come up: %s", state.release, error)
+
+    def on_hangup(self) -> None:
+        """SIGHUP: roll to what the state file says."""
+        try:
+            self.keep(self.roll_aside(load_state(self.paths.state_file)))
+        except (OSError, msgspec.MsgspecError) as error:
+            log.error("%s: %s", self.paths.state_file, error)
+
+    def on_upgrade(self) -> None:
+        """SIGUSR2: change to the version that is installed now."""
+        self.keep(self._upgrade_aside())
+
+    async def _upgrade_aside(self) -> None:
+        try:
+            await self.upgrade(None)
+        except KirschError as error:
+            log.error("no upgrade: %s", error)
 
     async def scale(self, pool: str, count: int | None) -> None:
         """Have *count* workers in a pool; None lets their number follow the load again.
@@ -316,12 +339,46 @@ class Supervisor:
             self._on_change()
 
     async def upgrade(self, python: str | None) -> dict[str, Any]:
-        """Put another version in this one's place."""
-        raise ControlError("not yet", kind="unknown_verb")
+        """Put another version in this one's place, in the same process; it is tried first whether it can be.
 
-    async def _drop_holdings(self) -> None:
-        for pool in [pool for pool in self._holdings if pool not in self.fleets]:
-            await self._holdings.pop(pool).stop()
+        Raises:
+            SuperviseError: it cannot; this one goes on.
+        """
+        assert self.state is not None
+        successor = Successor.of(python or self.state.python)
+        async with self._rolling:
+            version = await successor.rehearse()
+            self.events.say("upgrade", message=f"to kirsch {version} ({successor.python})", pid=os.getpid())
+            self.notifier.reloading("upgrade of the supervisor")
+            self.successor = successor
+            self._leaves_everything = True
+            self._over.set()
+        return {"pid": os.getpid(), "version": version}
+
+    async def _hand_over(self, successor: Successor) -> Successor:
+        """Let go of everything that the next version finds again."""
+        handed = Handover(lock=self._lock.hand_over())
+        # first those who wait for a worker: whoever paused a pool can still resume it
+        handed.sockets |= await self.holdings.hand_over()
+        handed.sockets[self.paths.control_socket] = await self._control.hand_over()
+        for task in tuple(self._tasks):
+            task.cancel()
+        self._write_roster()
+        return replace(successor, handover=handed)
+
+    async def _report_to_systemd(self) -> None:
+        """Say when everything serves, or could not within its time; then, that we live."""
+        assert self.state is not None
+        if not self.notifier.is_heard:
+            return
+        patience_s = max(pool.boot_timeout_s for pool in self.state.stack.pools.values())
+        deadline = time.monotonic() + patience_s
+        while not self.view().is_ready and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        self.notifier.ready(describe_briefly(self.view()))
+        while self.notifier.watchdog_s is not None:
+            self.notifier.alive(describe_briefly(self.view()))
+            await asyncio.sleep(self.notifier.watchdog_s / 3)
 
     async def _no_front(self, state: State) -> None:
         return None

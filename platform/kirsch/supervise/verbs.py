@@ -124,7 +124,7 @@ class Verbs:
         hold_s = args.get("hold_s")
         for fleet in fleets:
             fleet.is_paused = True
-            self.supervisor.hold_for(fleet.pool, float(hold_s) if isinstance(hold_s, int | float) else None)
+            self.supervisor.holdings.hold_for(fleet.pool, float(hold_s) if isinstance(hold_s, int | float) else None)
             fleet.relink()
             self.supervisor.events.say("paused", pool=fleet.pool)
         return {"pools": [fleet.pool for fleet in fleets]}
@@ -134,7 +134,7 @@ class Verbs:
         fleets = self._fleets(args)
         for fleet in fleets:
             fleet.is_paused = False
-            self.supervisor.hold_for(fleet.pool, None)
+            self.supervisor.holdings.hold_for(fleet.pool, None)
             fleet.relink()
             self.supervisor.events.say("resumed", pool=fleet.pool)
         return {"pools": [fleet.pool for fleet in fleets]}
