@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
     from cherrypy.httpd.loop import Loop
 
 _TOO_LATE = Refusal(b"408 Request Timeout", b"The request did not come in time.")
+
+
+def _has_input(connection: Connection) -> bool:
+    """True if there is something to read (or the end) that nobody has looked at; a TLS connection does not tell."""
+    try:
+        return isinstance(connection.sock, socket.socket) and connection.sock.recv(1, socket.MSG_PEEK) is not None
+    except OSError:
+        return False
 
 
 class Deadlines:
@@ -47,6 +56,8 @@ class Deadlines:
     def _expire(self, connection: Connection) -> None:
         loop = self._loop
         state = connection.state
+        if (state in (BODY, SPOOL) or (state == HEAD and not connection.buffer)) and _has_input(connection):
+            return  # the client was in time: it waits for its turn, behind those whom one poll reports
         if state == HEAD:
             if connection.buffer or not connection.served:
                 if not connection.queued:

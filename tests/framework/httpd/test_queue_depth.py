@@ -152,3 +152,38 @@ def test_a_failure_does_not_end_the_watcher(serve: Serve, caplog: pytest.LogCapt
         busy.end()
 
         assert client.reply().status == 200
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+def test_whoever_waited_longer_than_a_deadline_is_answered(serve: Serve, is_served: bool) -> None:
+    """The client was in time, the server was not: more of them than one poll reports."""
+    threads = 1
+    limits = {"idle_s": 0.2} if is_served else {"head_s": 0.2, "queued": 1000}
+    busy = Busy(serve, threads=threads, **limits)
+    clients: list[Client] = []
+    connections = busy.running.server._loop.connections  # type: ignore[union-attr]
+    if is_served:
+        busy.end()
+        busy.running.server.limits.idle_s = 30
+        clients = [busy.running.connect() for _ in range(400)]
+        for client in clients:
+            assert client.get().status == 200
+        busy.running.server.limits.idle_s = 0.2
+        for connection in connections.values():
+            connection.deadline = time.monotonic() + 0.2
+        busy.release.clear()
+        busy.holders = [busy.running.connect()]
+        busy.holders[0].send(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert busy.inside.acquire(timeout=5)
+    else:
+        clients = [busy.running.connect() for _ in range(400)]
+    for client in clients:
+        client.send(REQUEST)
+    busy.wait_for(lambda: len(connections) == 400 + threads)
+    end = time.monotonic() + 0.3
+    busy.wait_for(lambda: time.monotonic() > end)
+    busy.end()
+
+    assert [client.reply().status for client in clients] == [200] * 400
+    for client in clients:
+        client.sock.close()
