@@ -68,12 +68,10 @@ CONNECTIONS = 4096
 
 
 def settings_of(order: Order) -> dict[str, Any]:
-    """Return gunicorn's settings for a worker.
+    """Return gunicorn's settings for a worker, without those that the pool says.
 
-    Raises:
-        SuperviseError: ``engine_options`` has one that is the platform's.
+    An older gunicorn may not have all of them.
     """
-    check_options("gunicorn", order.engine_options, OURS)
     return {
         "threads": order.threads,
         "worker_connections": CONNECTIONS,
@@ -91,16 +89,15 @@ def settings_of(order: Order) -> dict[str, Any]:
         # SECURITY: SCRIPT_NAME and PATH_INFO as header fields are believed of any Unix socket's peer otherwise
         "forwarder_headers": "",
         "secure_scheme_headers": {},  # `origin` reads them
-        **order.engine_options,
     }
 
 
 class SeatApplication(BaseApplication):  # type: ignore[misc]
     """The site with its settings, as gunicorn wants to be told."""
 
-    def __init__(self, site: Any, settings: Mapping[str, Any]) -> None:
+    def __init__(self, site: Any, order: Order) -> None:
         self._site = site
-        self._settings = settings
+        self._order = order
         super().__init__()
 
     def do_load_config(self) -> None:
@@ -109,13 +106,16 @@ class SeatApplication(BaseApplication):  # type: ignore[misc]
         self.load_config()
 
     def load_config(self) -> None:
-        """Take the settings over.
+        """Take our settings over, then the pool's.
 
         Raises:
-            SuperviseError: gunicorn has no such setting.
+            SuperviseError: one of the pool's is the platform's, or gunicorn has no such setting.
+            ValueError, TypeError: it has a value that gunicorn refuses.
         """
-        check_options("gunicorn", self._settings, {}, self.cfg.settings)
-        for name, value in self._settings.items():
+        known, options = self.cfg.settings, self._order.engine_options
+        check_options("gunicorn", options, OURS, known)
+        ours = {name: value for name, value in settings_of(self._order).items() if name in known}
+        for name, value in (ours | options).items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
@@ -169,7 +169,7 @@ class GunicornEngine:
             SuperviseError: an option is not for the pool to say.
             ValueError: it has a value that gunicorn refuses.
         """
-        self._application = SeatApplication(WSGIAccount(cherrypy.tree, self.voice), settings_of(self.order))
+        self._application = SeatApplication(WSGIAccount(cherrypy.tree, self.voice), self.order)
         make_production_like()
 
     def start(self, path: str) -> None:
