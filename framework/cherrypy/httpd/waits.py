@@ -3,8 +3,8 @@
 A handler that reads its body off the network, or makes its answer while that is sent, stays in its thread: generators
 and database connections belong to threads. What it waits for, a slow client, must not cost others anything. So:
 
-1. a long body is given to a thread only while fewer than half of the pool have clients to wait for (``may_stream``);
-   beyond that the poll set receives it, see ``spool.py``;
+1. a long body is given to a thread only while half of the pool is left for others (``may_stream``); beyond that the
+   poll set receives it, see ``spool.py``;
 2. a thread that begins to wait says so; when fewer than half of the pool's number do anything else, another is hired;
 3. with ``limits.waiting_threads`` of those, the client that keeps its thread waiting longest is cut off.
 
@@ -93,7 +93,10 @@ class Waits:
             sending = sum(1 for wait in self._waits if wait.events == select.POLLOUT)
             taken = self._bodies + sending
             # and one thread must be left, or come, that polls
-            if taken * 2 >= self._threads or taken + 1 >= self._threads + self._limits.waiting_threads:
+            if (
+                taken >= max(self._threads - self._reserve, 1)
+                or taken + 1 >= self._threads + self._limits.waiting_threads
+            ):
                 return False
             self._bodies += 1
             return True

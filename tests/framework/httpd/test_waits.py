@@ -139,9 +139,9 @@ def test_a_handler_that_has_its_body_has_no_share(serve: Serve, clients: list[Cl
 
 
 @pytest.mark.parametrize(
-    ("threads", "extra", "most"), [(1, 0, 0), (1, 1, 1), (2, 0, 1), (3, 0, 2), (4, 64, 2), (5, 64, 3)]
+    ("threads", "extra", "most"), [(1, 0, 0), (1, 1, 1), (2, 0, 1), (3, 0, 1), (4, 64, 2), (5, 64, 2)]
 )
-def test_fewer_than_half_wait_when_another_may(threads: int, extra: int, most: int) -> None:
+def test_half_of_the_pool_may_wait_for_bodies(threads: int, extra: int, most: int) -> None:
     """And there is always a thread left, or to come, that polls."""
     waits = Waits(Crew(Baton(), lambda seat, patience_s: None), Limits(waiting_threads=extra), threads)
 
@@ -185,6 +185,23 @@ def test_the_longest_wait_ends_when_nobody_more_may_come(
         assert f"client cut off peer={client.sock.getsockname()} waited for=it to take its answer" in caplog.text
         assert is_reset(client)
     for client in clients[2:]:
+        assert client.reply().body == PIECE * PIECES
+
+
+def test_a_body_that_is_waited_for_longest_is_408(serve: Serve, clients: list[Client]) -> None:
+    """The refusal can be read, and the thread sends the next stream."""
+    running = serve(respond, threads=2, waiting_threads=1)
+    clients.append(running.connect())
+    clients[0].send(HEAD + bytes(70_000))
+    assert waiting(running)(1)
+    clients.append(reluctant(running))
+    assert waiting(running)(2)
+    clients.append(reluctant(running))
+    reply = clients[0].reply()
+
+    assert (reply.status, reply.headers["connection"]) == (408, "close")
+    assert waiting(running)(2)
+    for client in clients[1:]:
         assert client.reply().body == PIECE * PIECES
 
 
