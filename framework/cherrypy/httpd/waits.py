@@ -64,6 +64,7 @@ class Waits:
         self._limits = limits
         self._threads = threads
         self._reserve = (threads + 1) // 2
+        self._share = max(threads - self._reserve, 1)
         self._lock = Lock()
         self._waits: dict[_Wait, None] = {}  # in the order of their beginning
         self._cut = 0  # of those, the ones that are told to end
@@ -93,10 +94,7 @@ class Waits:
             sending = sum(1 for wait in self._waits if wait.events == select.POLLOUT)
             taken = self._bodies + sending
             # and one thread must be left, or come, that polls
-            if (
-                taken >= max(self._threads - self._reserve, 1)
-                or taken + 1 >= self._threads + self._limits.waiting_threads
-            ):
+            if taken >= self._share or taken + 1 >= self._threads + self._limits.waiting_threads:
                 return False
             self._bodies += 1
             return True
