@@ -148,9 +148,10 @@ class AccessFile(logging.FileHandler):
 
 
 def flush_all() -> None:
-    """Write what all access logs have gathered."""
+    """Write what all access logs have gathered; those that have nothing are not waited for (a pipe nobody reads)."""
     for file in list(_files):
-        file.flush()
+        if file._lines:
+            file.flush()
 
 
 def _forget_all() -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,30 @@ def test_another_stream_in_its_place_gets_the_lines(file: AccessFile, path: Path
 
     assert (tmp_path / "other.log").read_text() == "elsewhere\n"
     assert path.read_text() == ""
+
+
+def test_a_file_with_nothing_to_write_is_not_waited_for(file: AccessFile) -> None:
+    """A fork must not wait for a thread that hangs in a pipe which nobody reads."""
+    held, done = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with file.lock:
+            held.set()
+            done.wait(30)
+
+    hanging = threading.Thread(target=hang)
+    hanging.start()
+    try:
+        assert held.wait(10)
+        flusher = threading.Thread(target=accessfile.flush_all, daemon=True)
+        flusher.start()
+        flusher.join(10)
+        has_returned = not flusher.is_alive()
+    finally:
+        done.set()
+        hanging.join()
+
+    assert has_returned
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
