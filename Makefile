@@ -11,6 +11,8 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 600
+CHAOS_TIMES ?= 5
+CHAOS_ENGINES ?= native gunicorn uwsgi
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -23,7 +25,7 @@ PURGE := $(if $(filter deploy/local.toml,$(INVENTORY)),$(if $(filter deploy/demo
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install deploy status logs down render test check lint types architecture bench fuzz soak conformance clean
+.PHONY: help install deploy status logs down render test check lint types architecture bench fuzz soak chaos conformance clean
 
 help: ## list the verbs
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +75,9 @@ fuzz: $(VENV)/.fuzz ## look for requests that break the server's parser, for FUZ
 
 soak: $(VENV)/.test ## slow and idle clients by the thousand, then mixed traffic for SOAK_SECONDS: memory stays flat
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -n 0 -s --timeout $$(($(SOAK_SECONDS) + 300)) tests/soak
+
+chaos: $(VENV)/.test $(VENV)/.nginx ## break a stack in every way, on every engine, under clients that check every answer: docs/chaos.md
+	CHAOS_TIMES=$(CHAOS_TIMES) CHAOS_ENGINES="$(CHAOS_ENGINES)" CHAOS_REPORT=docs/chaos.md $(BIN)/pytest -n 0 -v tests/integration/test_chaos.py
 
 conformance: $(VENV)/.test ## the released CherryPy's own tests against ours; they are fetched, not part of this repository
 	@deploy/debian_packages.sh memcached

@@ -8,6 +8,8 @@ from kirsch.spec import Pool
 
 #: Limits are stretched by up to so much, each worker's by its own share, so that they do not all go at once.
 JITTER = 0.1
+#: One that is over memory_soft from its birth on is not replaced all the time: its successor would be, too.
+GROWN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ def find_cause(pool: Pool, vitals: Vitals) -> str | None:
     '1050 requests, over max_requests'
     """
     stretch = 1 + JITTER * vitals.share
-    if pool.memory_soft is not None and vitals.rss_bytes > pool.memory_soft:
+    is_grown = vitals.age_s >= GROWN_S
+    if pool.memory_soft is not None and vitals.rss_bytes > pool.memory_soft and is_grown:
         return f"{vitals.rss_bytes} octets, over memory_soft"
     if pool.max_requests is not None and vitals.requests >= int(pool.max_requests * stretch):
         return f"{vitals.requests} requests, over max_requests"

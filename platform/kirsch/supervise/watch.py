@@ -85,8 +85,8 @@ class Watch:
         for worker in ready:
             if trust_heartbeats:
                 self._check_heartbeat(fleet, worker)
-            self._check_appetite(fleet, worker)
             self._check_deadlines(fleet, worker)
+        self._check_appetites(fleet, ready)
         self._check_load(fleet, [worker for worker in fleet.serving() if worker.state == "ready"])
         due = [worker for worker in ready if self._next_probe.get(worker, 0.0) <= time.monotonic()]
         await asyncio.gather(*[self._probe(fleet, worker) for worker in due])
@@ -101,22 +101,24 @@ class Watch:
             )
             worker.signal(signal.SIGKILL)
 
-    def _check_appetite(self, fleet: Fleet, worker: Worker) -> None:
-        vitals = Vitals(
-            rss_bytes(worker.pid),
-            worker.board.counters(worker.order.record).finished,
-            worker.ready_for_s,
-            share_of(worker.ticks),
-        )
-        if is_beyond_bearing(fleet.spec, vitals):
-            message = f"{vitals.rss_bytes} octets, over memory_hard: killed"
-            fleet.site.events.say("memory", worker=worker.name, level=logging.ERROR, message=message)
-            worker.signal(signal.SIGKILL)
-            return
-        cause = find_cause(fleet.spec, vitals)
-        if cause is not None and not self._is_busy():
-            fleet.site.events.say("recycle", worker=worker.name, message=cause)
-            self._recycling = self._go_on(self._recycle(fleet, worker))
+    def _check_appetites(self, fleet: Fleet, workers: list[Worker]) -> None:
+        """Recycle whoever has had enough, the oldest first: one that is soon hungry again must not starve the rest."""
+        for worker in sorted(workers, key=lambda worker: -worker.ready_for_s):
+            vitals = Vitals(
+                rss_bytes(worker.pid),
+                worker.board.counters(worker.order.record).finished,
+                worker.ready_for_s,
+                share_of(worker.ticks),
+            )
+            if is_beyond_bearing(fleet.spec, vitals):
+                message = f"{vitals.rss_bytes} octets, over memory_hard: killed"
+                fleet.site.events.say("memory", worker=worker.name, level=logging.ERROR, message=message)
+                worker.signal(signal.SIGKILL)
+                continue
+            cause = find_cause(fleet.spec, vitals)
+            if cause is not None and not self._is_busy():
+                fleet.site.events.say("recycle", worker=worker.name, message=cause)
+                self._recycling = self._go_on(self._recycle(fleet, worker))
 
     def _is_busy(self) -> bool:
         """True while somebody is recycled, or everybody is rolled: one at a time."""

@@ -14,8 +14,9 @@ MIB = 2**20
     ("keys", "vitals", "words"),
     [
         ({}, Vitals(10**12, 10**9, 10**9, 0.0), None),
-        ({"memory_soft": Bytes(100 * MIB)}, Vitals(100 * MIB, 0, 0, 0.0), None),
-        ({"memory_soft": Bytes(100 * MIB)}, Vitals(100 * MIB + 1, 0, 0, 1.0), "memory_soft"),
+        ({"memory_soft": Bytes(100 * MIB)}, Vitals(100 * MIB, 0, 9, 0.0), None),
+        ({"memory_soft": Bytes(100 * MIB)}, Vitals(100 * MIB + 1, 0, 9, 1.0), "memory_soft"),
+        ({"memory_soft": Bytes(100 * MIB)}, Vitals(10**12, 0, 4.9, 1.0), None),
         ({"max_requests": 1000}, Vitals(0, 999, 0, 0.0), None),
         ({"max_requests": 1000}, Vitals(0, 1000, 0, 0.0), "max_requests"),
         ({"max_requests": 1000}, Vitals(0, 1099, 0, 1.0), None),
