@@ -84,7 +84,9 @@ def _is_trust(value: Any) -> bool:
 _TEXT = Rule(lambda value: value is None or isinstance(value, str), "text, or None")
 _PATH = Rule(lambda value: value is None or isinstance(value, str | os.PathLike), "the path of a file, or None")
 _OCTETS = Rule(_optional(_whole(0)), "a whole number of octets, 0 for no limit")
-_SWITCH = Rule(lambda value: value in (True, False), "True or False")
+# What is no object with methods of its own.
+_VALUES = (int, float, bytes, list, tuple, dict, set)
+_SWITCH = Rule(lambda value: value in (True, False, None), "True or False")
 _SECONDS = Rule(
     _optional(lambda value: _number(0)(value) and number(value) > 0), "seconds, more than 0; None: see socket_timeout"
 )
@@ -121,6 +123,14 @@ RULES: dict[str, Rule] = {
     ),
     "accepted_queue_size": Rule(_optional(_whole(-1)), "a number of requests; -1 for no limit"),
     "accepted_queue_timeout": Rule(_optional(_number(0)), "seconds from 0"),
+    "statistics": _SWITCH,
+    "nodelay": _SWITCH,
+    "peercreds": _SWITCH,
+    "peercreds_resolve": _SWITCH,
+    "instance": Rule(
+        lambda value: value.strip() != "" if isinstance(value, str) else not isinstance(value, _VALUES),
+        "an HTTP server object (with start, stop and ready), the dotted name of what makes one, or None",
+    ),
     "shutdown_timeout": Rule(_optional(_number(float("-inf"))), "seconds; None, or less than 0, for ever"),
     "protocol_version": Rule(lambda value: value in ("HTTP/1.1", "HTTP/1.0"), "'HTTP/1.1' or 'HTTP/1.0'"),
     "thread_pool": Rule(_optional(_whole(0, MOST_THREADS)), f"a number of threads from 1 to {MOST_THREADS}"),
