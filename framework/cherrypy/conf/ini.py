@@ -114,7 +114,8 @@ class NamespaceSet(dict[str, Any]):
         # Handlers may add namespaces while they run (toolboxes do).
         for namespace, handler in list(self.items()):
             keys = buckets.get(namespace, ())
-            if hasattr(handler, "__exit__"):
+            # COMPAT: cherrybase says ``__exit__ = None``, for its ``__getattr__`` knows settings only
+            if getattr(handler, "__exit__", None) is not None:
                 with handler as told:
                     _tell(told, keys)
             else:

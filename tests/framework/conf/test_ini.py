@@ -268,3 +268,24 @@ def test_a_config_goes_back_to_its_defaults() -> None:
     config.reset()
 
     assert config == {"a": 1}
+
+
+def test_a_handler_may_say_that_it_is_no_context_manager() -> None:
+    """As one with attributes for everything has to: ``__exit__ = None``."""
+
+    class Settings:
+        __exit__ = None
+
+        def __init__(self) -> None:
+            self.told: dict[str, object] = {}
+
+        def __call__(self, key: str, value: object) -> None:
+            self.told[key] = value
+
+        def __getattr__(self, name: str) -> object:
+            return self.__dict__["told"][name]
+
+    settings = Settings()
+    NamespaceSet(shop=settings)({"shop.name": "Kirsch"})
+
+    assert settings.name == "Kirsch"
