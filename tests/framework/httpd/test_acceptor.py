@@ -158,3 +158,21 @@ def test_a_list_of_nobody_refuses_everybody(serve: Serve) -> None:
     running = serve(describe, bind=[Listener(("127.0.0.1", 0), proxy_protocol=True, proxy_from=Trust([]))])
 
     assert running.exchange(V1 + LAST) == b""
+
+
+def test_a_listed_ipv4_proxy_is_known_on_a_socket_for_both(serve: Serve) -> None:
+    """Where its address reads ::ffff:127.0.0.1."""
+    try:
+        running = serve(describe, bind=[Listener(("::", 0), proxy_protocol=True, proxy_from=Trust(["127.0.0.1"]))])
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    port = running.server.bind_addr[1]  # type: ignore[index]
+    answers = []
+    for host in ("127.0.0.1", "::1"):
+        client = Client(socket.create_connection((host, port), timeout=10))
+        with client:
+            client.send(V1 + LAST)
+            answers.append(client.read_all())
+
+    assert b"http 192.0.2.1 " in answers[0]
+    assert answers[1] == b""
