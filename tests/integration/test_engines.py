@@ -15,10 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from kirsch.errors import ControlError, NginxError
 from kirsch.nginx.binary import find_nginx
+from kirsch.spec import App
 
 pytestmark = [pytest.mark.nginx, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -188,6 +190,28 @@ def test_a_body_that_is_not_read_does_not_cost_its_answer(host: Any, engine: str
     client.close()
 
     assert complaints(host) == []
+
+
+def test_a_broken_app_is_seen_by_its_operator_only(host: Any, engine: str) -> None:
+    """503 without the reason for visitors; status and metrics say that something is wrong; the neighbour serves."""
+    folder = Path(host.release("r1", SHOP))
+    (folder / "legacy.py").write_text("import a_secret_module\n")
+    state = host.state("r1", slots=2, engine=engine)
+    legacy = App(name="legacy", entry="legacy:app", mount="/legacy", isolate=True)
+    vhost = msgspec.structs.replace(state.stack.vhosts["main"], apps=("shop", "legacy"))
+    stack = msgspec.structs.replace(state.stack, apps=state.stack.apps | {"legacy": legacy}, vhosts={"main": vhost})
+    host.start(msgspec.structs.replace(state, stack=stack), nginx=True)
+    status = host.wait_until_ready(nginx=True)
+    client = loadgen.Client(("127.0.0.1", host.port))
+    _, page = client.fire(loadgen.Shot(path="/legacy/x", expected_status=503))
+    client.fire(aim(0, 0))
+    client.close()
+
+    why = "app legacy is broken: ModuleNotFoundError: No module named 'a_secret_module'"
+    assert b"out of order" in page
+    assert b"a_secret_module" not in page
+    assert [worker["note"] for worker in status["pools"][0]["workers"]] == [why] * 2
+    assert f"web.1: {why}" in status["degraded"]
 
 
 def test_metrics_and_status_know_its_requests(host: Any, engine: str) -> None:
