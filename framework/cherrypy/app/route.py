@@ -167,11 +167,17 @@ class Routes:
         if segments:
             path_info = path_info[: -len("/".join(segments)) - 1]
         route = Route(tree, app, walk, kind)
-        if is_as_sent:
+        prefix = script_name + path_info
+        # SECURITY: what is mounted below /item is not an argument of the page /item
+        if is_as_sent and not (segments and tree is not None and _has_mount_below(tree, prefix)):
             if len(self._known) >= _LIMIT:
                 self._known.clear()
-            self._known[(script_name + path_info,) if segments else path] = route
+            self._known[(prefix,) if segments else path] = route
         return route, tuple([segment.replace("%2F", "/") for segment in segments])
+
+
+def _has_mount_below(tree: Any, path: str) -> bool:
+    return any(mount.startswith(path + "/") for mount in tree.apps)
 
 
 def is_plain(app: Any) -> bool:

@@ -347,6 +347,22 @@ def test_a_page_that_appears_in_the_place_of_an_argument_is_seen() -> None:
     assert b"'other'" in ask(responder, "/catalogue/other")[2]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_an_application_below_a_page_is_not_its_argument(late: bool) -> None:
+    """Whether it was mounted before the page was remembered or after."""
+    responder = make_responder()
+    tree = responder.site.tree
+    if not late:
+        tree.mount(Root(), "/item/7")
+    for _ in range(3):
+        assert ask(responder, "/item/8/octets")[2] != b"octets"
+    if late:
+        tree.mount(Root(), "/item/7")
+    answers = [ask(responder, "/item/7/octets") for _ in range(3)]
+
+    assert answers == [ask(responder, "/octets")] * 3
+
+
 def test_a_plain_page_goes_the_short_way(count: Callable[[], int]) -> None:
     """From the second request on, when walk and plan are known."""
     responder = make_responder()
