@@ -188,7 +188,6 @@ class Loop(PollSet):
             self._waker.close()
             self._returner.close()
         baton.release()
-        self.waits.close()
 
     def run(self, connection: Connection, message: Message, seat: Seat) -> bool:
         """Run one request in this thread and settle its connection; True when the baton was lost over it."""

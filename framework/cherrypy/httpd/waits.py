@@ -69,8 +69,6 @@ class Waits:
         self._waits: dict[_Wait, None] = {}  # in the order of their beginning
         self._cut = 0  # of those, the ones that are told to end
         self._bodies = 0
-        self._bells: list[Bell] = []
-        self._over = False
         crew.reserve = self._reserve
         crew.count_replaced = self._count_replaced
 
@@ -117,7 +115,7 @@ class Waits:
         end = monotonic() + timeout_s
         poll = select.poll()
         poll.register(connection.fd, events)
-        bell = self._take_bell()
+        bell = _make_bell()
         if bell is not None:
             poll.register(bell.fd, select.POLLIN)
         wait = _Wait(connection, events, bell)
@@ -135,7 +133,7 @@ class Waits:
                 if wait.is_cut:
                     self._cut -= 1
             if bell is not None:
-                self._return_bell(bell, wait.is_cut)
+                bell.close()
         if wait.is_cut:
             raise CutOff
         return is_ready
@@ -164,28 +162,9 @@ class Waits:
         log.info("client cut off peer=%s waited for=%s seconds=%.1f", longest.connection.peer, purpose, waited_s)
         return True
 
-    def _take_bell(self) -> Bell | None:
-        with self._lock:
-            if self._bells:
-                return self._bells.pop()
-        try:
-            return Bell()
-        except OSError:  # no descriptor is left: then this wait ends by its deadline
-            return None
 
-    def _return_bell(self, bell: Bell, was_rung: bool) -> None:
-        if was_rung:
-            bell.hush()
-        with self._lock:
-            if not self._over:
-                self._bells.append(bell)
-                return
-        bell.close()
-
-    def close(self) -> None:
-        """Free the descriptors: those of threads that still wait go when they are through."""
-        with self._lock:
-            self._over = True
-            bells, self._bells = self._bells, []
-        for bell in bells:
-            bell.close()
+def _make_bell() -> Bell | None:
+    try:
+        return Bell()
+    except OSError:  # no descriptor is left: then this wait ends by its deadline
+        return None
