@@ -19,6 +19,7 @@ from kirsch.supervise.client import ControlClient
 STATE_STYLES = {
     "ready": "green",
     "booting": "yellow",
+    "warming": "yellow",
     "draining": "yellow",
     "failed": "bold red",
     "parked": "bold red",

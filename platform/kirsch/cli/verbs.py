@@ -20,6 +20,7 @@ from kirsch.cli.fleet import VERBS
 from kirsch.cli.logs import logs
 from kirsch.cli.screen import show_error
 from kirsch.cli.status import status
+from kirsch.cli.top import top
 from kirsch.errors import KirschError
 
 
@@ -30,14 +31,15 @@ def verbs() -> None:
 
     \b
     kirsch deploy            deploy ./kirsch.toml to this machine; again: roll to the new code, no request lost
-    kirsch status            what runs, where, how well
+    kirsch status            what runs, where, how well; kirsch top: the same, alive
+    kirsch scale web=4       more or fewer workers; kirsch roll, drain, pause, ... for the rest of a day
     kirsch COMMAND --help    everything about one verb
 
     Exit statuses: 0 done, 1 an act failed, 2 the input is wrong and nothing was changed.
     """
 
 
-for verb in (deploy, status, logs, down, check, render, *VERBS):
+for verb in (deploy, status, top, logs, down, check, render, *VERBS):
     verbs.add_command(verb)
 
 

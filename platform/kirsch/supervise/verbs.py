@@ -150,7 +150,7 @@ class Verbs:
             lost = inside(worker)
             self.supervisor.events.say("kill", worker=worker.name, pid=worker.pid, message=name, inside=lost)
             worker.signal(signal.Signals[f"SIG{name}"])
-            told.append({"worker": worker.name, "pid": worker.pid, "inside": lost})
+            told.append({"name": worker.name, "pid": worker.pid, "inside": lost})
         return {"signal": name, "workers": told}
 
     async def upgrade(self, args: Mapping[str, Any]) -> Any:

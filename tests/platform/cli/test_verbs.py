@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 Kirsch = Callable[..., tuple[int, str]]
-FLEET = ("workers", "roll", "scale", "drain", "undrain", "pause", "resume", "kill", "upgrade")
+FLEET = ("workers", "roll", "scale", "drain", "undrain", "pause", "resume", "kill", "upgrade", "top")
 VERBS = ("deploy", "status", "logs", "down", "check", "render", *FLEET)
 ARGUMENTS = {"scale": "web=2", "drain": "web.1", "undrain": "web.1", "kill": "web.1"}
 
