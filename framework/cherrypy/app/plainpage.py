@@ -81,7 +81,7 @@ class Outcome:
 def serve(
     route: Route, page: Any, arguments: tuple[str, ...], message: Any, path: str, introduce: Callable[[Any, Any], None]
 ) -> Finished | None:
-    """Call *page* and return the finished answer; None if the long way has to be gone (on), with what ``begun`` returns.
+    """Call *page* and return the finished answer; None if the long way has to be gone (on) with what ``begun`` returns.
 
     Args:
         route: leads to the page.
@@ -120,12 +120,7 @@ def serve(
         Outcome(page, None, error)
         return None
     kind = route.kind
-    if message.names_charset and kind is TEXT:
-        octets = None
-    elif body.__class__ is bytes and kind is TEXT:
-        octets = body
-    else:
-        octets = _encode_text(body) if kind is TEXT else _encode_json(body)
+    octets = None if message.names_charset and kind is TEXT else _ENCODERS[kind](body)
     if octets is None:
         Outcome(page, body)
         return None
@@ -135,6 +130,11 @@ def serve(
     elif not _finish(route, serving.request, serving.response, octets):
         Outcome(page, body)
         return None
+    return _log_and_forget(route, here, moment, octets)
+
+
+def _log_and_forget(route: Route, here: dict[str, Any], moment: float, octets: bytes) -> Finished:
+    """Write the access log, which may be the first to look at the request, and end it."""
     app = route.app
     try:
         app.log.access()
@@ -236,14 +236,14 @@ def _explained(request: Any, page: Any, error: TypeError) -> Exception:
 
 
 def _encode_text(body: Any) -> bytes | None:
-    """Return the octets of a page's text; None if it is none, or has lone surrogates."""
-    if body.__class__ is not str:
-        return None
-    try:
-        text: str = body
-        return text.encode()
-    except UnicodeEncodeError:
-        return None
+    """Return the octets of what a page returned; None if that is neither text nor octets, or has lone surrogates."""
+    if body.__class__ is str:
+        try:
+            text: str = body
+            return text.encode()
+        except UnicodeEncodeError:
+            return None
+    return body if body.__class__ is bytes else None
 
 
 def _encode_json(body: Any) -> bytes | None:
@@ -254,6 +254,9 @@ def _encode_json(body: Any) -> bytes | None:
         return codec.encode_whole(body) if codec.encode is _encode else b"".join(codec.encode(body))
     except Exception:
         return None
+
+
+_ENCODERS: dict[str, Callable[[Any], bytes | None]] = {TEXT: _encode_text, JSON: _encode_json}
 
 
 def _finish(route: Route, request: Any, response: Any, octets: bytes) -> bool:

@@ -15,7 +15,7 @@ import cherrypy
 from cherrypy.app import plainpage
 from cherrypy.app.application import Application
 
-from .test_plainpage import ARGUMENTS, DATA, PATHS, QUERIES, Root
+from .plainsite import ARGUMENTS, DATA, PATHS, QUERIES, Root
 
 
 def make_application(script_name: str = "") -> Application:
