@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from cherrypy.httpd.limits import Limits
-from cherrypy.httpd.waits import CutOff, Waits
+from cherrypy.httpd.waits import LONGEST_POLL_S, CutOff, Waits
 from cherrypy.httpd.writer import CONTINUE
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Connection:
                 raise ClientGone("too many threads wait for clients that take their answers slowly") from None
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
-        return bool(poll.poll(timeout_s * 1000))
+        return bool(poll.poll(min(timeout_s, LONGEST_POLL_S) * 1000))
 
     def forget_request(self) -> None:
         """Let go of the request that is being received, and of what has come of its body."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cherrypy.http.bodyerrors import BodyError, BodyIncomplete, BodyTimeout
 from cherrypy.httpd.body import Body
 from cherrypy.httpd.chunks import ChunkDecoder
-from cherrypy.httpd.waits import CutOff, Waits
+from cherrypy.httpd.waits import LONGEST_POLL_S, CutOff, Waits
 
 if TYPE_CHECKING:
     from cherrypy.httpd.connection import Connection
@@ -292,7 +292,7 @@ class StreamBody(Body):
             return self._waits.wait(self._connection, select.POLLIN, timeout_s)
         poll = select.poll()
         poll.register(self._connection.fd, select.POLLIN)
-        return bool(timeout_s > 0 and poll.poll(timeout_s * 1000))
+        return bool(timeout_s > 0 and poll.poll(min(timeout_s, LONGEST_POLL_S) * 1000))
 
     def _accept(self, data: bytes) -> None:
         self.received_bytes += len(data)

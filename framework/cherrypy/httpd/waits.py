@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The kernel counts milliseconds in 31 bits; limits that are none ask for more.
+LONGEST_POLL_S = 86400.0
 #: A client is given this long before it can be cut off, as long as one thread at least is free.
 _PATIENCE_S = 1.0
 _PURPOSES = {select.POLLIN: "its body", select.POLLOUT: "it to take its answer"}
@@ -124,6 +126,7 @@ class Waits:
         try:
             is_ready = False
             while not (is_ready or wait.is_cut) and (left_s := end - monotonic()) > 0:
+                left_s = min(left_s, LONGEST_POLL_S)
                 if self.is_short and not self._find_a_thread(wait):
                     left_s = min(left_s, _PATIENCE_S)  # then look again
                 is_ready = not wait.is_cut and bool(poll.poll(left_s * 1000))

@@ -254,6 +254,26 @@ def test_a_slow_stream_costs_no_descriptors_in_the_end(serve: Serve) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"write_grace_s": 2.0**40, "body_grace_s": 2.0**40},
+        {"write_rate_bytes_per_s": 0, "body_rate_bytes_per_s": 0},
+    ],
+    ids=["time", "rate"],
+)
+def test_without_a_limit_it_takes_as_long_as_it_takes(serve: Serve, clients: list[Client], limits: Any) -> None:
+    """No number of seconds is too large."""
+    running = serve(respond, **limits)
+    clients += [running.connect(), reluctant(running)]
+    clients[0].send(HEAD + bytes(70_000))
+    assert waiting(running)(2)
+    clients[0].send(bytes(LONG - 70_000))
+
+    assert clients[0].reply().body == bytes(LONG)
+    assert clients[1].reply().body == PIECE * PIECES
+
+
 def test_a_generator_stays_in_its_thread(serve: Serve, clients: list[Client]) -> None:
     """From its first piece to its end, however many threads come and go."""
     seen: list[set[int]] = []
