@@ -24,6 +24,9 @@ from kirsch.supervise.site import Site
 from kirsch.supervise.slots import Slots, spread
 from kirsch.supervise.worker import Worker
 
+#: The longest that a seat waits for its next worker, back-off or not, while the pool has nobody at all.
+EMPTY_DELAY_S = 1.0
+
 
 class Fleet:
     """One pool, running the release of *state* as *generation*."""
@@ -298,6 +301,9 @@ class Fleet:
         if seat.backoff.is_parked:
             name = f"{self.pool}.{seat.number}"
             self.site.events.say("parked", worker=name, level=logging.ERROR, retry_s=round(delay_s, 1))
+        if ready_for_s > 0 and not self.serving() and not self.booting:
+            # a pool without anybody is worse than a loop; what never became ready is another matter: it cannot serve
+            delay_s = min(delay_s, EMPTY_DELAY_S)
         seat.replacing = asyncio.get_running_loop().create_task(self._replace(seat, delay_s))
 
     async def _replace(self, seat: Seat, delay_s: float) -> None:

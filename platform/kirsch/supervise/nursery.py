@@ -92,6 +92,7 @@ class Nursery:
             engine=spec.engine,
             engine_options=spec.engine_options,
             threads=spec.threads,
+            public_host=_public_host(state),
             limits=Limits(
                 body_bytes=max(map(int, bodies), default=0),
                 request_deadline_s=spec.request_deadline_s,
@@ -122,7 +123,7 @@ class Nursery:
     async def _wait_until_ready(self, worker: Worker, state: State) -> None:
         spec = state.stack.pools[self.pool]
         deadline = time.monotonic() + spec.boot_timeout_s
-        while worker.state == "booting" and not worker.is_gone:
+        while worker.state in {"booting", "warming"} and not worker.is_gone:
             left = deadline - time.monotonic()
             if left <= 0 or not await worker.wait_for_change(left):
                 worker.message = f"not ready after {spec.boot_timeout_s:g} s; it was at: {worker.step}"
@@ -160,3 +161,9 @@ class Nursery:
                 said = "does not answer" if status is None else f"answers {status}"
                 return f"GET {path} {said}" if not worker.is_gone else str(worker.ending)
             await asyncio.sleep(GATE_EVERY_S)
+
+
+def _public_host(state: State) -> str:
+    """A name that the stack answers to; wildcards are none."""
+    names = [name for vhost in state.stack.vhosts.values() for name in vhost.names if name[:1] not in "*~."]
+    return names[0] if names else "localhost"

@@ -31,7 +31,7 @@ class Retirement:
         After *drain_s* it is in quarantine: what it waits for is told; after *quarantine_s* more it is killed.
         """
         self.retiring.add(worker)
-        if worker.state in {"ready", "booting"}:
+        if worker.state in {"ready", "booting", "warming"}:
             worker.state, worker.since = "draining", time.time()
         self.site.events.say("draining", worker=worker.name, pid=worker.pid, state="draining")
         self.site.on_change()
