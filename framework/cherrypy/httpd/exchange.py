@@ -251,6 +251,8 @@ def _send_file(
         raise ClientGone("the client did not take its file, or the file became shorter")
     seat.bytes_out += sent
     if connection.has_output():
+        if connection.file is not None:
+            connection.file.keep()
         return FLUSH
     if short:
         return CUT

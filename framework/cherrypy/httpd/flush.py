@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,21 +18,29 @@ _READ_BYTES = 65536
 class PendingFile:
     """A piece of a file that still has to go out.
 
-    It has a descriptor of its own, so that the application may close its file as soon as the handler is through. Law:
-    only who owns the connection sends from it, or closes it: its number may be another file's the next moment.
+    It borrows the application's descriptor, and gets one of its own when the exchange ends before the piece is sent
+    (``keep``): the application may close its file as soon as the handler is through. Law: only who owns the connection
+    sends from it, or closes it: its number may be another file's the next moment.
     """
 
-    __slots__ = ("fd", "left", "offset")
+    __slots__ = ("_is_own", "fd", "left", "offset")
 
     def __init__(self, fd: int, offset: int, left: int) -> None:
-        self.fd = os.dup(fd)
+        self.fd = fd
         self.offset = offset
         self.left = left
+        self._is_own = False
+
+    def keep(self) -> None:
+        """Go on without the application's descriptor."""
+        if not self._is_own:
+            self.fd = os.dup(self.fd)
+            self._is_own = True
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give a descriptor of its own back."""
         fd, self.fd = self.fd, -1
-        if fd >= 0:
+        if fd >= 0 and self._is_own:
             with suppress(OSError):
                 os.close(fd)
 
@@ -45,7 +54,11 @@ def send_pending(connection: Connection) -> int | None:
     sent = 0
     try:
         if connection.out:
-            sent = connection.send(connection.out)
+            if connection.file is None or connection.listener.tls:
+                sent = connection.send(connection.out)
+            else:
+                # PERF: in one packet with the file's beginning, and one wake-up of the client
+                sent = connection.sock.send(connection.out, socket.MSG_MORE)  # type: ignore[call-arg]
             connection.out = connection.out[sent:]
             if connection.out:
                 return sent

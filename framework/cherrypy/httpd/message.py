@@ -45,6 +45,7 @@ class Message:
         "expects_continue",
         "has_body",
         "headers",
+        "is_repeatable",
         "keep_alive",
         "method",
         "names_charset",
@@ -80,6 +81,8 @@ class Message:
     names_charset: bool
     """True when there is an Accept-Charset field; few clients send one, so nobody has to look for it."""
 
+    is_repeatable: bool
+    """The server's own: every line of its head was seen before, and none carries a secret; there is no body."""
     chunked: bool
     """The server's own: the body is framed by chunks."""
     keep_alive: bool

@@ -71,10 +71,12 @@ def _parse(block: bytes, limits: Limits) -> Message:
         raise Refusal(b"431 Request Header Fields Too Large", b"Too many header fields.")
     rest = iter(lines)
     first = next(rest)
+    is_repeatable = True
     try:
         method, target, path, query, version, authority = _request_lines[first]
     except KeyError:
         method, target, path, query, version, authority = parse_request_line(first, limits)
+        is_repeatable = False
     headers: list[tuple[bytes, bytes]] = []
     append = headers.append
     known = _field_lines
@@ -85,6 +87,7 @@ def _parse(block: bytes, limits: Limits) -> Message:
             field, kind = known[line]
         except KeyError:
             field, kind = _learn_field(line, limits)
+            is_repeatable = False
         if kind:
             if kind == DROP:
                 continue
@@ -115,6 +118,7 @@ def _parse(block: bytes, limits: Limits) -> Message:
         message.expects_continue = False
     if method == "CONNECT":
         _admit_connect(message, limits)
+    message.is_repeatable = is_repeatable and special is None
     if special is None:
         message.has_body = message.chunked = False
         message.content_length = None

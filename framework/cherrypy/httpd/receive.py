@@ -13,6 +13,7 @@ from cherrypy.httpd.chunks import ChunkDecoder
 from cherrypy.httpd.connection import BODY, SPOOL
 from cherrypy.httpd.errors import Refusal, bad_request
 from cherrypy.httpd.exchange import render_error
+from cherrypy.httpd.heads import HeadMemory, repeat
 from cherrypy.httpd.limits import BUFFERED_BODY_BYTES
 from cherrypy.httpd.parser import HEAD_END, body_too_large, check_partial_head, parse_head, skip_empty_lines
 from cherrypy.httpd.spool import NoRoom, Spool
@@ -37,6 +38,8 @@ class Receiver:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._limits = loop.limits
+        self._heads = HeadMemory()
+        self._known_head = self._heads.get
 
     def read_head(self, connection: Connection, seat: Seat) -> bool:
         """React to input where a head is expected."""
@@ -62,6 +65,14 @@ class Receiver:
 
     def _advance(self, connection: Connection, data: bytes, seat: Seat) -> bool:
         """Go on with *data*, all that is there, which starts where a head starts."""
+        known = self._known_head(data)
+        if known is not None:
+            message = repeat(known)
+            message.connection = connection
+            message.body = EMPTY_BODY
+            connection.partial = False
+            connection.buffer = b""
+            return self._loop.run(connection, message, seat)
         limits = self._limits
         try:
             end = data.find(HEAD_END)
@@ -78,7 +89,9 @@ class Receiver:
             connection.partial = False
             if not message.has_body:
                 message.body = EMPTY_BODY
-                connection.buffer = data[end + 4 :]
+                connection.buffer = rest = data[end + 4 :]
+                if message.is_repeatable and not rest:
+                    self._heads.add(data, message)
                 return self._loop.run(connection, message, seat)
             connection.buffer = b""
             return self._begin_body(connection, message, data[end + 4 :], seat)

@@ -145,6 +145,7 @@ def test_a_piece_of_a_file_is_closed_once(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     with path.open("rb") as file:
         pending = PendingFile(file.fileno(), 0, 1)
+        pending.keep()
     number = pending.fd
     pending.close()
     other = os.open(path, os.O_RDONLY)
