@@ -84,6 +84,7 @@ class Site:
     process: subprocess.Popen[bytes]
     directory: Path
     jar: dict[str, str] = field(default_factory=dict)
+    answered: int = 0
 
     @property
     def address(self) -> str:
@@ -105,7 +106,9 @@ class Site:
             connection.request(method, path, body, {**self.jar, **headers})
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, found, answer.read())
+            body = answer.read()
+            self.answered += 1
+            return Answer(answer.status, found, body)
         finally:
             connection.close()
 
@@ -138,11 +141,17 @@ class Site:
     def stop(self) -> int:
         """Ask the server to end as its system does; its status comes back."""
         if self.process.poll() is None:
-            # uWSGI goes on without the site in a worker that hears of the end while it loads that.
-            loading = 2 if "--lazy-apps" in self.process.args else 0  # type: ignore[operator]
-            until(lambda: self.screen.count("WSGI app 0") >= loading, lambda: self.screen)
+            self._wait_until_idle()
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
+
+    def _wait_until_idle(self) -> None:
+        """A worker of uWSGI does not hear of the end while it loads the site, and calls nobody if it is busy then."""
+        arguments: Any = self.process.args
+        if "--lazy-apps" in arguments:
+            self.workers(2)
+        if "--http-socket" in arguments:
+            until(lambda: self.screen.count("=> generated") >= self.answered, lambda: self.screen)
 
 
 def until(is_so: Callable[[], bool], what: Callable[[], str]) -> None:

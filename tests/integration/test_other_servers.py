@@ -236,7 +236,7 @@ def test_hangup_replaces_the_workers(name: str, tmp_path: Path) -> None:
         started = {line.split()[1] for line in site.said if line.startswith("start")}
 
     assert new <= started
-    assert all(life_of(site, worker)[-2:] == ["stop", "exit"] for worker in old | new)
+    assert {worker: life_of(site, worker)[-2:] for worker in old | new} == {one: ["stop", "exit"] for one in old | new}
 
 
 def _answers_from_others(site: Site, old: set[str]) -> bool:
@@ -314,7 +314,7 @@ def test_whatever_is_named_as_the_application(application: str, command: list[st
     ("mistake", "says"),
     [
         ("cherrypy.engine.embed(); cherrypy.engine.block()", r"block\(\) has no place after embed\(\)"),
-        ("cherrypy.engine.start(); cherrypy.engine.embed()", r"Call embed\(\) instead of start\(\)"),
+        ("cherrypy.engine.start(); cherrypy.engine.embed()", r"Call it instead of start\(\)"),
         (
             "from cherrypy.process.plugins import Daemonizer\n"
             "Daemonizer(cherrypy.engine).subscribe(); cherrypy.engine.embed()",

@@ -202,15 +202,15 @@ class Bus:
             application = cherrypy.tree
 
         Raises:
-            RuntimeError: the bus runs already; its servers would have to be stopped first.
+            RuntimeError: the bus ran already; it has exited now, for its servers would keep the process.
             ChannelFailures: a start listener failed.
         """
         if self.guest is not None:
             return
         if self.state not in (states.STOPPED, states.EXITING):
-            raise RuntimeError(
-                f"embed() starts the bus, but it is in {self.state!r} already. Call embed() instead of start()."
-            )
+            found = self.state
+            self.exit()
+            raise RuntimeError(f"embed() starts the bus, but it is in {found!r} already. Call it instead of start().")
         self.embedded = True
         self.publish("embed")
         self.guest = Guest(self)

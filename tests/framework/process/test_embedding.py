@@ -62,14 +62,17 @@ def test_it_can_be_left_and_entered_again() -> None:
 
 
 def test_a_bus_that_runs_is_not_embedded_too_late() -> None:
-    """Its servers are there already."""
+    """Its servers are there already, and would keep the process from ending: it exits."""
     bus = Bus()
+    stops: list[int] = []
+    bus.subscribe("stop", lambda: stops.append(1))
     bus.start()
 
-    with pytest.raises(RuntimeError, match=r"in states.STARTED already. Call embed\(\) instead of start\(\)"):
+    with pytest.raises(RuntimeError, match=r"in states.STARTED already. Call it instead of start\(\)"):
         bus.embed()
 
-    bus.exit()
+    assert bus.state is states.EXITING
+    assert stops == [1]
 
 
 def test_a_failing_start_reaches_the_loader() -> None:
