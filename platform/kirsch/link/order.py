@@ -11,7 +11,7 @@ import msgspec
 from kirsch.spec.app import App
 from kirsch.spec.stack import decode_special
 
-WorkerState = Literal["booting", "ready", "draining", "stopped", "failed"]
+WorkerState = Literal["booting", "warming", "ready", "draining", "stopped", "failed"]
 
 SHED_SIGNAL = signal.SIGWINCH
 """Tells a worker to let go of the connections that it has, each with its next answer.
@@ -67,6 +67,8 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     """Peers whose X-Forwarded-* count: the platform put nginx in front of the socket, and nothing else reaches it."""
     engine_options: dict[str, str | int | float | bool] = {}
     """Settings of gunicorn or uWSGI, by their own names."""
+    public_host: str = "localhost"
+    """The name that a visitor would ask for; what warms the apps up asks for it too."""
     report_fd: int | None = None
     """Inherited descriptor of the report pipe; None for a worker started by hand."""
 
@@ -85,7 +87,7 @@ class Report(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     state: WorkerState
     step: str = ""
-    """What it is at while booting (``import shop.web:Root``), or what failed."""
+    """What it is at while booting (``import shop.web:Root``) or warming (``GET /search``), or what failed."""
     since: float = 0.0
     """Unix time."""
     socket: str | None = None

@@ -33,6 +33,14 @@ Entry = Annotated[
         description=ENTRY_RULE,
     ),
 ]
+WarmPath = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^/[\x21-\x22\x24-\x7e]*\Z",
+        max_length=1000,
+        description='a path with its query, below the mount: "/", "/search?q=tea"',
+    ),
+]
 EnvName = Annotated[
     str,
     msgspec.Meta(
@@ -58,6 +66,8 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     """Environment variables of the workers; those of other apps of the pool are not there while it is imported."""
     directory: Text | None = None
     """Folder that goes to the front of ``sys.path`` and becomes the working one, relative to the stack's folder."""
+    warm_up: tuple[WarmPath, ...] = ()
+    """Paths below the mount that a new worker asks itself for before it gets requests."""
     isolate: bool = False
     """A failure at its import fails its own mount (503) and not the worker, so its neighbours go on."""
     log: Name | None = None

@@ -111,7 +111,8 @@ class Nursery:
             worker = Worker.spawn(order, launch, self.ledger.board, self.order_path(order))
         except (OSError, KeyError, SuperviseError) as error:
             self.ledger.release(order.record)
-            message = f"cannot be started{f' as user {spec.user}' if spec.user else ''}: {error}"
+            who = f" as user {spec.user}" if spec.user else f" as group {spec.group}" if spec.group else ""
+            message = f"cannot be started{who}: {error}"
             report = {"worker": order.name, "step": "spawn", "message": message, "output": "", "traceback": None}
             self.site.events.say("failed", worker=order.name, level=logging.ERROR, state="failed", message=message)
             raise BootFailed(f"{order.name} {message}", worker=order.name, report=report) from error

@@ -23,6 +23,7 @@ from kirsch.worker.engines import Engine, find_engine
 from kirsch.worker.load import load_all
 from kirsch.worker.mount import mount_all
 from kirsch.worker.voice import Voice
+from kirsch.worker.warm import warm_up
 from kirsch.worker.witness import name_slow_handlers
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,8 @@ def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
     voice.at_step("listen")
     path = order.socket_path(os.getpid())
     engine.start(path)
+    voice.beat()
+    warm_up(order, voice, path)
     _hear(bell)
     voice.beat()
     voice.step = ""

@@ -32,9 +32,9 @@ class Voice:
             os.set_inheritable(self._pipe, False)
 
     def at_step(self, step: str) -> None:
-        """Say what the boot is at."""
+        """Say what the boot, or the warming up, is at."""
         self.step = step
-        self._say(Report(state="booting", step=step, since=time.time()))
+        self._say(Report(state=self.state, step=step, since=time.time()))
 
     def say_broken(self, app: str, error: str) -> None:
         """Say that *app* does not serve, though the worker does."""

@@ -105,7 +105,7 @@ class Started:
     def __init__(self, folder: str, apps: tuple[App, ...], **order: Any) -> None:
         self.board = Scoreboard.create(f"{folder}/b", 2, 8)
         self.read, write = os.pipe()
-        made = Order(
+        self.order = made = Order(
             stack="s",
             pool="web",
             seat=1,

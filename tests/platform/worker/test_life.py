@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import signal
 import threading
@@ -221,3 +222,41 @@ def test_what_it_is_inside_of_is_named(start: Any) -> None:
     assert inside.handler.endswith("/shop_under_test.py: Root.sleep")
     assert (inside.line, inside.request_id, inside.phase) == ("GET /sleep", "5f0c", "handler")
     assert os.path.isdir(f"/proc/{worker.process.pid}/task/{inside.thread}")
+
+
+def test_it_warms_up_before_it_serves(start: Any) -> None:
+    """Its own first requests, as a visitor's; readiness says no meanwhile."""
+    app = App(name="shop", entry="shop_under_test:Root", mount="/shop", warm_up=("/sleep?s=0.5", "/base", "/nowhere"))
+    worker = start(app, public_host="shop.example")
+    steps = [worker.wait_until("warming") for _ in range(2)]
+    early = worker.fetch(worker.order.socket_path(worker.process.pid), "/readyz")
+    steps += [worker.wait_until("warming") for _ in range(2)]
+    path = worker.ready()
+    while worker.board.read(1).counters.in_flight:
+        time.sleep(0.01)
+
+    assert [step.get("step") for step in steps[1:]] == ["GET /shop/sleep?s=0.5", "GET /shop/base", "GET /shop/nowhere"]
+    assert (early.status, json.loads(early.body)["state"]) == (503, "warming")
+    assert worker.board.read(1).counters.by_class() == (0, 2, 0, 1, 0)
+    assert worker.fetch(path, "/readyz").status == 200
+
+
+def test_a_page_that_fails_while_it_warms_up_fails_the_boot(start: Any) -> None:
+    """No visitor is the first to see it."""
+    worker = start(App(name="shop", entry="shop_under_test:Root", warm_up=("/sleep?s=x",)))
+    report = worker.wait_until("ready", "failed")
+
+    assert (report["state"], report["step"]) == ("failed", "GET /sleep?s=x")
+    assert report["message"] == "SuperviseError: app shop: GET /sleep?s=x answers 500"
+    assert worker.process.wait(10) == 3
+    assert not os.path.exists(worker.order.socket_path(worker.process.pid))
+
+
+def test_an_isolated_app_may_fail_to_warm_up(start: Any) -> None:
+    """It is noted; the others serve."""
+    cold = App(name="cold", entry="shop_under_test:Root", mount="/cold", warm_up=("/sleep?s=x", "/"), isolate=True)
+    worker = start(App(name="shop", entry="shop_under_test:Root"), cold)
+    path = worker.ready()
+
+    assert worker.board.read(1).note == "app cold is broken: GET /cold/sleep?s=x answers 500"
+    assert worker.fetch(path, "/").status == 200
