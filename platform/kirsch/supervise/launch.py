@@ -32,6 +32,6 @@ def launch_for(paths: HostPaths, environ: Mapping[str, str] | None = None) -> Ca
             "KIRSCH_RELEASE": state.release,
             "KIRSCH_SHARED": paths.shared,
         }
-        return Launch(state.python, env, paths.log_dir, state.stack.pools[pool].user)
+        return Launch(state.python, env, paths.log_dir, state.stack.pools[pool].user, state.stack.pools[pool].group)
 
     return launch

@@ -115,6 +115,10 @@ class Supervisor:
         wanted = load_state(self.paths.state_file)
         self.state = roster.state if roster and living else wanted
         self.generation = roster.generation if roster and living else (roster.generation if roster else 0) + 1
+        if os.getuid() == 0:
+            for pool in [pool.name for pool in self.state.stack.pools.values() if pool.user is None]:
+                message = f"the workers of {pool} run as root; pool.{pool}.user says who else"
+                self.events.say("root", level=logging.WARNING, message=message)
         self._rundir.prepare(has_pool_users=any(pool.user for pool in self.state.stack.pools.values()))
         for name in self.state.stack.pools:
             self.fleets[name] = Fleet(self._site, self.state, name, self.generation)

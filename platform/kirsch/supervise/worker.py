@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import grp
 import logging
 import os
 import pwd
@@ -40,6 +41,8 @@ class Launch:
     environ: Mapping[str, str]
     log_dir: str
     user: str | None = None
+    group: str | None = None
+    """Instead of the user's own."""
     program: tuple[str, ...] = ("-P", "-m", "kirsch.worker")
     """What the interpreter is told; ``-P`` keeps the release's folder from hiding modules of ours."""
 
@@ -124,7 +127,7 @@ class Worker:
                     close_fds=True,
                     pass_fds=(say,),
                     start_new_session=True,  # a Ctrl-C at the supervisor's terminal is not for its workers
-                    **_identity(launch.user),
+                    **_identity(launch.user, launch.group),
                 )
         except BaseException:
             os.close(reports)
@@ -294,11 +297,17 @@ class Worker:
         Path(self.order.socket_path(self.pid)).unlink(missing_ok=True)
 
 
-def _identity(user: str | None) -> dict[str, Any]:
-    """Return the arguments of Popen that make the child another user."""
-    if user is None or os.getuid() != 0:
+def _identity(user: str | None, group: str | None) -> dict[str, Any]:
+    """Return the arguments of Popen that make the child another user, of the named group or of its own ones.
+
+    Raises:
+        KeyError: there is no such user, or group.
+    """
+    if os.getuid() != 0 or (user is None and group is None):
         return {}
-    return {"user": user, "group": _primary_group(user), "extra_groups": os.getgrouplist(user, _primary_group(user))}
+    user = user or "root"
+    number = grp.getgrnam(group).gr_gid if group is not None else _primary_group(user)
+    return {"user": user, "group": number, "extra_groups": os.getgrouplist(user, number)}
 
 
 def _primary_group(user: str) -> int:
