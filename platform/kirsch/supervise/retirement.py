@@ -41,7 +41,10 @@ class Retirement:
                 if await worker.wait_until_gone(drain_s):
                     return
                 self._quarantine(worker, drain_s)
-            if await worker.wait_until_gone((quarantine_s or drain_s) + KILL_MARGIN_S):
+            if await worker.wait_until_gone(quarantine_s or drain_s):
+                return
+            worker.signal(signal.SIGTERM)  # told again it leaves in good order, with its requests inside
+            if await worker.wait_until_gone(KILL_MARGIN_S):
                 return
             self.site.events.say(
                 "killed", worker=worker.name, level=logging.WARNING, inside=inside(worker),
@@ -53,7 +56,9 @@ class Retirement:
 
     async def hurry(self, worker: Worker, drain_s: float) -> None:
         """Wait for a worker that was told to go earlier, no longer than *drain_s* and the margin."""
-        await worker.wait_until_gone(drain_s + KILL_MARGIN_S)
+        if not await worker.wait_until_gone(drain_s):
+            worker.signal(signal.SIGTERM)
+            await worker.wait_until_gone(KILL_MARGIN_S)
 
     def forget(self, worker: Worker) -> None:
         """Drop a worker that has ended."""

@@ -117,12 +117,12 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
             voice.step = "serve"
             voice.fail("the server stopped by itself; its log says why", None)
             return _leave(FAILED_STATUS, may_finalize=engine.may_finalize)
-    _drain(order, voice, engine)
+    _drain(order, voice, engine, bell)
     voice.enter("stopped")
     return _leave(0, may_finalize=engine.may_finalize)
 
 
-def _drain(order: Order, voice: Voice, engine: Engine) -> None:
+def _drain(order: Order, voice: Voice, engine: Engine, bell: Bell) -> None:
     voice.enter("draining")
     cherrypy.engine.publish("drain")  # for streams: a chance to tell their clients to come again
     deadline = time.monotonic() + order.limits.drain_s
@@ -131,6 +131,8 @@ def _drain(order: Order, voice: Voice, engine: Engine) -> None:
         is_empty = engine.drain(min(BEAT_S, left))
         voice.beat()
         name_slow_handlers(voice.writer, order.release_dir)
+        if bell.wait(0) == signal.SIGTERM:
+            break  # told again: its time is over
     if not is_empty:
         log.warning("draining took longer than drain_s=%g; leaving with requests inside", order.limits.drain_s)
     engine.stop()

@@ -205,3 +205,30 @@ def test_the_end_of_everything_calls_a_roll_off(host: Any) -> None:
     assert host.stop() == 0
     assert host.leftovers() == []
     assert os.listdir(host.paths.run) == ["stack.json"]
+
+
+def test_an_end_that_is_waited_for_too_long_is_in_good_order_all_the_same(host: Any) -> None:
+    """Told a second time a worker leaves with its request inside: its bus stops, nobody has to kill it."""
+    folder = host.release("r1")
+    with open(f"{folder}/shop.py", "a") as file:
+        file.write(
+            "\ncherrypy.engine.subscribe('exit', lambda: open(os.path.dirname(__file__) + '/exited', 'w').close())\n"
+        )
+    host.start(host.state("r1", workers=1, drain_s=30.0))
+    host.wait_until_ready(1)
+
+    def ask() -> None:
+        with pytest.raises((ConnectionError, IndexError)):
+            host.get("/sleep?s=60", timeout_s=60)
+
+    slow = threading.Thread(target=ask)
+    slow.start()
+    host.wait_for(lambda status: status["pools"][0]["workers"][0]["in_flight"] == 1)
+
+    assert host.stop() == 0
+
+    slow.join()
+    log = Path(host.paths.log_dir, "supervisor.log").read_text()
+
+    assert Path(folder, "exited").exists()
+    assert "killed worker=" not in log
