@@ -33,8 +33,14 @@ class Root:
     def base(self): return f"{cherrypy.request.base} {cherrypy.request.remote.ip}"
     @cherrypy.expose
     def stop(self): cherrypy.engine.exit(); return "stopping"
+def endless():
+    while True:
+        yield b"x" * 1000
+        time.sleep(0.001)
 def wsgi(environ, start_response):
     start_response("200 OK", [])
+    if environ["PATH_INFO"] == "/endless":
+        return endless()
     return [f"{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}".encode()]
 """
 

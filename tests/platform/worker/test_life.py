@@ -260,3 +260,19 @@ def test_an_isolated_app_may_fail_to_warm_up(start: Any) -> None:
 
     assert worker.board.read(1).note == "app cold is broken: GET /cold/sleep?s=x answers 500"
     assert worker.fetch(path, "/").status == 200
+
+
+def test_a_stream_ends_when_its_client_has_gone(start: Any) -> None:
+    """It is not sent to nobody for ever, and nothing stays in flight."""
+    worker = start(App(name="old", entry="shop_under_test:wsgi"))
+    path = worker.ready()
+    with worker.connect(path) as line:
+        line.sendall(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n")
+        line.recv(2000)
+        inside = worker.board.read(1).counters.in_flight
+    deadline = time.monotonic() + 10
+    while (left := worker.board.read(1).counters.in_flight) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert (inside, left) == (1, 0)
+    assert worker.end() == 0
