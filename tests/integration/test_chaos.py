@@ -21,6 +21,7 @@ TIMES = int(os.environ.get("CHAOS_TIMES", "1"))
 ENGINES = os.environ.get("CHAOS_ENGINES", "native").split()
 REPORT = os.environ.get("CHAOS_REPORT")
 HERE = Path(__file__).parent
+MARK = "<!-- results -->"
 
 pytestmark = [pytest.mark.nginx, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -53,8 +54,8 @@ def results() -> Iterator[list[Any]]:
     yield found
     if REPORT and found:
         path = Path(REPORT)
-        head = path.read_text(encoding="utf-8").partition("<!-- results -->")[0] if path.exists() else ""
-        path.write_text(f"{head}<!-- results -->\n\n{chaos.table(found)}", encoding="utf-8")
+        head, mark, before = (path.read_text(encoding="utf-8") if path.exists() else MARK).partition(MARK)
+        path.write_text(f"{head}{mark}\n\n{chaos.table(found, before)}", encoding="utf-8")
 
 
 @pytest.fixture
