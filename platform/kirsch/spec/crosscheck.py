@@ -28,6 +28,9 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
             _check_path(shaper, f"app.{app.name}.config", app.config, stack.directory, "file")
         if app.directory is not None:
             _check_path(shaper, f"app.{app.name}.directory", app.directory, stack.directory, "folder")
+        if ":" not in app.entry:  # a project's manage.py
+            manage = str(PurePosixPath(app.directory or "", app.entry))
+            _check_path(shaper, f"app.{app.name}.entry", manage, stack.directory, "file")
     for vhost in stack.vhosts.values():
         for place, name in enumerate(vhost.apps):
             _check_reference(shaper, f"vhost.{vhost.name}.apps[{place}]", name, apps)
@@ -137,6 +140,11 @@ def _check_vhost(shaper: Shaper, vhost: Vhost) -> None:
 
 
 def _check_pool(shaper: Shaper, pool: Pool) -> None:
+    if pool.engine == "native" and pool.engine_options:
+        allowed = (
+            'engine = "gunicorn" or "uwsgi" beside it, or settings of CherryPy\'s server in an app\'s config, [global]'
+        )
+        shaper.report(f"pool.{pool.name}.engine_options", message="is for other engines than native", allowed=allowed)
     if pool.workers.min > pool.workers.max:
         shaper.report(
             f"pool.{pool.name}.workers",

@@ -34,6 +34,20 @@ mount     = "/legacy"
 pool      = "foreign"
 config    = { "/" = { "tools.gzip.on" = true } }
 directory = "legacy"
+isolate   = true
+warm_up   = ["/", "/search?q=tea"]
+log       = "old"
+
+[app.project]
+entry     = "manage.py"
+mount     = "/project"
+pool      = "foreign"
+directory = "legacy/site"
+
+[app.made]
+entry     = "made:make('shop', debug=False)"
+mount     = "/made"
+pool      = "foreign"
 
 [pool.web]
 workers = { min = 2, max = 8 }
@@ -42,6 +56,7 @@ memory_soft = "400MiB"
 
 [pool.foreign]
 engine = "gunicorn"
+engine_options = { limit_request_fields = 50, loglevel = "info", sendfile = false }
 workers = 3
 
 [vhost.main]
@@ -66,7 +81,8 @@ def write(tmp_path: Path) -> Write:
     """Put a spec into a folder that holds the files which the whole example names."""
     for name in ("requirements.txt", "shop.conf"):
         (tmp_path / name).touch()
-    (tmp_path / "legacy").mkdir()
+    (tmp_path / "legacy/site").mkdir(parents=True)
+    (tmp_path / "legacy/site/manage.py").touch()
 
     def put(text: str, name: str = "kirsch.toml") -> Path:
         path = tmp_path / name
@@ -107,7 +123,13 @@ def test_a_whole_file_is_read_as_written(write: Write) -> None:
     assert stack.vhosts["main"].listen[1] == Listen(address="::", port=443, tls=True)
     assert stack.vhosts["main"].max_body == 2**30
     assert (stack.health.ready.path, stack.health.ready.interval_s) == ("/readyz", 0.5)
-    assert [app.name for app in stack.apps_of("foreign")] == ["admin"]
+    assert [app.name for app in stack.apps_of("foreign")] == ["admin", "project", "made"]
+    assert stack.apps["project"].entry == "manage.py"
+    assert (stack.apps["admin"].isolate, stack.apps["admin"].log) == (True, "old")
+    assert stack.apps["admin"].warm_up == ("/", "/search?q=tea")
+    options = stack.pools["foreign"].engine_options
+    assert options == {"limit_request_fields": 50, "loglevel": "info", "sendfile": False}
+    assert options["sendfile"] is False
 
 
 def test_auto_is_one_worker_a_core_and_never_one_alone(write: Write) -> None:
@@ -139,6 +161,29 @@ WRONG = {
     "bad size": ('[pool.web]\nmemory_soft = "4 apples"\n', "pool.web.memory_soft", '"400MiB"'),
     "missing key": ('[app.b]\nmount = "/b"\n', "app.b.entry", "is missing"),
     "bad entry": ('[app.b]\nentry = "shop.web"\nmount = "/b"\n', "app.b.entry", "package.module:object"),
+    "module without an object": ('[app.b]\nentry = "shop/wsgi.py"\nmount = "/b"\n', "app.b.entry", "manage.py"),
+    "project that is not there": (
+        '[app.b]\nentry = "manage.py"\nmount = "/b"\ndirectory = "legacy"\n',
+        "app.b.entry",
+        "there is no file",
+    ),
+    "project above the stack": ('[app.b]\nentry = "../manage.py"\nmount = "/b"\n', "app.b.entry", "is not allowed"),
+    "entry of two lines": ('[app.b]\nentry = "b:b(1,\\n2)"\nmount = "/b"\n', "app.b.entry", "is not allowed"),
+    "warming up elsewhere": (
+        '[app.b]\nentry = "b:b"\nmount = "/b"\nwarm_up = ["http://h/"]\n',
+        "app.b.warm_up[0]",
+        "below the mount",
+    ),
+    "options of no engine": (
+        "[pool.web]\nengine_options = { threads = 3 }\n",
+        "pool.web.engine_options",
+        "is for other engines than native",
+    ),
+    "option that is a table": (
+        '[pool.web]\nengine = "uwsgi"\nengine_options = { x = { y = 1 } }\n',
+        "pool.web.engine_options.x",
+        "is not allowed",
+    ),
     "bad name": ('[app.B]\nentry = "b:b"\nmount = "/b"\n', "app.B", "beginning with a letter"),
     "name that breaks out": ('[app."b; }"]\nentry = "b:b"\n', 'app."b; }"', "beginning with a letter"),
     "bad mount": ('[app.b]\nentry = "b:b"\nmount = "b/"\n', "app.b.mount", '"b/" is not allowed'),
