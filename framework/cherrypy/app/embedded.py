@@ -7,7 +7,8 @@ from typing import Any
 
 from cherrypy.app import plainpage
 from cherrypy.app.application import Application
-from cherrypy.app.route import Route, Routes
+from cherrypy.app.route import FILES, Route, Routes
+from cherrypy.app.unmade import begun
 from cherrypy.wsgi.app import BEGUN, header_fields
 
 # What a request that goes the short way may not have: a body, another life before, an encoding of its own.
@@ -63,11 +64,11 @@ def answer(app: Application, environ: dict[str, Any], start_response: Any) -> It
     message = EnvironMessage(environ)
     path = get("SCRIPT_NAME", "").rstrip("/") + get("PATH_INFO", "")
     route, page, arguments = _find(app, path)
-    if route is None or not message.query.isascii():
+    if route is None or route.kind is FILES or not message.query.isascii():
         return None
     finished = plainpage.serve(route, page, arguments, message, path, _introduce)
     if finished is None:
-        environ[BEGUN] = plainpage.begun()
+        environ[BEGUN] = begun()
         return None
     status, header_list, body = finished
     start_response(

@@ -15,12 +15,13 @@ from cherrypy.aio.asgi.graft import ASGIGraft
 from cherrypy.aio.asgi.scope import Origin, headers_of
 from cherrypy.aio.exchange import StreamBody
 from cherrypy.aio.pages import Pieces
-from cherrypy.app import plainpage
+from cherrypy.app import plainfile, plainpage
 from cherrypy.app.application import Application
 from cherrypy.app.continuation import put_aside
-from cherrypy.app.route import Route, Routes, is_plain
+from cherrypy.app.route import FILES, Route, Routes, is_plain
 from cherrypy.app.takeover import NO_BODY, Departure, is_taken
 from cherrypy.app.tree import Tree
+from cherrypy.app.unmade import begun
 from cherrypy.app.wsgi_server import gateway_for
 from cherrypy.context import serving
 from cherrypy.core.errors import InternalRedirect
@@ -103,10 +104,13 @@ class NativeResponder:
         self, route: Route, page: Any, arguments: tuple[str, ...], message: Message, path: str
     ) -> Answer:
         """Call *page* the short way; on the long way as soon as it is not as plain as it was."""
+        if route.kind is FILES:
+            answer = plainfile.serve(route, message, path, self._introduce_it)
+            return answer or self._serve(route.app, message, path)
         finished = plainpage.serve(route, page, arguments, message, path, self._introduce_it)
         if finished is not None:
             return *finished, None
-        return self._serve(route.app, message, path, plainpage.begun())
+        return self._serve(route.app, message, path, begun())
 
     def _by_wsgi(self, tree: Any, message: Message) -> Answer:
         return self._gateway_to(tree)(message)
@@ -128,15 +132,15 @@ class NativeResponder:
         environ["SCRIPT_NAME"] = script_name
         return environ
 
-    def _serve(self, app: Application, message: Message, path: str, begun: tuple[Any, Any] | None = None) -> Answer:
-        """Run the request, which may have *begun* already, and those it redirects to internally."""
+    def _serve(self, app: Application, message: Message, path: str, begins: tuple[Any, Any] | None = None) -> Answer:
+        """Run the request, which may have begun already (*begins*), and those it redirects to internally."""
         method, query = message.method, message.query
         rfile = message.body if message.has_body else NO_BODY
         if not (path.isascii() and query.isascii()):
             encoding = app.find_config(path, "request.uri_encoding", "utf-8")
             path, query = recode(path, query, "ISO-8859-1", encoding) or (path, query)
         try:
-            request, response = begun or self._get_serving(app, message)
+            request, response = begins or self._get_serving(app, message)
             request.run(method, path, query, _PROTOCOLS[message.version], request._source, rfile)
             return _answer(app, request, response)
         except BaseException as error:

@@ -19,16 +19,15 @@ from typing import Any, TypeAlias
 from cherrypy.aio.pages import ASYNCHRONOUS, settle
 from cherrypy.app.application import announce_request
 from cherrypy.app.route import JSON, TEXT, Route
+from cherrypy.app.unmade import Introduce, make
 from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.core.logs import log
 from cherrypy.core.request import Request
-from cherrypy.core.response import Response, plain_header_list
+from cherrypy.core.response import plain_header_list
 from cherrypy.dispatch.handlers import LateParamPageHandler
 from cherrypy.http.query import parse_query_string
-from cherrypy.httpd.message import HTTP_11
 from cherrypy.lib import jsontools
-from cherrypy.lib.encoding import ResponseEncoder
 from cherrypy.process.wspbus import bus
 
 #: (status, header fields, body)
@@ -79,7 +78,7 @@ class Outcome:
 
 
 def serve(
-    route: Route, page: Any, arguments: tuple[str, ...], message: Any, path: str, introduce: Callable[[Any, Any], None]
+    route: Route, page: Any, arguments: tuple[str, ...], message: Any, path: str, introduce: Introduce
 ) -> Finished | None:
     """Call *page* and return the finished answer; None if the long way has to be gone (on) with what ``begun`` returns.
 
@@ -102,7 +101,7 @@ def serve(
             parameters = parse_query_string(message.query, encoding=route.encoding, separators=route.separators)
         except UnicodeDecodeError:
             is_readable = False  # the long way has an answer to that
-    here["_unmade"] = _make, introduce, route, arguments, parameters, message, path, moment
+    here["_unmade"] = make, introduce, route, arguments, parameters, message, path, moment
     try:
         announce_request()
     except Exception:
@@ -126,81 +125,27 @@ def serve(
         return None
     if len(here) == 1:
         # PERF: nobody has looked at request or response, so there are none
-        here["_octets"] = octets
-    elif not _finish(route, serving.request, serving.response, octets):
-        Outcome(page, body)
-        return None
-    return _log_and_forget(route, here, moment, octets)
+        finished = _OK, plain_header_list(moment, route.sent_type, len(octets)), [octets] if octets else []
+        here["_finished"] = finished
+        return _log_and_forget(route.app, here, finished)
+    response = serving.response
+    if _finish(route, serving.request, response, octets):
+        return _log_and_forget(route.app, here, (response.output_status, response.header_list, response._body))
+    Outcome(page, body)
+    return None
 
 
-def _log_and_forget(route: Route, here: dict[str, Any], moment: float, octets: bytes) -> Finished:
+def _log_and_forget(app: Any, here: dict[str, Any], finished: Finished) -> Finished:
     """Write the access log, which may be the first to look at the request, and end it."""
-    app = route.app
     try:
         app.log.access()
     except Exception:
         log.error(traceback=True)
     if "_unmade" in here and not bus.listeners.get("after_request"):
         here.clear()
-        return _OK, plain_header_list(moment, route.sent_type, len(octets)), [octets] if octets else []
-    response = serving.response
-    _end(app, serving.request)
-    return response.output_status, response.header_list, response._body
-
-
-def begun() -> tuple[Any, Any] | None:
-    """Return the request and the response that the short way has begun with, if it has."""
-    return (serving.request, serving.response) if serving.__dict__ else None
-
-
-def _make(
-    introduce: Callable[[Any, Any], None],
-    route: Route,
-    arguments: tuple[str, ...],
-    parameters: dict[str, Any] | None,
-    message: Any,
-    path: str,
-    moment: float,
-) -> None:
-    """Make request and response, with all that a page may look at, for somebody who looks.
-
-    PERF: without their constructors: what those do is known here, and half of it is not needed.
-    """
-    here = serving.__dict__
-    here["request"] = request = _new(Request)
-    here["response"] = response = _new(Response)
-    response.status = None
-    response._body = []
-    response.time = moment
-    if route.kind is JSON:
-        response._content_type = JSON
-    script_name = route.script_name
-    request.app = route.app
-    if script_name:
-        request.script_name = script_name
-    request.path_info = path[len(script_name) :] if script_name else path
-    request.is_index = route.walk.is_index
-    request._plan = plan = route.plan
-    if message.version is not HTTP_11 and message.version != HTTP_11:
-        request._req_protocol = "HTTP/1.0"
-        request.protocol = message.version
-    if arguments:
-        request._arguments = arguments
-    request._path = path
-    request.rfile = message.body
-    request.process_request_body = False
-    request.stage = "handler"
-    request._make_handler = _make_handler
-    introduce(request, message)
-    if plan.request_attributes:
-        for name, value in plan.request_attributes.items():
-            setattr(request, name, value)
-    if message.query:
-        request.query_string = message.query
-        request._params = parameters
-    octets = here.pop("_octets", None)
-    if octets is not None:
-        _finish(route, request, response, octets)
+    else:
+        _end(app, serving.request)
+    return finished
 
 
 def _end(app: Any, request: Request) -> None:
@@ -212,18 +157,6 @@ def _end(app: Any, request: Request) -> None:
         request.closed = True
         request.stage = "close"
         serving.clear()
-
-
-def _make_handler(request: Any) -> Any:
-    """Make the handlers that the long way would have made, for a page that looks at its own."""
-    page, _ = request.dispatch.find_handler(request.path_info)
-    handler = LateParamPageHandler(page, *request._arguments)
-    if request._plan.short_way is JSON:
-        request._json_inner_handler = handler
-        request.handler = jsontools.json_handler
-    else:
-        request.handler = handler
-    return ResponseEncoder()
 
 
 def _explained(request: Any, page: Any, error: TypeError) -> Exception:

@@ -11,11 +11,12 @@ import inspect
 from typing import Any
 
 from cherrypy.app.application import Application
+from cherrypy.app.files import Files, find_files
 from cherrypy.conf.epoch import changes
 from cherrypy.core.plan import Plan
 from cherrypy.core.request import Request
 from cherrypy.core.response import Response
-from cherrypy.dispatch.memory import MOST_ARGUMENTS, Walk, find, is_argument_of
+from cherrypy.dispatch.memory import MOST_ARGUMENTS, find, is_argument_of
 from cherrypy.dispatch.objects import Dispatcher
 from cherrypy.lib import jsontools
 from cherrypy.lib.encoding import ResponseEncoder
@@ -24,7 +25,9 @@ from cherrypy.wsgi.app import AppResponse, CPWSGIApp
 
 #: What pages return: their Content-Type.
 TEXT, JSON = "text/html", "application/json"
-_SENT_TYPES = {TEXT: "text/html;charset=utf-8", JSON: JSON}
+#: There is no page, but a directory of files.
+FILES = "files"
+_SENT_TYPES = {TEXT: "text/html;charset=utf-8", JSON: JSON, FILES: ""}
 
 # The tools at before_handler, in their order, and what a page returns under them.
 _KINDS = {
@@ -41,8 +44,8 @@ class Route:
 
     Attributes:
         app, tree, apps: where it was found; ``apps`` is what was mounted then.
-        walk: the way to the page, and its plan.
-        kind: TEXT or JSON.
+        walk: the way to the page, and its plan; ``Files`` where there is none.
+        kind: TEXT, JSON or FILES.
         key: by which the server remembers whether the page blocks.
         sent_type: the Content-Type as it is sent.
         encoding, separators: of its query.
@@ -66,7 +69,7 @@ class Route:
         "wsgiapp",
     )
 
-    def __init__(self, tree: Any, app: Application, walk: Walk, kind: str) -> None:
+    def __init__(self, tree: Any, app: Application, walk: Any, kind: str) -> None:
         self.tree = tree
         self.apps = None if tree is None else dict(tree.apps)
         self.app = app
@@ -103,6 +106,11 @@ class Route:
             return None
         return self.walk.still_leads_to(app.root)
 
+    def takes(self, segment: str) -> bool:
+        """True if *segment*, behind what the route was learned by, is an argument of its page, or leads to a file."""
+        walk = self.walk
+        return walk.__class__ is Files or is_argument_of(walk, segment, Request.dispatch)
+
     def _still_holds(self) -> bool:
         seen = changes.value
         app = self.app
@@ -134,7 +142,7 @@ class Routes:
                 break
             route = self._known.get((prefix,))
             if route is not None:
-                if not is_argument_of(route.walk, segment, Request.dispatch):
+                if not route.takes(segment):
                     break
                 return route, tuple(path[len(prefix) + 1 :].split("/"))
         return None, _NO_SEGMENTS
@@ -158,7 +166,13 @@ class Routes:
         script_name = app._script_name or ""
         path_info = path[len(script_name) :]
         walk, segments = find(plans.walks_of(dispatcher), path_info, dispatcher)
-        if walk is None or (walk.is_index and path_info[-1:] != "/"):
+        if walk is None:
+            files = find_files(app, dispatcher, path_info)
+            prefix = "" if files is None else script_name + files.section
+            if files is not None and is_as_sent and not (tree is not None and _has_mount_below(tree, prefix)):
+                self._keep((prefix,), Route(tree, app, files, FILES))
+            return None, _NO_SEGMENTS
+        if walk.is_index and path_info[-1:] != "/":
             return None, _NO_SEGMENTS
         plan = walk.plan
         kind = plan.short_way if plan.short_way is not None else _short_way(plan)
@@ -170,10 +184,13 @@ class Routes:
         prefix = script_name + path_info
         # SECURITY: what is mounted below /item is not an argument of the page /item
         if is_as_sent and not (segments and tree is not None and _has_mount_below(tree, prefix)):
-            if len(self._known) >= _LIMIT:
-                self._known.clear()
-            self._known[(prefix,) if segments else path] = route
+            self._keep((prefix,) if segments else path, route)
         return route, tuple([segment.replace("%2F", "/") for segment in segments])
+
+    def _keep(self, key: Any, route: Route) -> None:
+        if len(self._known) >= _LIMIT:
+            self._known.clear()
+        self._known[key] = route
 
 
 def _has_mount_below(tree: Any, path: str) -> bool:

@@ -241,8 +241,7 @@ class Request(metaclass=Watched):
             plan = self._apply_plan(response)
         else:
             if plan.request_attributes:
-                for name, value in plan.request_attributes.items():
-                    setattr(self, name, value)
+                _set_all(self, plan.request_attributes)
             if self._hooks is not None and self._hooks_of is not plan:
                 lazyparts.add_hooks(self, plan)
         points = plan.points
@@ -298,15 +297,12 @@ class Request(metaclass=Watched):
         if self._hooks is not None and self._hooks_of is not plan:
             lazyparts.add_hooks(self, plan)
         self._hooks_of = plan
-        for name, value in plan.request_attributes.items():
-            setattr(self, name, value)
-        for name, value in plan.response_attributes.items():
-            setattr(response, name, value)
+        _set_all(self, plan.request_attributes)
+        _set_all(response, plan.response_attributes)
         for name, value in plan.response_headers.items():
             response.headers[name] = value
         if plan.body_attributes and "body" in vars(self):
-            for name, value in plan.body_attributes.items():
-                setattr(self.body, name, value)
+            _set_all(self.body, plan.body_attributes)
         if plan.is_dynamic:
             for handlers, settings in plan.deferred:
                 handlers(settings)
@@ -386,6 +382,11 @@ class Request(metaclass=Watched):
             if "on_end_request" in self._plan.points or self._hooks is not None:
                 self._run_hooks("on_end_request")
             self.stage = "close"
+
+
+def _set_all(owner: Any, attributes: dict[str, Any]) -> None:
+    for name, value in attributes.items():
+        setattr(owner, name, value)
 
 
 reserve(

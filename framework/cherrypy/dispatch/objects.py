@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from cherrypy.conf import site
@@ -116,6 +117,14 @@ class Dispatcher:
             position -= 1
         _use_config(request, trail, names)
         return None, []
+
+    def plan_of(self, app: Any, path: str) -> Plan:
+        """Return the plan for what is at *path* of *app*, or would be."""
+        names = [*(name for name in path.split("/") if name), "index"]
+        asker = SimpleNamespace(app=app)
+        _use_config(asker, self._walk(app, names), names)
+        plan: Plan = asker._plan
+        return plan
 
     def _prefix(self, app: Any, trail: list[Step], position: int, is_default: bool, path: str) -> str | None:
         """Return the part of *path* under which its walk may be remembered although the page takes the rest."""

@@ -15,7 +15,7 @@ from cherrypy.http.dates import HTTPDate
 from cherrypy.lib.conditional import validate_all
 
 # PERF: looked for together, since few clients send any of them
-_WISHES = FieldNames("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Range")
+WISHES = FieldNames("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Range")
 _set_header = dict.__setitem__
 
 
@@ -55,17 +55,33 @@ def describe(
     _set_header(headers, "Last-Modified", last_modified)
     # a tag that somebody else has set stands
     etag = dict.setdefault(headers, "Etag", etag)
-    has_wishes = _WISHES.any_in(request)
+    has_wishes = WISHES.any_in(request)
     if has_wishes:
         validate_all()
     else:
         # the etags tool does not look again
         response.ETag = etag
     if content_type is None:
-        content_type = mimetypes.types_map.get(_extension_of(path))
+        content_type = type_of(path)
     if content_type is not None:
         _set_header(headers, "Content-Type", content_type)
     return content_type, has_wishes
+
+
+def type_of(path: str) -> str | None:
+    """Return the type of a file by its extension; None if that is not known."""
+    return mimetypes.types_map.get(_extension_of(path))
+
+
+@lru_cache(maxsize=1024)
+def validator_fields(modified_ns: int, size: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Return Last-Modified and ETag as they are sent, with the offer of ranges behind them."""
+    last_modified, etag = _validators_of(modified_ns, size)
+    return (
+        (b"Last-Modified", last_modified.encode("ascii")),
+        (b"Etag", etag.encode("ascii")),
+        (b"Accept-Ranges", b"bytes"),
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -258,7 +258,7 @@ def staticdir(
     request = serving.request
     if not _is_asked_for(request, match, debug, "TOOLS.STATICDIR"):
         return False
-    top = _top_of(dir, root) if str(dir)[:1] != "~" else _top_of(os.path.expanduser(dir), root)
+    top = top_of(dir, root) if str(dir)[:1] != "~" else top_of(os.path.expanduser(dir), root)
     section = "" if section == "global" else section.rstrip(r"\/")
     branch = request.path_info[len(section) + 1 :].lstrip(r"\/")
     # the server has decoded everything but the slash; decoding twice would turn %252e into a dot
@@ -280,7 +280,7 @@ def staticdir(
 
 
 @lru_cache(maxsize=256)
-def _top_of(dir: str, root: str) -> str:
+def top_of(dir: str, root: str) -> str:
     """Return the directory's path: a matter of its text alone.
 
     Raises:

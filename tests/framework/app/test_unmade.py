@@ -20,13 +20,13 @@ from ..conftest import Site
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths for which a request was made on the short way."""
     paths: list[str] = []
-    original: Callable[..., None] = plainpage._make
+    original: Callable[..., None] = plainpage.make
 
     def make(*arguments: Any) -> None:
         paths.append(arguments[5])
         original(*arguments)
 
-    monkeypatch.setattr(plainpage, "_make", make)
+    monkeypatch.setattr(plainpage, "make", make)
     return paths
 
 
