@@ -22,6 +22,8 @@ from prometheus_client.registry import Collector
 from kirsch.observe.view import StackView
 from kirsch.scoreboard import BOUNDS_S, STATES, Counters
 
+#: States that a worker does not know of itself: what its supervisor does with it.
+STATES_OF_SEATS = ("parked", "standby", "drained", "quarantined")
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
@@ -94,9 +96,11 @@ def _workers(view: StackView) -> Iterator[Metric]:
         "kirsch_worker_restarts", "Ends of workers that nobody asked for.", labels=["pool", "cause"]
     )
     memory = GaugeMetricFamily("kirsch_worker_resident_memory_bytes", "Resident memory.", labels=["pool", "worker"])
+    wanted = GaugeMetricFamily("kirsch_workers_wanted", "How many workers there shall be.", labels=["pool"])
+    load = GaugeMetricFamily("kirsch_pool_load", "How busy a pool is; 1 is all that it can do.", labels=["pool"])
     slots = GaugeMetricFamily("kirsch_worker_slots", "Slots that point at a worker.", labels=["pool", "worker"])
     for pool in view.pools:
-        for state in STATES[1:]:
+        for state in (*STATES[1:], *STATES_OF_SEATS):
             states.add_metric([pool.name, state], sum(worker.state == state for worker in pool.workers))
         for cause, count in pool.restarts.items():
             restarts.add_metric([pool.name, cause], count)
@@ -104,7 +108,9 @@ def _workers(view: StackView) -> Iterator[Metric]:
             mine = [worker for worker in pool.workers if worker.name == name]
             memory.add_metric([pool.name, name], sum(worker.rss_bytes for worker in mine))
             slots.add_metric([pool.name, name], sum(len(worker.slots) for worker in mine))
-    yield from (states, restarts, memory, slots)
+        wanted.add_metric([pool.name], pool.wanted)
+        load.add_metric([pool.name], pool.load or 0.0)
+    yield from (states, restarts, memory, slots, wanted, load)
 
 
 def _buckets(counters: Counters) -> list[tuple[str, float]]:

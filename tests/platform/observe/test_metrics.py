@@ -67,6 +67,9 @@ def test_requests_are_those_of_the_scoreboard(tmp_path: Path) -> None:
     [
         ("kirsch_workers", (("pool", "web"), ("state", "ready")), 1),
         ("kirsch_workers", (("pool", "web"), ("state", "failed")), 1),
+        ("kirsch_workers", (("pool", "web"), ("state", "parked")), 0),
+        ("kirsch_workers_wanted", (("pool", "web"),), 0),
+        ("kirsch_pool_load", (("pool", "web"),), 0),
         ("kirsch_worker_restarts_total", (("cause", "SIGKILL"), ("pool", "web")), 3),
         ("kirsch_worker_slots", (("pool", "web"), ("worker", "web.1")), 2),
         ("kirsch_worker_resident_memory_bytes", (("pool", "web"), ("worker", "web.1")), 1000),
