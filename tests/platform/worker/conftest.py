@@ -41,6 +41,8 @@ def wsgi(environ, start_response):
     start_response("200 OK", [])
     if environ["PATH_INFO"] == "/endless":
         return endless()
+    if environ["PATH_INFO"] == "/spawn":
+        os.system("sleep 12 >/dev/null 2>&1 &")
     return [f"{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}".encode()]
 """
 

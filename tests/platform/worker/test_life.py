@@ -276,3 +276,13 @@ def test_a_stream_ends_when_its_client_has_gone(start: Any) -> None:
 
     assert (inside, left) == (1, 0)
     assert worker.end() == 0
+
+
+def test_what_a_page_starts_does_not_keep_its_connection(start: Any) -> None:
+    """A program of the shell inherits what is not closed on exec: the client would wait for its end."""
+    worker = start(App(name="old", entry="shop_under_test:wsgi"))
+    began = time.monotonic()
+    answer = worker.get(worker.ready(), "/spawn")
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert time.monotonic() - began < 10

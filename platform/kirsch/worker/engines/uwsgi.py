@@ -86,6 +86,7 @@ def render_ini(order: Order, descriptor: int) -> str:
         "listen": str(allowed_backlog()),
         "buffer-size": "65535",  # of a request's head; the 4 KiB by default are less than nginx lets through
         "socket-timeout": deadline,  # the 4 s by default cut answers whose client reads slowly
+        "close-on-exec": "true",  # or what a page starts by os.system keeps its client's connection open
         "die-on-term": "true",
         "ignore-sigpipe": "true",
         "ignore-write-errors": "true",  # a client that went away is no error; the application is told all the same
