@@ -119,6 +119,14 @@ class Server(ServerAdapter):
     """Most open connections; beyond the longest idle one is closed, and with none idle the new one gets 503."""
     retry_after = 1
     """Seconds that the Retry-After of the server's own 503 says."""
+    waiting_threads = 64
+    """Most threads that stand in for those that wait for slow clients; beyond, the slowest client is cut off."""
+    body_spool_memory = 262144
+    """Octets in memory of a long request body that no thread waits for; the rest is in a temporary file."""
+    body_spool_size = 1073741824
+    """Octets of such bodies altogether; 503 beyond. 0 is without limit."""
+    body_spool_dir: str | None = None
+    """The directory of their files. None: the system's for temporary files."""
     instance: Any = None
     """A server object, or the dotted name of a callable that makes one from this adapter."""
     ssl_module: Any = "builtin"

@@ -44,6 +44,9 @@ LIMIT_KEYS: dict[str, LimitKey] = {
     "accepted_queue_size": LimitKey("queued"),
     "accepted_queue_timeout": LimitKey("queue_s", is_time=True),
     "retry_after": LimitKey("retry_after_s"),
+    "body_spool_memory": LimitKey("spool_memory_bytes"),
+    "body_spool_size": LimitKey("spool_bytes", zero=BOUNDLESS),
+    "waiting_threads": LimitKey("waiting_threads"),
 }
 
 
@@ -70,3 +73,4 @@ def set_limits(limits: Limits, adapter: Any) -> None:
         if not value and key.zero is not None:
             value = key.zero
         setattr(limits, key.field, float(value) if key.is_time else int(value))
+    limits.spool_directory = getattr(adapter, "body_spool_dir", None) or limits.spool_directory

@@ -153,6 +153,13 @@ RULES: dict[str, Rule] = {
     "ssl_handshake_timeout": Rule(lambda value: value is not None and _SECONDS.accepts(value), "seconds, more than 0"),
     "max_connections": _COUNT,
     "retry_after": Rule(_whole(0), "a whole number of seconds"),
+    "body_spool_memory": Rule(_whole(0), "octets from 0"),
+    "body_spool_size": Rule(_whole(0), "octets; 0 for no limit"),
+    "body_spool_dir": Rule(
+        lambda value: value is None or (isinstance(value, str | os.PathLike) and os.path.isdir(value)),
+        "the path of a directory that is there, or None for the system's",
+    ),
+    "waiting_threads": Rule(_whole(0, MOST_THREADS), f"a number of threads from 0 to {MOST_THREADS}"),
     "ssl_module": Rule(
         lambda value: value in MODULES or adapter_class(value) is not None,
         "'builtin', 'pyopenssl' (the same here), or None: TLS is the standard library's; or a class of your own that "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,26 @@ def test_max_requests_per_connection(server: Server, client: Client) -> None:
 
     assert answer.count(b"HTTP/1.1 200 OK") == 2
     assert answer.count(b"Connection: close") == 1
+
+
+def test_long_bodies_that_nobody_waits_for_have_limits(server: Server, client: Client, tmp_path: Path) -> None:
+    """In memory, altogether, and a directory; and so have the threads that stand in for those that wait."""
+    server.body_spool_memory = 1000
+    server.body_spool_size = 100_000
+    server.body_spool_dir = str(tmp_path)
+    server.waiting_threads = 0
+    server.thread_pool = 1
+    server.start()
+    with client.connect() as long:
+        long.sendall(b"POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"a" * 250_000)
+        refused = read_all(long)
+    with client.connect() as short:
+        short.sendall(b"POST /size HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 90000\r\n\r\n")
+        short.sendall(b"a" * 90000)
+        answered = read_all(short)
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert answered.endswith(b"90000")
 
 
 @pytest.mark.parametrize("size", [0, 2])
