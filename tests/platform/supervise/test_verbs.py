@@ -84,7 +84,8 @@ def test_drain_and_undrain(host: Any) -> None:
     host.start(host.state(slots=4))
     host.wait_until_ready()
     before = pids(host)
-    slow = threading.Thread(target=host.get, args=("/sleep?s=1.5", 1))
+    slot = host.workers()[0]["slots"][0]
+    slow = threading.Thread(target=host.get, args=("/sleep?s=1.5", slot))
     slow.start()
     host.wait_for(lambda status: pool(status)["workers"][0]["in_flight"] == 1)
     host.control.call("drain", workers=["web.1"])
