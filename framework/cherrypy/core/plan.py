@@ -181,12 +181,19 @@ class Plan:
             for name, value in keys:
                 compile_key(self, name, value)
             return
-        compile_keys = getattr(handler, "compile_keys", None)
-        if compile_keys is not None and compile_keys(self, keys):
+        # of its class: an application's handler may answer every name by itself
+        compile_keys = getattr(type(handler), "compile_keys", None)
+        if compile_keys is not None and compile_keys(handler, self, keys):
             return
-        if keys or hasattr(handler, "__exit__"):
+        if keys or getattr(handler, "__exit__", None) is not None:
             settings = {f"{namespace}.{name}": value for name, value in keys}
             self.deferred.append((NamespaceSet({namespace: handler}), settings))
+
+
+def set_all(owner: Any, attributes: dict[str, Any]) -> None:
+    """Give *owner* the *attributes*."""
+    for name, value in attributes.items():
+        setattr(owner, name, value)
 
 
 def config_of(request: Any) -> dict[str, Any]:

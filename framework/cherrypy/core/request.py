@@ -29,7 +29,7 @@ from cherrypy.core.logs import log
 from cherrypy.core.namespaces import (
     namespaces,
 )
-from cherrypy.core.plan import NO_PLAN, Plan, SharedHooks, Watched
+from cherrypy.core.plan import NO_PLAN, Plan, SharedHooks, Watched, set_all
 from cherrypy.core.rawheaders import RawHeaders
 from cherrypy.core.uniqueid import LazyUUID4
 from cherrypy.http.bodyerrors import BodyError
@@ -127,6 +127,10 @@ class Request(metaclass=Watched):
     _make_handler: Any = None
     _arguments: Any = ()
     _message: Any = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        lazyparts.share_own_parts(cls)
 
     def __init__(
         self, local_host: Host | None, remote_host: Host | None, scheme: str = "http", server_protocol: str = "HTTP/1.1"
@@ -241,7 +245,7 @@ class Request(metaclass=Watched):
             plan = self._apply_plan(response)
         else:
             if plan.request_attributes:
-                _set_all(self, plan.request_attributes)
+                set_all(self, plan.request_attributes)
             if self._hooks is not None and self._hooks_of is not plan:
                 lazyparts.add_hooks(self, plan)
         points = plan.points
@@ -297,12 +301,12 @@ class Request(metaclass=Watched):
         if self._hooks is not None and self._hooks_of is not plan:
             lazyparts.add_hooks(self, plan)
         self._hooks_of = plan
-        _set_all(self, plan.request_attributes)
-        _set_all(response, plan.response_attributes)
+        set_all(self, plan.request_attributes)
+        set_all(response, plan.response_attributes)
         for name, value in plan.response_headers.items():
             response.headers[name] = value
         if plan.body_attributes and "body" in vars(self):
-            _set_all(self.body, plan.body_attributes)
+            set_all(self.body, plan.body_attributes)
         if plan.is_dynamic:
             for handlers, settings in plan.deferred:
                 handlers(settings)
@@ -382,11 +386,6 @@ class Request(metaclass=Watched):
             if "on_end_request" in self._plan.points or self._hooks is not None:
                 self._run_hooks("on_end_request")
             self.stage = "close"
-
-
-def _set_all(owner: Any, attributes: dict[str, Any]) -> None:
-    for name, value in attributes.items():
-        setattr(owner, name, value)
 
 
 reserve(

@@ -126,6 +126,57 @@ def test_a_namespace_of_the_applications_own_runs_for_each_request(site: Any) ->
     assert told == [("key", 1), ("key", 1)]
 
 
+def test_a_namespace_that_knows_every_name_runs_for_requests_with_its_keys(site: Any) -> None:
+    """Also one that has no attributes but settings, and says that it is no context manager."""
+    seen: list[tuple[str, Any]] = []
+
+    class Settings:
+        __exit__ = None
+
+        def __getattr__(self, name: str) -> Any:
+            raise KeyError(name)
+
+        def __call__(self, name: str, value: Any) -> None:
+            seen.append((name, value))
+
+    root = type("Root", (), {"index": cherrypy.expose(lambda self: "page")})()
+    app = site.mount(root, "", {"/": {"known.key": 1}})
+    namespaces = cherrypy._cprequest.Request.namespaces.copy()
+    namespaces["known"] = Settings()
+    app.request_class = type("Own", (cherrypy._cprequest.Request,), {"namespaces": namespaces})
+    answers = [site("/").status for _ in range(3)]
+
+    assert answers == [200] * 3
+    assert seen == [("key", 1)] * 3
+
+
+def test_a_class_of_requests_has_hooks_and_namespaces_of_its_own(site: Any) -> None:
+    """Besides the tools; what one request does to its copies is not seen by the next."""
+    ran: list[str] = []
+    declared = cherrypy._cprequest.Request.hooks.copy()
+    declared.attach("before_finalize", lambda: ran.append("declared"))
+
+    class OwnRequest(cherrypy._cprequest.Request):
+        hooks = declared
+        namespaces = cherrypy._cprequest.Request.namespaces.copy()
+
+    class Root:
+        @cherrypy.expose
+        def index(self) -> str:
+            cherrypy.request.hooks.attach("before_finalize", lambda: ran.append("attached"))
+            cherrypy.request.namespaces["more"] = print
+            return "page"
+
+    app = site.mount(Root())
+    app.request_class = OwnRequest
+    answers = [site("/").body for _ in range(2)]
+
+    assert answers == [b"page"] * 2
+    assert ran == ["declared", "attached"] * 2
+    assert OwnRequest.hooks is declared
+    assert "more" not in OwnRequest.namespaces
+
+
 def test_what_a_request_touches_is_its_own(site: Any) -> None:
     """Hooks, configuration and toolmaps changed by one request are not seen by the next."""
     sizes: list[tuple[int, int, int]] = []
