@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,6 +133,7 @@ class StackView:
         return {
             "stack": self.stack,
             "version": kirsch.__version__,
+            "python": sys.executable,
             "release": self.release,
             "generation": self.generation,
             "pid": self.pid,

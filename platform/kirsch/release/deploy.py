@@ -41,6 +41,7 @@ from kirsch.release.prepare import PORTS_FILE, Prepared
 from kirsch.release.progress import Progress
 from kirsch.release.prune import prune
 from kirsch.release.status import Connect, Status, describe_error, is_serving
+from kirsch.release.succession import Succession, environment_in_use, interpreter_of
 
 Gate = Callable[[Iterable[Question]], int]
 
@@ -69,6 +70,7 @@ class Deploy:
         self.start = start
         self.built: Path | None = None
         self.switched = False
+        self.succession: Succession | None = None
         self.started_pid: int | None = None
         self.rolled = False
         self.acts: dict[type[Step], Callable[[Any], str]] = {
@@ -207,11 +209,18 @@ class Deploy:
         return f"supervisor {self.started_pid}, workers {_pids(status)}"
 
     def renew_supervisor(self, step: RenewSupervisor) -> str:
-        """Have the old supervisor leave everything as it is, and start the new one, which adopts it."""
-        fleet.dismiss_supervisor(self.shell, self.control, self.paths)
-        pid = self.start(self.shell, self.paths, self.prepared.after, clean_environ(self.environ))
-        status = fleet.wait_until_answering(self.shell, self.control, self.paths, pid)
-        return f"process {pid}, with the workers {_pids(status)}"
+        """Put the supervisor of the new environment in place of the old one, which is back if that fails."""
+        before, after = self.prepared.before, self.prepared.after
+        old = interpreter_of(self.paths, before.status, before.supervisor_environment, (before.state or after).python)
+        succession = Succession(self.shell, self.control, self.paths, old=old, new=after.python, start=self.start_on)
+        status = succession.change()
+        self.succession = succession
+        return f"process {status.pid}, with the workers {_pids(status)}"
+
+    def start_on(self, python: str) -> int:
+        """Start a supervisor on an interpreter; what it is to run it finds in the run directory."""
+        state = msgspec.structs.replace(self.prepared.after, python=python)
+        return self.start(self.shell, self.paths, state, clean_environ(self.environ))
 
     def roll_workers(self, step: RollWorkers) -> str:
         """Have the supervisor replace its workers; its events are passed on as they come."""
@@ -251,10 +260,12 @@ class Deploy:
 
     def prune(self, step: Prune) -> str:
         """Remove what nobody needs any more."""
-        running = {worker.release or "" for worker in fleet.require_status(self.control).workers}
+        status = fleet.require_status(self.control)
+        running = {worker.release or "" for worker in status.workers}
+        supervisor = environment_in_use(self.shell, self.paths, status)
         keep = {self.prepared.plan.release, self.prepared.plan.previous or "", *running}
         try:
-            releases, environments = prune(self.shell, self.paths, keep=keep, count=step.keep)
+            releases, environments = prune(self.shell, self.paths, keep=keep, count=step.keep, supervisor=supervisor)
         except OSError as error:  # the new release serves: what could not be removed is the next deploy's matter
             return f"not everything could be removed: {error}"
         removed = f"{count(len(releases), 'release')} and {count(len(environments), 'environment')} removed"
@@ -262,8 +273,15 @@ class Deploy:
 
     def revert(self) -> None:
         """Have the release of before serve again; says what it did, and what it could not do."""
-        if not self.switched:
-            return
+        if self.switched:
+            self._revert_release()
+        if self.succession is not None:
+            try:
+                self.progress.reverted(self.succession.change_back())
+            except KirschError as error:
+                self.progress.reverted(f"the supervisor of the new environment goes on: {error}")
+
+    def _revert_release(self) -> None:
         before = self.prepared.before
         self._restore_files()
         try:

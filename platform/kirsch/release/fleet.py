@@ -43,13 +43,22 @@ Start = Callable[[Shell, HostPaths, State, Mapping[str, str]], int]
 def start_supervisor(shell: Shell, paths: HostPaths, state: State, env: Mapping[str, str]) -> int:
     """Start the supervisor on the release's environment, in a session of its own; return its pid."""
     argv = [state.python, "-m", "kirsch.supervise", "--root", paths.root, "--run", paths.run]
-    environment = state.python.split("/")[-3]
-    shell.write(f"{paths.run}/{ENVIRONMENT_FILE}", environment.encode() + b"\n")
+    note_environment(shell, paths, state.python)
     return shell.spawn(argv, cwd=paths.root, env=env, log=f"{paths.log_dir}/{SUPERVISOR_LOG}")
 
 
+def environment_of(python: str) -> str:
+    """Return the name of the environment that an interpreter is in."""
+    return os.path.basename(os.path.dirname(os.path.dirname(python)))
+
+
+def note_environment(shell: Shell, paths: HostPaths, python: str) -> None:
+    """Write down which environment the supervisor runs on."""
+    shell.write(f"{paths.run}/{ENVIRONMENT_FILE}", environment_of(python).encode() + b"\n")
+
+
 def supervisor_environment(shell: Shell, paths: HostPaths) -> str | None:
-    """Return the name of the environment that the supervisor runs on."""
+    """Return the name of the environment that was noted for the supervisor."""
     raw = shell.read(f"{paths.run}/{ENVIRONMENT_FILE}")
     return raw.decode().strip() if raw else None
 
@@ -85,14 +94,18 @@ def wait_until_serving(shell: Shell, control: Control, paths: HostPaths, state: 
         time.sleep(LOOK_EVERY_S)
 
 
-def wait_until_answering(shell: Shell, control: Control, paths: HostPaths, pid: int) -> Status:
+def wait_until_answering(
+    shell: Shell, control: Control, paths: HostPaths, pid: int, *, not_since: float | str | None = None
+) -> Status:
     """Wait until a supervisor that was just started answers; return its status.
+
+    The one that began at *not_since* may still answer for a moment: it is not meant.
 
     Raises:
         DeployError: it ended, or is silent for too long.
     """
     deadline = time.monotonic() + ANSWER_PATIENCE_S
-    while (status := ask_status(control)) is None:
+    while (status := ask_status(control)) is None or (not_since is not None and status.started == not_since):
         if not shell.is_alive(pid) or time.monotonic() > deadline:
             raise DeployError("the new supervisor does not come up", output=log_tail(shell, paths))
         time.sleep(LOOK_EVERY_S)

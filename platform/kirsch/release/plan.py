@@ -91,7 +91,8 @@ class StartSupervisor:
 class RenewSupervisor:
     """Put a supervisor of another environment (another kirsch, another Python) in place of the one that runs.
 
-    Workers, slots and nginx outlive it: the new one finds and adopts them.
+    Workers, slots and nginx outlive it. It is done before anything that cannot be taken back: a supervisor that cannot
+    take over has changed nothing.
     """
 
     pid: int
@@ -99,7 +100,7 @@ class RenewSupervisor:
     name = "supervisor"
 
     def __str__(self) -> str:
-        return f"process {self.pid} hands over to one on {self.environment}; workers and nginx go on"
+        return f"process {self.pid} changes to {self.environment}; workers and nginx go on"
 
 
 @dataclass(frozen=True)

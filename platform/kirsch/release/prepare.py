@@ -15,7 +15,7 @@ import msgspec
 
 from kirsch.errors import ControlError, DeployError
 from kirsch.link.state import State, state_from_json
-from kirsch.release import fleet, wheel
+from kirsch.release import wheel
 from kirsch.release.environment import Environment, hash_environment, is_ready, python_version
 from kirsch.release.gate import public_questions
 from kirsch.release.plan import (
@@ -35,6 +35,7 @@ from kirsch.release.plan import (
 from kirsch.release.ports import IsFree, is_free, settle_ports
 from kirsch.release.snapshot import Snapshot, take_snapshot
 from kirsch.release.status import Connect, Status, ask_status
+from kirsch.release.succession import environment_in_use
 from kirsch.release.target import Target
 from kirsch.spec import Stack
 
@@ -78,7 +79,7 @@ def observe(target: Target, connect: Connect) -> Observed:
         state=_read_state(shell.read(paths.state_file)),
         # the ports of a stack that is down are anybody's again
         ports=_read_ports(shell.read(f"{paths.run}/{PORTS_FILE}")) if status else {},
-        supervisor_environment=fleet.supervisor_environment(shell, paths),
+        supervisor_environment=environment_in_use(shell, paths, status),
     )
 
 
@@ -136,14 +137,14 @@ def _steps(
         MakeEnvironment(environment, source.wheel_name, is_ready(target.shell, environment)),
         CopyRelease(after.release_dir),
     ]
+    if before.status is not None and before.supervisor_environment != environment.digest:
+        steps.append(RenewSupervisor(before.status.pid, environment.digest))
     if stack.release_command is not None:
         steps.append(RunReleaseCommand(stack.release_command))
     steps.append(SwitchCurrent(after.release, before.current))
     if before.status is None:
         steps.append(StartSupervisor(workers))
     else:
-        if before.supervisor_environment != environment.digest:
-            steps.append(RenewSupervisor(before.status.pid, environment.digest))
         steps.append(RollWorkers(after.release, "roll" if _same_stack(before.state, after) else "apply", workers))
     urls = dict.fromkeys(question.url for question in public_questions(after.stack))
     return (*steps, CheckHealth(tuple(urls)), Prune(target.inventory.deploy.keep_releases))

@@ -10,11 +10,13 @@ from kirsch.release.shell import Shell
 from kirsch.spec import HostPaths
 
 
-def prune(shell: Shell, paths: HostPaths, *, keep: set[str], count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def prune(
+    shell: Shell, paths: HostPaths, *, keep: set[str], count: int, supervisor: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Remove releases and environments; return the names of both.
 
     Kept: the releases in *keep*, and the newest *count* that did not fail; the environments that these were made
-    with, and the supervisor's own.
+    with, and *supervisor*: the supervisor's own.
     """
     releases = [name for name in shell.list(paths.releases) if not name.startswith(".")]
     failed = {line.release for line in read_lines(shell, paths.history) if line.outcome == "failed"}
@@ -23,9 +25,7 @@ def prune(shell: Shell, paths: HostPaths, *, keep: set[str], count: int) -> tupl
     old = tuple(name for name in releases if name not in kept)
     for name in old:
         shell.remove(f"{paths.releases}/{name}")
-    used = {environment_of(shell, paths, name) for name in releases if name in kept} | {
-        fleet.supervisor_environment(shell, paths)
-    }
+    used = {environment_of(shell, paths, name) for name in releases if name in kept} | {supervisor}
     unused = tuple(name for name in shell.list(paths.envs) if name not in used)
     for name in unused:
         shell.remove(f"{paths.envs}/{name}")

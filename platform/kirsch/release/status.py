@@ -54,6 +54,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     release: str | None = None
     generation: int | str | None = None
     pid: int
+    python: str | None = None
+    """The supervisor's own interpreter; older ones do not say."""
     started: float | str | None = None
     nginx: Nginx | None = None
     pools: list[Pool] = []

@@ -13,7 +13,7 @@ import pytest
 
 from kirsch.errors import ControlError
 from kirsch.link.state import State, state_from_json
-from kirsch.release.fleet import ENVIRONMENT_FILE
+from kirsch.release.fleet import ENVIRONMENT_FILE, environment_of
 from kirsch.release.plan import Plan, Step
 from kirsch.release.shell import Listener, LocalShell, Ran, Shell
 from kirsch.release.target import Target
@@ -31,6 +31,10 @@ entry = "shop:Root"
 [vhost.main]
 listen = ["127.0.0.1:8080"]
 """
+
+
+GONE = 2**22 + 1
+"""The id of no process."""
 
 
 class FakeShell(LocalShell):
@@ -69,6 +73,15 @@ class FakeSupervisor:
 
     paths: HostPaths
     running: bool = False
+    python: str | None = None
+    """The interpreter that it runs on."""
+    started: float = 1.0
+    refuses: str | None = None
+    """Why the next version cannot take over."""
+    knows_upgrade: bool = True
+    stillborn: set[str] = field(default_factory=set)
+    """Environments whose supervisors end as soon as they are begun."""
+    has_workers: bool = False
     release: str | None = None
     broken: set[str] = field(default_factory=set)
     everything_breaks: bool = False
@@ -87,10 +100,17 @@ class FakeSupervisor:
     def start(self, shell: Shell, paths: HostPaths, state: State, env: Mapping[str, str]) -> int:
         """Be started on what the state file says."""
         # what really runs is adopted, whatever was written down meanwhile
-        self.release = self.release if self.running else self.state().release
-        self.running = True
-        shell.write(f"{paths.run}/{ENVIRONMENT_FILE}", state.python.split("/")[-3].encode())
-        return os.getpid()
+        self.release = self.release if self.has_workers else self.state().release
+        self.has_workers = True
+        shell.write(f"{paths.run}/{ENVIRONMENT_FILE}", environment_of(state.python).encode())
+        self.begin(state.python)
+        return os.getpid() if self.running else GONE
+
+    def begin(self, python: str) -> None:
+        """Be another supervisor from now on, or none if that one cannot live."""
+        self.python = python
+        self.started += 1.0
+        self.running = environment_of(python) not in self.stillborn
 
     def state(self) -> State:
         """Read the state file, as the real one does."""
@@ -101,12 +121,23 @@ class FakeSupervisor:
         self.asked.append((verb, args))
         if not self.running:
             raise ControlError("nobody there", kind="unreachable")
-        if verb == "stop":
+        if verb == "upgrade":
+            return self.upgrade(**args)
+        if verb in {"stop", "leave"}:
             self.running = False
-            return {}
-        if verb == "leave":
+            self.has_workers = verb == "leave"
             return {}
         return self.status()
+
+    def upgrade(self, python: str) -> dict[str, Any]:
+        """Be the next version, unless that cannot be."""
+        if not self.knows_upgrade:
+            raise ControlError("unknown verb 'upgrade'; allowed: leave, status", kind="unknown_verb")
+        if self.refuses is not None:
+            report = {"step": "upgrade", "exit_status": 1, "output": self.refuses}
+            raise ControlError("that version cannot take over", kind="roll_failed", report=report)
+        self.begin(python)
+        return {"pid": GONE, "version": "1"}
 
     def stream(self, verb: str, **args: Any) -> Iterator[Mapping[str, Any]]:
         """Roll to the state file's release."""
@@ -137,8 +168,9 @@ class FakeSupervisor:
             "stack": "shop",
             "release": self.release,
             "generation": 1,
-            "pid": 2**22 + 1,
-            "started": 1.0,
+            "pid": GONE,
+            "started": self.started,
+            **({"python": self.python} if self.knows_upgrade else {}),
             "nginx": {
                 "pid": None if self.nginx_problem else 7,
                 "version": "1.22.1",

@@ -111,19 +111,6 @@ def test_changed_stack_is_applied(field: Field) -> None:
     assert ("apply", {}) in field.supervisor.asked
 
 
-def test_supervisor_of_another_kirsch_is_renewed(field: Field) -> None:
-    """Other requirements, another environment: the supervisor hands over before the workers are rolled."""
-    field.deploy()
-    (Path(field.stack.directory) / "requirements.txt").write_text("flask\nrequests\n")
-    field.watcher.done.clear()
-    second = field.deploy()
-    verbs = [verb for verb, _ in field.supervisor.asked if verb in {"leave", "roll"}]
-
-    assert verbs == ["leave", "roll"]
-    assert field.watcher.done.index("supervisor") < field.watcher.done.index("roll")
-    assert field.supervisor.release == second.plan.release
-
-
 def test_broken_release_leaves_the_old_one_current(field: Field) -> None:
     """The roll fails: current, state and workers are the old ones', and the traceback comes with the error."""
     first = field.deploy()
