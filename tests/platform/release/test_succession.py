@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kirsch.errors import DeployError, GateFailed
@@ -13,6 +14,7 @@ from kirsch.release.fleet import environment_of, supervisor_environment
 from kirsch.release.history import read_lines
 from kirsch.release.prepare import Prepared, prepare
 from kirsch.release.shell import Ran
+from kirsch.release.succession import Succession
 from kirsch.release.target import Target
 from kirsch.spec import Stack
 
@@ -122,6 +124,33 @@ def test_old_one_that_does_not_come_back_is_said(field: Field) -> None:
 
     with pytest.raises(DeployError, match="nor does the old one"):
         field.run(second)
+
+
+def test_silent_one_is_ended_before_the_old_one_starts(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lives and holds the lock, but answers nobody: the old one could not start beside it."""
+    monkeypatch.setattr("kirsch.release.fleet.ANSWER_PATIENCE_S", 0.2)
+    second = field.plan()
+    field.supervisor.stillborn.add(environment_of(second.after.python))
+    ended: list[list[str]] = []
+    pid = field.supervisor.status()["pid"]
+    shell = field.target.shell
+    monkeypatch.setattr(shell, "is_alive", lambda pid: not ended)
+    monkeypatch.setattr(shell, "run", lambda argv, **given: ended.append(argv))
+    succession = Succession(
+        shell,
+        field.supervisor,
+        field.target.paths,
+        old=field.first.after.python,
+        new=second.after.python,
+        start=lambda python: field.supervisor.start(
+            shell, field.target.paths, msgspec.structs.replace(second.after, python=python), {}
+        ),
+    )
+    with pytest.raises(DeployError, match="the old one is back"):
+        succession.change()
+
+    field.assert_as_before()
+    assert ended == [["/bin/sh", "-c", f"kill -KILL {pid}"]]
 
 
 def test_supervisor_that_cannot_change_itself_leaves(field: Field) -> None:
