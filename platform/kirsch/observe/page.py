@@ -9,9 +9,25 @@ from typing import Any
 
 from kirsch.observe.metrics import CLASSES
 from kirsch.observe.view import PoolView, StackView, WorkerView
-from kirsch.scoreboard import BOUNDS_S, Counters
+from kirsch.scoreboard import BOUNDS_S, Counters, Running
 
 EVENTS_SHOWN = 40
+RUNNING_SHOWN = 5
+HEADS = ("Worker", "State", "pid", "Release", "Slots", "Requests", "Inside", "Memory", "Restarts", "Now")
+NUMBERS = frozenset({"pid", "Requests", "Inside", "Memory", "Restarts"})
+STATES = {
+    "booting": "imports its applications",
+    "warming": "asks itself the first requests before anybody else does",
+    "ready": "serves",
+    "ill": "serves, but its readiness probe fails",
+    "draining": "gets no new requests and finishes what it has",
+    "standby": "replaced, and kept until its successor has proved itself",
+    "drained": "taken out by the operator; alive, without new requests",
+    "quarantined": "does not finish what it has; kept aside, its successor serves",
+    "failed": "ended; another is about to be started",
+    "parked": "ended again and again; tried once a minute",
+}
+"""What the states mean; shown to whoever points at one."""
 LONG_FACTS = frozenset({"Release", "Addresses"})
 
 
@@ -83,14 +99,15 @@ def _facts(view: StackView) -> str:
 
 
 def _pool(pool: PoolView) -> str:
-    heads = ("Worker", "State", "pid", "Release", "Slots", "Requests", "Inside", "Memory", "Restarts", "Now")
-    numbers = {"pid", "Requests", "Inside", "Memory", "Restarts"}
-    head = "".join(f'<th scope="col"{_number(label in numbers)}>{label}</th>' for label in heads)
+    head = "".join(f'<th scope="col"{_number(label in NUMBERS)}>{label}</th>' for label in HEADS)
     rows = "".join(map(_worker, pool.workers))
     held = f", {pool.held} requests wait" if pool.held else ""
+    paused = ", paused" if pool.is_paused else ""
+    # those on standby or draining serve too, or did: how many there shall be says more than how many there are
+    wanted = max(pool.wanted, pool.ready) if pool.wanted else len(pool.workers)
     return (
         f'<section class="card"><h2>Pool {escape(pool.name)} <small>{escape(pool.engine)}, {pool.ready} of '
-        f"{len(pool.workers)} ready, {pool.slots} slots{held}</small></h2>{_bars(pool.counters)}"
+        f"{wanted} ready, {pool.slots} slots{paused}{held}</small></h2>{_bars(pool.counters)}"
         f'<div class="scroll" tabindex="0" role="region" aria-label="Workers of {escape(pool.name)}"><table><thead><tr>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>{''.join(_reports(pool))}</section>"
     )
@@ -99,15 +116,29 @@ def _pool(pool: PoolView) -> str:
 def _worker(worker: WorkerView) -> str:
     state = "ill" if worker.is_ill and worker.state == "ready" else worker.state
     since = f" <span class=quiet>{_span(time.time() - worker.since)}</span>" if worker.since else ""
-    now = "<br>".join(f"<code>{escape(one.line)}</code> {_span(one.for_s)}" for one in worker.running[:5])
+    now = "".join(map(_running, worker.running[:RUNNING_SHOWN]))
+    if len(worker.running) > RUNNING_SHOWN:
+        now += f'<div class="quiet">and {len(worker.running) - RUNNING_SHOWN} more</div>'
+    note = f'<tr class="note"><td colspan="{len(HEADS)}">{escape(worker.note)}</td></tr>' if worker.note else ""
     memory = f"{worker.rss_bytes / 2**20:.0f} MiB" if worker.rss_bytes else ""
     return (
-        f'<tr><th scope="row">{escape(worker.name)}</th><td><span class="state {escape(state)}">{escape(state)}</span>'
+        f'<tr><th scope="row">{escape(worker.name)}</th><td><span class="state {escape(state)}" '
+        f'title="{STATES.get(state, "")}">{escape(state)}</span>'
         f"{since}</td><td{_number(True)}>{worker.pid or ''}</td><td>{escape(worker.release or '')}</td>"
         f"<td>{', '.join(map(str, worker.slots))}</td><td{_number(True)}>{worker.counters.finished:,}</td>"
         f"<td{_number(True)}>{worker.counters.in_flight}</td><td{_number(True)}>{memory}</td>"
-        f'<td{_number(True)}>{worker.restarts}</td><td class="wide">{now}</td></tr>'
+        f'<td{_number(True)}>{worker.restarts}</td><td class="wide">{now}</td></tr>{note}'
     )
+
+
+def _running(one: Running) -> str:
+    """Show a request, and below it what answers it, in which phase, and the id by which the logs know it."""
+    facts = [f"<code>{escape(one.handler)}</code>"] if one.handler else []
+    facts += [escape(one.phase)] if one.phase != "handler" else []
+    lines = [" · ".join(facts)] if facts else []
+    lines += [f"<code>{escape(one.request_id)}</code>"] if one.request_id else []
+    about = f'<div class="quiet">{"<br>".join(lines)}</div>' if lines else ""
+    return f'<div class="running"><code>{escape(one.line)}</code> {_span(one.for_s)}{about}</div>'
 
 
 def _reports(pool: PoolView) -> Iterator[str]:

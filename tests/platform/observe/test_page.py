@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from importlib import resources
 from typing import Any
 
 import pytest
 
-from kirsch.observe.page import render_main, render_page
+from kirsch.observe.metrics import STATES_OF_SEATS
+from kirsch.observe.page import STATES, render_main, render_page
 from kirsch.observe.view import PoolView, StackView, WorkerView
 from kirsch.scoreboard import Counters, Running
 
@@ -115,6 +117,46 @@ def test_numbers_are_shown() -> None:
     assert "p50 &lt; 1 ms" in html
     assert "3 requests wait" in html
     assert "3.5 s" in html
+
+
+@pytest.mark.parametrize("state", sorted(STATES))
+def test_every_state_has_its_look_and_its_meaning(state: str) -> None:
+    """A class that the style sheet knows, and a sentence for whoever points at it."""
+    sheet = resources.files("kirsch.observe").joinpath("assets/status.css").read_text()
+    given = {"state": "ready", "is_ill": True} if state == "ill" else {"state": state}
+    pool = PoolView(name="web", engine="native", slots=1, workers=(WorkerView(name="web.1", **given),))
+    html = render_main(view(pools=(pool,)))
+
+    assert f'<span class="state {state}" title="{STATES[state]}">{state}</span>' in html
+    assert re.search(rf"\.state\.{state}\b[^{{]*{{", sheet)
+
+
+def test_every_state_that_the_metrics_know_is_explained() -> None:
+    """Whoever adds a state says what it means."""
+    assert set(STATES_OF_SEATS) <= set(STATES)
+
+
+def test_what_runs_is_shown_with_handler_and_id() -> None:
+    """Enough to find it in nginx's log and in the code; what there is too much of is counted."""
+    one = Running("GET /cart", 3.5, handler="shop.web.Shop.cart", request_id="a<b", phase="sending")
+    worker = WorkerView(
+        name="web.1", state="ready", running=(one, *[Running("GET /", 0.1)] * 6), note="legacy <broken>"
+    )
+    pool = PoolView(name="web", engine="native", slots=1, workers=(worker,))
+    html = render_main(view(pools=(pool,)))
+
+    assert "<code>shop.web.Shop.cart</code> · sending · id <code>a&lt;b</code>" in html
+    assert "and 2 more" in html
+    assert '<td colspan="10">legacy &lt;broken&gt;</td>' in html
+    assert html.count('<th scope="col"') == 10
+
+
+def test_a_pool_is_measured_by_what_it_shall_be() -> None:
+    """A worker on standby is no missing one."""
+    workers = (WorkerView(name="web.1", state="ready"), WorkerView(name="web.1", state="standby"))
+    pool = PoolView(name="web", engine="native", slots=1, workers=workers, wanted=1, is_paused=True)
+
+    assert "native, 1 of 1 ready, 1 slots, paused" in render_main(view(pools=(pool,)))
 
 
 def test_an_empty_stack_is_a_page_too() -> None:
