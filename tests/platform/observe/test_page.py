@@ -145,7 +145,7 @@ def test_what_runs_is_shown_with_handler_and_id() -> None:
     pool = PoolView(name="web", engine="native", slots=1, workers=(worker,))
     html = render_main(view(pools=(pool,)))
 
-    assert "<code>shop.web.Shop.cart</code> · sending · id <code>a&lt;b</code>" in html
+    assert "<code>shop.web.Shop.cart</code> · sending<br><code>a&lt;b</code>" in html
     assert "and 2 more" in html
     assert '<td colspan="10">legacy &lt;broken&gt;</td>' in html
     assert html.count('<th scope="col"') == 10
