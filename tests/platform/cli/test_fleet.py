@@ -81,14 +81,18 @@ def test_a_day_of_an_operator(live: Kirsch, host: Any) -> None:
 
 def test_drain_says_what_it_waits_for(live: Kirsch, host: Any) -> None:
     """Exit status 1 when the time is over; the worker is out of service all the same."""
-    slow = threading.Thread(target=host.get, args=("/sleep?s=3", host.workers()[0]["slots"][0]))
+    done = Path(host.folder, "done")
+    slow = threading.Thread(target=host.get, args=(f"/wait?file={done}", host.workers()[0]["slots"][0], 60))
     slow.start()
-    host.wait_for(lambda status: status["pools"][0]["workers"][0]["in_flight"] == 1)
-    status, said = live("drain", "web.1", "--timeout-s", "0.5")
-    slow.join()
+    try:
+        host.wait_for(lambda status: status["pools"][0]["workers"][0]["in_flight"] == 1)
+        status, said = live("drain", "web.1", "--timeout-s", "0.5")
+    finally:
+        done.touch()
+        slow.join()
 
     assert status == 1
-    assert "web.1: waits for GET /sleep for" in said
+    assert "web.1: waits for GET /wait for" in said
     assert "not empty after 0.5 s" in said
 
 

@@ -44,6 +44,13 @@ class Root:
         return "slept"
 
     @cherrypy.expose
+    def wait(self, file):
+        deadline = time.monotonic() + 60
+        while not os.path.exists(file) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return "waited"
+
+    @cherrypy.expose
     def die(self):
         os._exit(41)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,7 +86,8 @@ def test_drain_and_undrain(host: Any) -> None:
     host.wait_until_ready()
     before = pids(host)
     slot = host.workers()[0]["slots"][0]
-    slow = threading.Thread(target=host.get, args=("/sleep?s=1.5", slot))
+    done = Path(host.folder, "done")
+    slow = threading.Thread(target=host.get, args=(f"/wait?file={done}", slot, 60))
     slow.start()
     host.wait_for(lambda status: pool(status)["workers"][0]["in_flight"] == 1)
     host.control.call("drain", workers=["web.1"])
@@ -93,10 +95,11 @@ def test_drain_and_undrain(host: Any) -> None:
     drained = pool(status)["workers"][0]
 
     assert (drained["state"], drained["slots"], drained["in_flight"]) == ("drained", [], 1)
-    assert drained["running"][0]["line"] == "GET /sleep"
+    assert drained["running"][0]["line"] == "GET /wait"
     assert status["degraded"] == ["web.1: taken out by the operator"]
     assert {host.get("/", slot=slot)[1].split()[0] for slot in (1, 2, 3, 4)} == {b"web.2"}
 
+    done.touch()
     slow.join()
     host.wait_for(lambda status: pool(status)["workers"][0]["in_flight"] == 0)
     host.control.call("undrain", workers=["web.1"])
