@@ -243,19 +243,19 @@ def test_importing_while_looking_is_safe(monkeypatch: pytest.MonkeyPatch) -> Non
 
     class Importing(types.ModuleType):
         def __getattr__(self, name: str) -> object:
-            name = f"kirsch_grown_{len(sys.modules)}"
+            name = f"watched_grown_{len(sys.modules)}"
             monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
             raise AttributeError(name)
 
-    last = types.ModuleType("kirsch_last")
+    last = types.ModuleType("watched_last")
     last.__file__ = "/lib/last.py"
-    monkeypatch.setitem(sys.modules, "kirsch_importing", Importing("kirsch_importing"))
-    monkeypatch.setitem(sys.modules, "kirsch_last", last)
+    monkeypatch.setitem(sys.modules, "watched_importing", Importing("watched_importing"))
+    monkeypatch.setitem(sys.modules, "watched_last", last)
 
-    found = Autoreloader(Bus(), match="kirsch_").sysfiles()
+    found = Autoreloader(Bus(), match="watched_").sysfiles()
 
     assert found == {"/lib/last.py"}
-    assert any(name.startswith("kirsch_grown_") for name in sys.modules)
+    assert any(name.startswith("watched_grown_") for name in sys.modules)
 
 
 def test_a_lazy_module_that_fails_when_touched_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,12 +265,12 @@ def test_a_lazy_module_that_fails_when_touched_does_not_end_the_watch(monkeypatc
         def __getattr__(self, name: str) -> object:
             raise ImportError("no module named tkinter")
 
-    last = types.ModuleType("kirsch_last")
+    last = types.ModuleType("watched_last")
     last.__file__ = "/lib/last.py"
-    monkeypatch.setitem(sys.modules, "kirsch_lazy", Lazy("kirsch_lazy"))
-    monkeypatch.setitem(sys.modules, "kirsch_last", last)
+    monkeypatch.setitem(sys.modules, "watched_lazy", Lazy("watched_lazy"))
+    monkeypatch.setitem(sys.modules, "watched_last", last)
 
-    assert Autoreloader(Bus(), match="kirsch_").sysfiles() == {"/lib/last.py"}
+    assert Autoreloader(Bus(), match="watched_").sysfiles() == {"/lib/last.py"}
 
 
 WATCHING = """
