@@ -235,6 +235,11 @@ class CPHTTPServer:
         running = self._running
         return running.shed() if running is not None else 0
 
+    def ask_to_leave(self) -> None:
+        """Ask streams and WebSockets to come to an end; everything else goes on."""
+        if self._running is not None:
+            self._running.ask_to_leave()
+
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Say something on the bus's log."""
         self.server_adapter.bus.log(msg, level, traceback)

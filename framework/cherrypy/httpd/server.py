@@ -229,6 +229,11 @@ class Server:
             connection.last = True
         return len(connections)
 
+    def ask_to_leave(self) -> None:
+        """Ask streams and WebSockets to come to an end, as ``drain`` does; everything else goes on."""
+        if self._loop is not None:
+            tell_owners(self._loop)
+
     def end(self) -> None:
         """The last connection has gone after ``stop``; called by the loop."""
         self._over.set()

@@ -19,6 +19,12 @@ SHED_SIGNAL = signal.SIGWINCH
 A signal that does nothing to who does not know it: a worker that boots, or one of an older version that was adopted.
 """
 
+LEAVE_SIGNAL = signal.SIGURG
+"""Tells a worker that nobody new will come: streams are to tell their clients to come again, elsewhere.
+
+Nothing to who does not know it, either.
+"""
+
 
 WHOLE_TRACEBACK = "kirsch: the boot failed; its whole traceback:\n"
 """Stands in a worker's log before what its report tells shorter."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kirsch.errors import ControlError
+from kirsch.link.order import LEAVE_SIGNAL
 from kirsch.link.state import State, load_state
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.retirement import inside
@@ -106,6 +107,8 @@ class Verbs:
         for fleet, seat in chosen:
             seat.is_out = True
             fleet.relink()
+            if seat.is_ready and seat.worker is not None:
+                seat.worker.signal(LEAVE_SIGNAL)  # after the slots have moved: who comes again comes elsewhere
             self._tell("drained", fleet, seat)
         return {"workers": [f"{fleet.pool}.{seat.number}" for fleet, seat in chosen]}
 

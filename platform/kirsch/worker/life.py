@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 import cherrypy
-from kirsch.link.order import LAST_WORDS_S, SHED_SIGNAL, WHOLE_TRACEBACK, Order, load_order
+from kirsch.link.order import LAST_WORDS_S, LEAVE_SIGNAL, SHED_SIGNAL, WHOLE_TRACEBACK, Order, load_order
 from kirsch.worker.blame import format_blame
 from kirsch.worker.engines import Engine, find_engine
 from kirsch.worker.load import load_all
@@ -96,7 +96,7 @@ def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
 def _hear(bell: Bell) -> None:
     """Hear signals from now on: not before, as handlers of an application's, or of uWSGI's, would cut a drain short."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP, SHED_SIGNAL):
+    for number in (signal.SIGTERM, signal.SIGHUP, SHED_SIGNAL, LEAVE_SIGNAL):
         bell.listen(number)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
@@ -113,6 +113,9 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
             cherrypy.log.reopen_files()
         if number == SHED_SIGNAL:
             engine.shed()
+        if number == LEAVE_SIGNAL:
+            cherrypy.engine.publish("drain")
+            engine.ask_to_leave()
         if not engine.is_well():
             voice.step = "serve"
             voice.fail("the server stopped by itself; its log says why", None)

@@ -108,6 +108,39 @@ def test_drain_and_undrain(host: Any) -> None:
     assert {host.get("/", slot=slot)[1].split()[0] for slot in (1, 2, 3, 4)} == {b"web.1", b"web.2"}
 
 
+def test_streams_of_a_drained_worker_end(host: Any) -> None:
+    """Events without end would keep it from ever being empty; who asks again comes to another, and it serves later."""
+    source = f"""{Path(host.release("r1"), "shop.py").read_text()}
+    @cherrypy.expose
+    @cherrypy.tools.sse()
+    async def events(self):
+        yield "first"
+        await asyncio.Event().wait()
+"""
+    host.release("r1", f"import asyncio\n{source}")
+    host.start(host.state(slots=2))
+    host.wait_until_ready()
+    slot = host.workers()[0]["slots"][0]
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(30)
+        line.connect(host.paths.slot_socket("web", slot))
+        line.sendall(b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n")
+        data = b""
+        while b"first" not in data:
+            data += line.recv(65536)
+        host.control.call("drain", workers=["web.1"])
+        while not data.endswith(b"0\r\n\r\n"):
+            piece = line.recv(65536)
+            assert piece, data
+            data += piece
+    host.wait_for(lambda status: pool(status)["workers"][0]["in_flight"] == 0)
+    elsewhere = host.get("/", slot)[1]
+    host.control.call("undrain", workers=["web.1"])
+
+    assert elsewhere.startswith(b"web.2")
+    assert {host.get("/", slot=slot)[1].split()[0] for slot in (1, 2)} == {b"web.1", b"web.2"}
+
+
 def test_the_last_worker_is_not_drained(host: Any) -> None:
     """Its requests would have nowhere to go; the verb for that is pause."""
     host.start(host.state())

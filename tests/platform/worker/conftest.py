@@ -23,8 +23,12 @@ from kirsch.spec.stack import dump_json
 from kirsch.worker.voice import Voice
 
 SHOP = """
-import os, sys, time, cherrypy
+import os, sys, threading, time, cherrypy
+told = threading.Event()
+cherrypy.engine.subscribe("drain", told.set)
 class Root:
+    @cherrypy.expose
+    def until_told(self): return "told" if told.wait(30) else "never told"
     @cherrypy.expose
     def index(self): return os.getcwd()
     @cherrypy.expose

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kirsch.link.order import SHED_SIGNAL, Limits
+from kirsch.link.order import LEAVE_SIGNAL, SHED_SIGNAL, Limits
 from kirsch.spec import App
 
 #: Engines that keep connections; uWSGI's answers are all the last: test_uwsgi.py.
@@ -153,6 +153,23 @@ def test_it_sheds_what_it_has_when_told_to(start: Any) -> None:
         assert early.recv(1) == b""
     assert {answer.status for answer in answers + kept} == {200}
     assert not [answer for answer in kept if answer.is_last]
+
+
+def test_streams_are_told_when_nobody_new_will_come(start: Any) -> None:
+    """On the bus, as when it drains; it stays ready and answers."""
+    worker = start()
+    path = worker.ready()
+    answers: list[bytes] = []
+    thread = threading.Thread(target=lambda: answers.append(worker.get(path, "/until_told")))
+    thread.start()
+    worker.wait_until_inside()
+    worker.process.send_signal(LEAVE_SIGNAL)
+    thread.join()
+
+    assert answers[0].endswith(b"told")
+    assert not answers[0].endswith(b"never told")
+    assert worker.get(path, "/readyz").startswith(b"HTTP/1.1 200")
+    assert worker.end() == 0
 
 
 def test_an_import_error_is_told_whole(start: Any, folder: str) -> None:

@@ -35,6 +35,9 @@ class Engine(Protocol):
     def shed(self) -> None:
         """Make the next answer of every connection that is open now its last."""
 
+    def ask_to_leave(self) -> None:
+        """Ask streams and WebSockets to come to an end; everything else goes on."""
+
     def drain(self, deadline_s: float) -> bool:
         """Make every answer the last of its connection; True once no connection is left, within *deadline_s*."""
 

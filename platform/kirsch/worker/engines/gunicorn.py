@@ -203,6 +203,9 @@ class GunicornEngine:
         """Make the next answer of every connection that is open now its last."""
         self._worker.epoch += 1
 
+    def ask_to_leave(self) -> None:
+        """Do nothing: streams hear of it on the bus."""
+
     def drain(self, deadline_s: float) -> bool:
         """Make every answer the last of its connection; True once no connection is left."""
         worker, listener = self._worker, self._listener

@@ -81,6 +81,10 @@ class NativeEngine:
         """Make the next answer of every connection that is open now its last."""
         cherrypy.server.httpserver.shed()
 
+    def ask_to_leave(self) -> None:
+        """Ask streams and WebSockets to come to an end; everything else goes on."""
+        cherrypy.server.httpserver.ask_to_leave()
+
     def drain(self, deadline_s: float) -> bool:
         """Make every answer the last of its connection; True once no connection is left."""
         server: WorkerServer = cherrypy.server.httpserver

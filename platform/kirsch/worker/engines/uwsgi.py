@@ -165,6 +165,9 @@ class UWSGIEngine:
     def shed(self) -> None:
         """Do nothing: each answer is its connection's last anyway."""
 
+    def ask_to_leave(self) -> None:
+        """Do nothing: streams hear of it on the bus."""
+
     def drain(self, deadline_s: float) -> bool:
         """Wait until no thread is inside of a request, and none waits to be accepted."""
         return wait_until_quiet(lambda: _is_busy() or has_waiting(self._listener), deadline_s)
