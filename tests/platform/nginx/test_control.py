@@ -198,7 +198,9 @@ def test_what_nginx_refuses_never_gets_near_the_running_one(
     assert words in caught.value.lines[0]
     assert caught.value.exit_status == 1
     assert control.generation == "000001"
-    assert Master(control.paths, control.nginx).serving_workers() == workers
+    # a reload would have replaced them; after a first start another one may have joined
+    assert workers
+    assert workers <= Master(control.paths, control.nginx).serving_workers()
     assert Path(f"{control.paths.nginx_generations}/000002.refused/nginx.conf").exists()
 
 
