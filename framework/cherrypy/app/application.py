@@ -158,13 +158,17 @@ class Application:
 
 def announce_request() -> None:
     """Publish that this thread begins a request, which is the current one already: listeners put things on it."""
-    listeners = bus.listeners
-    at_thread = listeners.get("acquire_thread")
+    announce_thread()
+    if bus.listeners.get("before_request"):
+        bus.publish("before_request")
+
+
+def announce_thread() -> None:
+    """Publish that this thread serves."""
+    at_thread = bus.listeners.get("acquire_thread")
     if at_thread and len(at_thread) == 1:
         # PERF: the ThreadManager alone, nearly always; without the machinery for failures of several listeners
         for listener in at_thread:
             listener()
     else:
         bus.publish("acquire_thread")
-    if listeners.get("before_request"):
-        bus.publish("before_request")

@@ -70,7 +70,7 @@ def answer(app: Application, environ: dict[str, Any], start_response: Any) -> It
     if finished is None:
         environ[BEGUN] = begun()
         return None
-    status, header_list, body = finished
+    status, header_list, body, _ = finished
     start_response(
         "200 OK" if status == b"200 OK" else status.decode("latin-1"),
         [_texts.get(pair) or _as_text(pair) for pair in header_list],

@@ -71,7 +71,11 @@ class NativeResponder:
             if route is not None:
                 page = route.page_in(tree)
                 if page is not None:
-                    return self._serve_shortly(route, page, arguments, message, path)
+                    if route.kind is FILES:
+                        return self._serve_shortly(route, page, arguments, message, path)
+                    # PERF: what that does, for pages
+                    answer = plainpage.serve(route, page, arguments, message, path, self._introduce_it)
+                    return answer or self._serve(route.app, message, path, begun())
         if tree.__class__ is not Tree:
             # the site's tree stands behind middleware
             return self._by_wsgi(tree, message)
@@ -108,9 +112,7 @@ class NativeResponder:
             answer = plainfile.serve(route, message, path, self._introduce_it)
             return answer or self._serve(route.app, message, path)
         finished = plainpage.serve(route, page, arguments, message, path, self._introduce_it)
-        if finished is not None:
-            return *finished, None
-        return self._serve(route.app, message, path, begun())
+        return finished or self._serve(route.app, message, path, begun())
 
     def _by_wsgi(self, tree: Any, message: Message) -> Answer:
         return self._gateway_to(tree)(message)

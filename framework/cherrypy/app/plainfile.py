@@ -14,7 +14,7 @@ import os
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from cherrypy.app.application import announce_request
+from cherrypy.app.application import announce_thread
 from cherrypy.app.unmade import Introduce, make
 from cherrypy.context import serving
 from cherrypy.core.logs import log
@@ -77,14 +77,14 @@ def serve(route: Route, message: Any, path: str, introduce: Introduce) -> Answer
     headers = plain_header_list(moment, content_type, size)
     headers[3:3] = validator_fields(modified_ns, size)
     here["_unmade"] = make, introduce, route, (), None, message, path, moment
-    here["_finished"] = _OK, headers, body
+    here["_finished"] = answer = _OK, headers, body, close
     try:
-        announce_request()
+        announce_thread()
         route.app.log.access()
     except Exception:
         log.error(traceback=True)
     here.clear()
-    return _OK, headers, body, close
+    return answer
 
 
 def _open(top: str, branch: str, content_types: Any) -> tuple[int, int, int, str] | None:

@@ -17,7 +17,7 @@ from time import time
 from typing import Any, TypeAlias
 
 from cherrypy.aio.pages import ASYNCHRONOUS, settle
-from cherrypy.app.application import announce_request
+from cherrypy.app.application import announce_thread
 from cherrypy.app.route import JSON, TEXT, Route
 from cherrypy.app.unmade import Introduce, make
 from cherrypy.context import serving
@@ -30,8 +30,8 @@ from cherrypy.http.query import parse_query_string
 from cherrypy.lib import jsontools
 from cherrypy.process.wspbus import bus
 
-#: (status, header fields, body)
-Finished: TypeAlias = "tuple[bytes, list[tuple[bytes, bytes]], list[bytes]]"
+#: An ``Answer``: (status, header fields, body, nothing to close)
+Finished: TypeAlias = "tuple[bytes, list[tuple[bytes, bytes]], list[bytes], None]"
 
 _OK = b"200 OK"
 _new = object.__new__
@@ -103,7 +103,7 @@ def serve(
             is_readable = False  # the long way has an answer to that
     here["_unmade"] = make, introduce, route, arguments, parameters, message, path, moment
     try:
-        announce_request()
+        announce_thread()
     except Exception:
         here.clear()
         return None  # the long way has an answer to that
@@ -125,12 +125,12 @@ def serve(
         return None
     if len(here) == 1:
         # PERF: nobody has looked at request or response, so there are none
-        finished = _OK, plain_header_list(moment, route.sent_type, len(octets)), [octets] if octets else []
+        finished = _OK, plain_header_list(moment, route.sent_type, len(octets)), [octets] if octets else [], None
         here["_finished"] = finished
         return _log_and_forget(route.app, here, finished)
     response = serving.response
     if _finish(route, serving.request, response, octets):
-        return _log_and_forget(route.app, here, (response.output_status, response.header_list, response._body))
+        return _log_and_forget(route.app, here, (response.output_status, response.header_list, response._body, None))
     Outcome(page, body)
     return None
 

@@ -89,9 +89,7 @@ class Route:
 
     def page_in(self, tree: Any) -> Any:
         """Return the page if it is where it was on *tree*, else None."""
-        if tree is not self.tree or tree.apps != self.apps:
-            return None
-        return self.page()
+        return self.page() if tree is self.tree and tree.apps == self.apps else None
 
     def page(self) -> Any:
         """Return the page if it is where it was in its application, else None."""

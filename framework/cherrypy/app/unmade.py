@@ -1,7 +1,7 @@
 """Request and response of the short ways, ``plainpage`` and ``plainfile``: made when somebody looks.
 
-Law: in ``serving`` of a thread stands ``_unmade``, what to call for them, until they are made; and ``_finished``, as
-(output status, header list, body), if their answer was there before they were.
+Law: in ``serving`` of a thread stands ``_unmade``, what to call for them, until they are made; and ``_finished``,
+an ``Answer``, if their answer was there before they were.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def make(
     finished = here.pop("_finished", None)
     if finished is not None:
         # somebody looks behind the end: a log
-        response.output_status, response.header_list, response._body = finished
+        response.output_status, response.header_list, response._body, _ = finished
         response.status = "200 OK"
         request.stage = "on_end_resource"
 

@@ -117,8 +117,8 @@ class FileSlice:
 Framing: TypeAlias = tuple[bytes, bool, bool, int | None, bool]
 
 
-# What ``frame_answer`` was asked -> what it answered, while that may come again.
-_framings: dict[tuple[object, ...], Framing] = {}
+#: What ``frame_answer`` was asked, all of it in its order, -> what it answered, while that may come again.
+known_framings: dict[tuple[object, ...], Framing] = {}
 _FRAMINGS_SIZE = 512
 _KEPT_HEAD_BYTES = 1024
 
@@ -152,7 +152,7 @@ def frame_answer(
     # PERF: with a Date of its own, which CherryPy's answers have, a head is the same for a second: 3.3 -> 0.6 us
     key = (status, tuple(headers), size, is_head, is_http11, keep_alive, server_name)
     try:
-        known = _framings.get(key)
+        known = known_framings.get(key)
     except TypeError:
         known = None  # a field that is a list, say
     if known is not None:
@@ -160,9 +160,9 @@ def frame_answer(
     framing, seen = _frame_answer(status, headers, size, is_head, is_http11, keep_alive, server_name)
     # SECURITY: what sets a cookie is not kept: it is another one for everybody, and nobody else's business
     if seen & _DATE and len(framing[0]) < _KEPT_HEAD_BYTES and b"\nset-cookie:" not in framing[0].lower():
-        if len(_framings) >= _FRAMINGS_SIZE:
-            _framings.clear()
-        _framings[key] = framing
+        if len(known_framings) >= _FRAMINGS_SIZE:
+            known_framings.clear()
+        known_framings[key] = framing
     return framing
 
 

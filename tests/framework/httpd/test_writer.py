@@ -360,4 +360,4 @@ def test_a_head_that_comes_again_is_the_same_and_a_cookie_is_not_kept() -> None:
     assert writer.frame_answer(b"200 OK", list(date), 5, False, True, True, None) is first
     assert b"Connection: close" in closing[0]
     assert b"Connection: close" not in first[0]
-    assert not any(b"secret" in framing[0] for framing in writer._framings.values())
+    assert not any(b"secret" in framing[0] for framing in writer.known_framings.values())
