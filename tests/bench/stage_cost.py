@@ -156,7 +156,7 @@ def main() -> None:
     """Print the comparison and the stages; exit 1 when a budget is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=8000, help="calls in a round")
-    parser.add_argument("--rounds", type=int, default=5, help="processes of each contender")
+    parser.add_argument("--rounds", type=int, default=11, help="processes of each contender")
     parser.add_argument("--no-rival", action="store_true", help="only the stages")
     options = parser.parse_args()
     met = options.no_rival or show(compare(options.rounds, options.number))

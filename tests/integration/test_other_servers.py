@@ -175,7 +175,9 @@ def test_files_leave_no_descriptor_behind(site: Site) -> None:
         return [one for one in Path(f"/proc/{worker}/fd").iterdir() if "blob.bin" in str(one.resolve())]
 
     # the client has the last octet a moment before the server closes the file
-    until(lambda: not held(), lambda: f"still open: {held()}")
+    until(lambda: not held(), lambda: f"the close of {held()}")
+
+    assert held() == []
 
 
 def test_errors_reach_the_log_of_the_server(site: Site) -> None:

@@ -10,7 +10,8 @@ from cherrypy.lib.encoding import ResponseEncoder
 from cherrypy.lib.redirection import trailing_slash
 from cherrypy.toolbox.builtin import tools
 
-_DEFAULT_POINTS = frozenset({"before_handler", "before_error_response"})
+#: Where the tools that are on by default have their hooks.
+DEFAULT_POINTS = frozenset({"before_handler", "before_error_response"})
 _UNDERSTOOD = frozenset({"section", "dir", "root", "match", "content_types", "index"})
 
 
@@ -91,7 +92,7 @@ def find_files(app: Any, dispatcher: Any, path_info: str) -> Files | None:
     if settings is None:
         return None
     section = settings["section"].rstrip("/")
-    if not path_info.startswith(section + "/") or (root is not None and section.count("/") < 1):
+    if not path_info.startswith(section + "/") or (root is not None and not section):
         return None
     if any(other.startswith(section + "/") for other in app.plans.sections):
         return None
@@ -101,7 +102,7 @@ def find_files(app: Any, dispatcher: Any, path_info: str) -> Files | None:
 
 def _settings_of(plan: Plan) -> dict[str, Any] | None:
     """Return what ``tools.staticdir`` is called with if that is all that a request of *plan* needs."""
-    if not (plan.is_compiled and plan.is_simple and plan.points.keys() <= _DEFAULT_POINTS):
+    if not (plan.is_compiled and plan.is_simple and plan.points.keys() <= DEFAULT_POINTS):
         return None
     found: dict[str, Any] | None = None
     for hook in plan.points.get("before_handler", ()):

@@ -52,10 +52,10 @@ def serve(route: Route, message: Any, path: str, introduce: Introduce) -> Answer
     ):
         return None
     files = route.walk
-    message.entering(route.key)
     found = _open(files.top, path[len(route.script_name) + files.section_length :], files.content_types)
     if found is None:
         return None
+    message.entering(route.key)
     descriptor, size, modified_ns, content_type = found
     here = serving.__dict__
     moment = time()

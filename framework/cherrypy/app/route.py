@@ -11,7 +11,7 @@ import inspect
 from typing import Any
 
 from cherrypy.app.application import Application
-from cherrypy.app.files import Files, find_files
+from cherrypy.app.files import DEFAULT_POINTS, Files, find_files
 from cherrypy.conf.epoch import changes
 from cherrypy.core.plan import Plan
 from cherrypy.core.request import Request
@@ -34,7 +34,6 @@ _KINDS = {
     (trailing_slash, ResponseEncoder): TEXT,
     (jsontools.json_out, trailing_slash, ResponseEncoder): JSON,
 }
-_DEFAULT_POINTS = frozenset({"before_handler", "before_error_response"})
 _LIMIT = 4096
 _NO_SEGMENTS: tuple[str, ...] = ()
 
@@ -222,7 +221,7 @@ def _short_way(plan: Plan) -> str:
     kind = _KINDS.get(tuple(hook.callback for hook in hooks), "")
     if (
         not plan.is_simple
-        or not plan.points.keys() <= _DEFAULT_POINTS
+        or not plan.points.keys() <= DEFAULT_POINTS
         or any(hook.kwargs for hook in hooks)
         or "GET" in plan.request_attributes.get("methods_with_bodies", ())
     ):
