@@ -19,8 +19,9 @@ from cherrypy.core.later import Abandoned, Later
 from cherrypy.core.logs import log
 from cherrypy.httpd.away import Away, Handover, Owner
 from cherrypy.httpd.connection import ClientGone
-from cherrypy.httpd.exchange import CUT, END, KEEP, RESET, answering, ending
+from cherrypy.httpd.exchange import answering, ending
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.sending import CUT, END, KEEP, RESET
 from cherrypy.httpd.writer import LAST_CHUNK, Framing
 
 if TYPE_CHECKING:

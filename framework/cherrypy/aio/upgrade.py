@@ -26,7 +26,8 @@ from cherrypy.core.later import Later, is_understood
 from cherrypy.core.logs import log
 from cherrypy.httpd.away import Handover, Owner
 from cherrypy.httpd.connection import ClientGone
-from cherrypy.httpd.exchange import END, RESET, ending
+from cherrypy.httpd.exchange import ending
+from cherrypy.httpd.sending import END, RESET
 from cherrypy.httpd.writer import Framing
 
 #: How long a page may go on when its conversation is over; then it is cancelled.

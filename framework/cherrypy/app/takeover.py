@@ -18,7 +18,8 @@ from cherrypy.context import serving
 from cherrypy.core.errors import HTTPError
 from cherrypy.httpd.away import Away, Handover, Owner
 from cherrypy.httpd.body import Body
-from cherrypy.httpd.exchange import END, RESET, ending
+from cherrypy.httpd.exchange import ending
+from cherrypy.httpd.sending import END, RESET
 from cherrypy.httpd.writer import Framing
 
 

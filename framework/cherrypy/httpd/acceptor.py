@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cherrypy.http.proxyproto import HEADER_BYTES, ProxyHeaderError, parse_proxy_header
 from cherrypy.httpd.connection import BODY, GREETING, HANDSHAKE, HEAD, LINGER, Connection
-from cherrypy.httpd.exchange import render_error
+from cherrypy.httpd.sending import render_error
 from cherrypy.httpd.tls import PLAIN_ON_TLS, TLS, PlainText, TLSSocket
 
 if TYPE_CHECKING:

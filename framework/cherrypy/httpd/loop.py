@@ -31,11 +31,11 @@ from cherrypy.httpd.connection import (
     Connection,
 )
 from cherrypy.httpd.deadlines import Deadlines
-from cherrypy.httpd.exchange import CUT, END, FLUSH, KEEP, LATER, READY
 from cherrypy.httpd.flush import send_pending
 from cherrypy.httpd.pollset import READ, WRITABLE, PollSet
 from cherrypy.httpd.receive import Receiver
 from cherrypy.httpd.remains import Remains
+from cherrypy.httpd.sending import CUT, END, FLUSH, KEEP, LATER, READY, send_ready
 from cherrypy.httpd.spool import Spools
 from cherrypy.httpd.streambody import StreamBody
 
@@ -143,7 +143,7 @@ class Loop(PollSet):
             outbox.clear()
             for connection in waiting:
                 connection.queued = False
-                outcome = exchange.send_ready(connection)
+                outcome = send_ready(connection)
                 if outcome is KEEP:
                     self._await_next(connection)
                 else:
@@ -226,7 +226,7 @@ class Loop(PollSet):
             self._post(connection)
         else:
             # one that is out of the poll set has to come back into it
-            self._apply(connection, exchange.send_ready(connection) if outcome is READY else outcome)
+            self._apply(connection, send_ready(connection) if outcome is READY else outcome)
 
     def _post(self, connection: Connection) -> None:
         """Put a finished answer into the outbox."""
@@ -241,7 +241,7 @@ class Loop(PollSet):
     def settle_outside(self, connection: Connection, message: Message, seat: Seat, outcome: str) -> None:
         """Hand the connection back to whoever holds the baton now; from any thread."""
         if outcome is READY:
-            outcome = exchange.send_ready(connection)
+            outcome = send_ready(connection)
         body = message.body
         if body.__class__ is StreamBody:
             if outcome is LATER:

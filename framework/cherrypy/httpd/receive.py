@@ -12,10 +12,10 @@ from cherrypy.httpd.body import EMPTY_BODY, BufferedBody
 from cherrypy.httpd.chunks import ChunkDecoder
 from cherrypy.httpd.connection import BODY, SPOOL
 from cherrypy.httpd.errors import Refusal, bad_request
-from cherrypy.httpd.exchange import render_error
 from cherrypy.httpd.heads import HeadMemory, repeat
 from cherrypy.httpd.limits import BUFFERED_BODY_BYTES
 from cherrypy.httpd.parser import HEAD_END, body_too_large, check_partial_head, parse_head, skip_empty_lines
+from cherrypy.httpd.sending import render_error
 from cherrypy.httpd.spool import NoRoom, Spool
 from cherrypy.httpd.streambody import StreamBody
 from cherrypy.httpd.writer import CONTINUE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cherrypy.httpd.connection import Connection
-from cherrypy.httpd.exchange import KEEP
+from cherrypy.httpd.sending import KEEP
 from cherrypy.httpd.streambody import StreamBody
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from cherrypy.httpd.away import Away, Deferred, Handover, Owner
-from cherrypy.httpd.exchange import END, KEEP, RESET, answering, ending
+from cherrypy.httpd.exchange import answering, ending
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.sending import END, KEEP, RESET
 from cherrypy.httpd.writer import Framing
 
 from .conftest import Serve

@@ -16,8 +16,9 @@ from cherrypy.core.later import Abandoned
 from cherrypy.core.logs import log
 from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.connection import ClientGone
-from cherrypy.httpd.exchange import CUT, END, KEEP, RESET, answering, ending, frame
+from cherrypy.httpd.exchange import answering, ending
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.sending import CUT, END, KEEP, RESET, frame
 from cherrypy.httpd.streambody import StreamBody
 from cherrypy.httpd.writer import LAST_CHUNK, AnswerError, Framing
 

@@ -18,8 +18,9 @@ from cherrypy.aio.websocket import GOING_AWAY, INTERNAL_ERROR, NORMAL, WebSocket
 from cherrypy.aio.wire import Wire
 from cherrypy.core.later import Abandoned
 from cherrypy.httpd.connection import ClientGone
-from cherrypy.httpd.exchange import END, RESET, answering, ending, frame
+from cherrypy.httpd.exchange import answering, ending
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.sending import END, RESET, frame
 from cherrypy.httpd.writer import AnswerError
 
 #: Octets of a message; what ASGI servers allow by default.
