@@ -220,6 +220,8 @@ class NativeResponder:
             request.scheme = origin.scheme
         if origin.host:
             request.base = f"{request.scheme}://{origin.host}"
+        if origin.prefix:
+            request.base += origin.prefix
 
     def _origin_of(self, message: Message) -> Origin:
         """Return what trusted proxies say, for an application that makes its own request."""

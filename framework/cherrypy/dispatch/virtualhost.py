@@ -8,6 +8,7 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.plan import config_of
 from cherrypy.dispatch.objects import Dispatcher
+from cherrypy.http.forwarded import named_hosts
 
 
 def VirtualHost(
@@ -19,8 +20,13 @@ def VirtualHost(
 
     >>> VirtualHost(**{'www.domain2.example': '/domain2'})    # Host: www.domain2.example, /x -> /domain2/x
 
-    The client's path stays what it was: ``path_info`` and ``url()`` do not show the prefix.
+    The client's path stays what it was: ``path_info`` and ``url()`` do not show the prefix. A name without a port
+    stands for all ports; capitals and a dot at the end make no difference.
+
+    SECURITY: X-Forwarded-Host is anybody's text unless a proxy in front replaces it; without one, say
+    ``use_x_forwarded_host=False``. Either way a host chooses pages and grants nothing.
     """
+    by_name = {name.lower(): prefix for name, prefix in domains.items()}
 
     def dispatch(path_info: str) -> Any:
         request = serving.request
@@ -28,6 +34,8 @@ def VirtualHost(
         if use_x_forwarded_host:
             host = request.headers.get("X-Forwarded-Host", host)
         prefix = domains.get(host, "")
+        if not prefix:
+            prefix = next((by_name[name] for name in named_hosts(host) if name in by_name), "")
         if prefix:
             path_info = _join(prefix, path_info)
         result = next_dispatcher(path_info)

@@ -10,9 +10,8 @@ from typing import Any
 from cherrypy.context import serving
 from cherrypy.core.host import Host
 from cherrypy.core.logs import log
-from cherrypy.http.forwarded import Trust, is_host, parse_address
+from cherrypy.http.forwarded import Trust, is_host, parse_address, parse_scheme
 
-_NO = frozenset(("off", "0", "no", "false"))
 # SECURITY: 'javascript' is a scheme too
 _SCHEMES = frozenset(("http", "https", "ws", "wss"))
 
@@ -34,13 +33,15 @@ def proxy(
         scheme: the header with the client's scheme; of the kind of 'X-Forwarded-Ssl: on' it means https.
         debug: log what is seen.
         trusted: addresses, networks and 'unix:' of the proxies. Then only these are believed, the address is taken
-            from the right, and RFC 7239's ``Forwarded`` is read too; the three header names are not used.
+            from the right, and RFC 7239's ``Forwarded``, X-Forwarded-Port, X-Forwarded-Prefix and X-Real-IP are read
+            too, unless one of the three names is another than its default.
 
     SECURITY: without *trusted*, as documented of old, every client can write these headers. Name your proxies.
     """
     request = serving.request
     if trusted is not None:
-        _resolve(request, _trust(tuple([trusted] if isinstance(trusted, str) else trusted)), base, debug)
+        networks = (trusted,) if isinstance(trusted, str) else tuple(trusted)
+        _resolve(request, _trust(networks, remote, local, scheme), base, debug)
         return
     seen = _scheme_in(scheme, request.headers.get(scheme)) if scheme else ""
     if not seen:
@@ -62,14 +63,8 @@ def proxy(
 
 
 def _scheme_in(name: str, value: str | None) -> str:
-    """The scheme that the field *name* tells of, '' if none.
-
-    Fields like 'X-Forwarded-Ssl: on', 'Front-End-Https: on' and Azure's 'X-Arr-Ssl: 2048|256|...' say https by being
-    there.
-    """
-    seen = _first(value).lower()
-    if seen and seen not in ("http", "https") and any(word in name.lower() for word in ("ssl", "https")):
-        return "" if seen in _NO else "https"
+    """The scheme that the field *name* tells of, '' if none."""
+    seen = parse_scheme(name, _first(value))
     return seen if seen in _SCHEMES else ""
 
 
@@ -99,13 +94,15 @@ def _first(value: str | None) -> str:
 
 
 @lru_cache(maxsize=64)
-def _trust(networks: tuple[str, ...]) -> Trust:
-    return Trust(networks)
+def _trust(networks: tuple[str, ...], remote: str | None, local: str | None, scheme: str | None) -> Trust:
+    # a text may hold several, as commas and blanks separate them in configuration files
+    listed = networks[0] if len(networks) == 1 else networks
+    return Trust(listed, remote=remote, host=local, scheme=scheme)
 
 
 def _resolve(request: Any, trust: Trust, base: str | None, debug: bool) -> None:
-    # the address of the connection, not what an earlier proxy step may have put into remote.ip
-    origin = trust.resolve(getattr(request, "peer_ip", request.remote.ip), request.headers)
+    # COMPAT: where the server has been told of its proxies, the client's address is here already, and is no proxy's
+    origin = trust.resolve(request.remote.ip, request.headers)
     if debug:
         log(f"peer: {request.remote.ip!r}, origin: {origin!r}", "TOOLS.PROXY")
     if origin is None:
@@ -119,6 +116,8 @@ def _resolve(request: Any, trust: Trust, base: str | None, debug: bool) -> None:
         request.base = f"{request.scheme}://{host}"
     else:
         request.base = base if "://" in base else f"{request.scheme}://{base}"
+    if origin.prefix:
+        request.base += origin.prefix
     if origin.remote:
         _set_remote(request, origin.remote)
 

@@ -11,6 +11,7 @@ from cherrypy.context import serving
 from cherrypy.core.errorpage import bare_error, format_exc
 from cherrypy.core.errors import InternalRedirect
 from cherrypy.core.logs import log
+from cherrypy.http.forwarded import named_hosts
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -43,6 +44,9 @@ class VirtualHost:
         if self.use_x_forwarded_host:
             domain = environ.get("HTTP_X_FORWARDED_HOST", domain)
         app = self.domains.get(domain)
+        if app is None and self.domains:
+            by_name = {name.lower(): app for name, app in self.domains.items()}
+            app = next((by_name[name] for name in named_hosts(domain) if name in by_name), None)
         return (self.default if app is None else app)(environ, start_response)
 
 

@@ -16,6 +16,18 @@ Environ = dict[str, Any]
 #: Says which worker answers, and that the rest of the environment is as it should be.
 WORKER_KEY = "kirsch.worker"
 
+# SECURITY: what somebody in front has said of the client. It is put into the environment once it is known to be true,
+# in one form, and the fields go: applications would read whichever they know.
+_CLAIMS = tuple(
+    f"HTTP_{name}"
+    for name in (
+        *("FORWARDED", "PROXY", "TRUE_CLIENT_IP", "X_CLIENT_IP", "X_CLUSTER_CLIENT_IP", "X_REAL_IP", "X_SCRIPT_NAME"),
+        *("X_ORIGINAL_HOST", "X_ORIGINAL_URL", "X_REWRITE_URL"),
+        *(f"X_FORWARDED_{of}" for of in ("FOR", "HOST", "PORT", "PREFIX", "PROTO", "PROTOCOL", "SCHEME", "SERVER")),
+        *("X_FORWARDED_SSL", "X_FORWARDED_USER", "X_URL_SCHEME"),
+    )
+)
+
 
 class _Fields:
     """Header fields of an environment, as ``Trust`` asks for them."""
@@ -35,13 +47,16 @@ def settle(environ: Environ, trust: Trust, worker: str) -> None:
     """Put into *environ* who asked and for what, as *trust* lets us know; the peer is always our nginx's socket.
 
     A request with ``X-Forwarded-Proto: https`` and ``X-Forwarded-For: 192.0.2.7`` gets ``wsgi.url_scheme`` "https" and
-    ``REMOTE_ADDR`` "192.0.2.7".
+    ``REMOTE_ADDR`` "192.0.2.7". Applications that read the proxies' fields themselves (Flask's ``ProxyFix``, Falcon's
+    ``forwarded_uri``, Django's ``USE_X_FORWARDED_HOST``) find one hop there, ours, and in it the same.
     """
     environ[WORKER_KEY] = worker
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
     if "%2" in raw and not environ.get("SCRIPT_NAME"):
         environ["PATH_INFO"] = _decode(_path_of(raw))
     origin = trust.resolve("unix:", _Fields(environ))
+    for key in _CLAIMS:
+        environ.pop(key, None)
     if origin is None:
         environ["wsgi.url_scheme"] = "http"  # what a stranger's field made of it does not count
         return
@@ -49,14 +64,17 @@ def settle(environ: Environ, trust: Trust, worker: str) -> None:
     if scheme == "https":
         environ["HTTPS"] = "on"
     if origin.remote:
-        environ["REMOTE_ADDR"] = origin.remote
+        environ["REMOTE_ADDR"] = environ["HTTP_X_FORWARDED_FOR"] = environ["HTTP_X_REAL_IP"] = origin.remote
         environ.pop("REMOTE_PORT", None)
     if origin.host:
         environ["HTTP_HOST"] = origin.host
-    name, port = _split_host(environ.get("HTTP_HOST", ""))
+    host = environ.get("HTTP_HOST", "")
+    name, port = _split_host(host)
     if name:
+        environ["HTTP_X_FORWARDED_HOST"] = host
         environ["SERVER_NAME"] = name
-        environ["SERVER_PORT"] = port or ("443" if scheme == "https" else "80")
+        environ["SERVER_PORT"] = environ["HTTP_X_FORWARDED_PORT"] = port or ("443" if scheme == "https" else "80")
+    environ["HTTP_X_FORWARDED_PROTO"] = scheme
 
 
 def _split_host(host: str) -> tuple[str, str]:

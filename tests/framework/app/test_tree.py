@@ -316,6 +316,21 @@ def test_trusted_proxies_are_believed_before_dispatch(site: Any) -> None:
     assert site("/", headers=said).body == b"203.0.113.7 203.0.113.7"
 
 
+def test_a_prefix_that_a_trusted_proxy_took_off_is_in_every_url(site: Any) -> None:
+    """With the host that it names, or with the one that was asked for."""
+
+    class Links:
+        @cherrypy.expose
+        def index(self) -> str:
+            return cherrypy.url("/a")
+
+    site.mount(Links())
+    site.server.trusted_proxies = ["192.0.2.0/24"]
+
+    assert site("/", headers={"X-Forwarded-Prefix": "/v1"}).body == b"http://site.test/v1/a"
+    assert site("/", headers={"X-Forwarded-Prefix": "/v1", "X-Forwarded-Host": "b"}).body == b"http://b/v1/a"
+
+
 def test_nobody_else_is(site: Any) -> None:
     """The default: no proxy is trusted, and a made-up Remote-Addr is replaced."""
 

@@ -45,13 +45,16 @@ HOSTS = {"one.test": "/one", "two.test:8080": "/two", "bare.test": "two", "slash
         ("one.test", "/a/b", "one ('a', 'b') /a/b"),
         ("two.test:8080", "/a", "two ('a',) /a"),
         ("two.test", "/a", "root ('a',) /a"),
-        ("ONE.TEST", "/a", "root ('a',) /a"),
+        ("ONE.Test", "/a", "one ('a',) /a"),
+        ("one.test:9000", "/a", "one ('a',) /a"),
+        ("one.test.", "/a", "one ('a',) /a"),
+        ("one.test:x", "/a", "root ('a',) /a"),
         ("bare.test", "/a", "two ('a',) /a"),
         ("slash.test", "/a", "two ('a',) /a"),
     ],
 )
 def test_the_host_chooses_a_prefix(site: Any, host: str, path: str, body: str) -> None:
-    """By its exact name with its port; the client's path and URLs do not show it."""
+    """A name without a port stands for all ports; the client's path and URLs do not show the prefix."""
     assert mounted(site, **HOSTS)(path, headers={"Host": host}).body.decode() == body
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cherrypy.http.forwarded import Origin, Trust, is_host, parse_address
+from cherrypy.http.forwarded import Origin, Trust, is_host, named_hosts, parse_address
 
 PROXY = "10.0.0.1"
 TRUST = Trust(["10.0.0.0/8", "fd00::/8"])
@@ -138,3 +138,104 @@ def test_endless_chains_are_not_read() -> None:
     """SECURITY: time is not the client's to spend."""
     assert resolve({"X-Forwarded-For": "10.0.0.1," * 1000}) is None
     assert resolve({"Forwarded": "for=10.0.0.1," * 1000}) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "host"),
+    [
+        ({"X-Forwarded-Port": "8443"}, "shop:8443"),
+        ({"X-Forwarded-Port": "443"}, None),
+        ({"X-Forwarded-Port": "8443", "X-Forwarded-Host": "www"}, "www"),
+        ({"X-Forwarded-Port": "8443", "Host": "shop:9"}, None),
+        ({"X-Forwarded-Port": "0"}, None),
+        ({"X-Forwarded-Port": "65536"}, None),
+        ({"X-Forwarded-Port": "84\uff14\uff13"}, None),
+        ({"X-Forwarded-Port": "1e3"}, None),
+        ({"X-Forwarded-Port": "9" * 4000}, None),
+        ({"X-Forwarded-Port": "6666, 8443"}, "shop:8443"),
+        ({"X-Forwarded-Port": "8443", "Host": "a b"}, None),
+    ],
+)
+def test_a_port_completes_a_host_that_no_proxy_names(headers: dict[str, str], host: str | None) -> None:
+    """Load balancers pass Host on and say the port beside it; X-Forwarded-Host has its port, or the usual one."""
+    origin = resolve({"Host": "shop", "X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", **headers})
+
+    assert origin == Origin("https", host, "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("value", "prefix"),
+    [
+        ("/shop", "/shop"),
+        ("/shop/", "/shop"),
+        ("/a/b.c", "/a/b.c"),
+        ("/evil, /shop", "/shop"),
+        ("/", None),
+        ("shop", None),
+        ("//evil.example", None),
+        ("/a/../b", None),
+        ("/.", None),
+        ("/a?b", None),
+        ("/a\r\nX: y", None),
+        ("/a%2Fb", None),
+        ("/" + "a" * 300, None),
+    ],
+)
+def test_a_prefix_is_a_plain_path(value: str, prefix: str | None) -> None:
+    """SECURITY: links begin with it; "//evil.example" would be another site."""
+    assert resolve({"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Prefix": value}) == Origin(
+        None, None, "192.0.2.7", prefix
+    )
+
+
+def test_prefixes_of_several_proxies_are_joined() -> None:
+    """Each took off the front of what the next one got; the client's own entry stands further left."""
+    headers = {"X-Forwarded-For": "6.6.6.6, 192.0.2.7, 10.0.0.9", "X-Forwarded-Prefix": "/evil, /shop, /v1"}
+
+    assert resolve(headers) == Origin(None, None, "192.0.2.7", "/shop/v1")
+
+
+def test_x_real_ip_counts_where_there_is_no_chain() -> None:
+    """SECURITY: beside a chain it may be the client's own, which a proxy that keeps the chain hands through."""
+    forged = {"X-Real-Ip": "6.6.6.6"}
+
+    assert resolve({"X-Real-Ip": "192.0.2.7", "X-Forwarded-Proto": "https"}) == Origin("https", None, "192.0.2.7")
+    assert resolve({"X-Real-Ip": "192.0.2.7, 6.6.6.6"}) is None
+    assert resolve({"X-Forwarded-For": "192.0.2.7", **forged}) == Origin(None, None, "192.0.2.7")
+    assert resolve({"Forwarded": "for=192.0.2.7", **forged}) == Origin(None, None, "192.0.2.7")
+    assert resolve({"X-Forwarded-For": "garbage", **forged}) is None
+
+
+def test_a_field_of_one_s_own_is_the_only_one() -> None:
+    """A proxy that sets X-Real-IP alone hands X-Forwarded-For and Forwarded through as the client wrote them."""
+    trust = Trust([PROXY], remote="X-Real-IP", host=None, scheme="X-Forwarded-Ssl")
+    forged = {
+        "X-Forwarded-For": "6.6.6.6",
+        "X-Forwarded-Host": "evil",
+        "X-Forwarded-Prefix": "/evil",
+        "Forwarded": "for=6.6.6.6;proto=http;host=evil",
+        "X-Forwarded-Proto": "http",
+    }
+
+    assert trust.resolve(PROXY, {"X-Real-Ip": "192.0.2.7", "X-Forwarded-Ssl": "on", **forged}) == Origin(
+        "https", None, "192.0.2.7"
+    )
+    assert trust.resolve(PROXY, {"X-Real-Ip": "192.0.2.7, 6.6.6.6", **forged}) is None
+    assert trust.resolve(PROXY, forged) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("shop.example", ("shop.example",)),
+        ("Shop.Example:8080", ("shop.example:8080", "shop.example")),
+        ("shop.example., inner", ("shop.example",)),
+        ("[::1]:80", ("[::1]:80", "[::1]")),
+        ("[::1]", ("[::1]",)),
+        ("a b", ()),
+        ("", ()),
+    ],
+)
+def test_a_host_is_looked_up_with_its_port_and_without(value: str, names: tuple[str, ...]) -> None:
+    """In lower case, the first of a list."""
+    assert named_hosts(value) == names

@@ -152,3 +152,22 @@ def test_named_proxies_are_the_only_ones_believed(serve: Callable[..., Any], tru
 def test_nobody_is_trusted_by_an_empty_list(serve: Callable[..., Any]) -> None:
     """It is not the old way of believing everybody."""
     assert ask(serve, {"X-Forwarded-For": "6.6.6.6"}, trusted=[])[1] == "127.0.0.1"
+
+
+def test_a_prefix_is_part_of_every_address(serve: Callable[..., Any]) -> None:
+    """What a known proxy took off the path stands in links and redirects again."""
+    sent = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Host": "shop.example", "X-Forwarded-Prefix": "/v1"}
+    answer = serve(Root(), proxy__on=True, proxy__trusted="127.0.0.1")("/shelf", headers=sent)
+
+    assert ask(serve, sent, trusted="127.0.0.1")[3] == "http://shop.example/v1/a"
+    assert answer.headers["Location"] == "http://shop.example/v1/shelf/"
+    assert ask(serve, sent)[3] == "http://shop.example/a"
+
+
+def test_named_fields_are_those_of_named_proxies(serve: Callable[..., Any]) -> None:
+    """The three parameters keep their meaning beside ``trusted``."""
+    sent = {"X-Real-IP": "192.0.2.7", "X-Forwarded-For": "6.6.6.6", "X-Forwarded-Host": "evil", "X-Forwarded-Ssl": "on"}
+    own = {"remote": "X-Real-IP", "local": None, "scheme": "X-Forwarded-Ssl"}
+
+    assert ask(serve, sent, trusted="127.0.0.1", **own)[:2] == ["https://localhost", "192.0.2.7"]
+    assert ask(serve, sent, trusted="10.0.0.1", **own)[:2] == ["http://localhost", "127.0.0.1"]

@@ -259,6 +259,7 @@ def test_a_status_that_is_no_bytes_is_named(ask: Callable[..., Answer]) -> None:
     ("environ", "answer"),
     [
         ({"HTTP_HOST": "a.test"}, b"a"),
+        ({"HTTP_HOST": "A.test:8080"}, b"a"),
         ({"HTTP_HOST": "b.test"}, b"default"),
         ({"HTTP_HOST": "b.test", "HTTP_X_FORWARDED_HOST": "a.test"}, b"a"),
         ({"HTTP_HOST": "a.test", "HTTP_X_FORWARDED_HOST": "b.test"}, b"default"),
@@ -266,7 +267,7 @@ def test_a_status_that_is_no_bytes_is_named(ask: Callable[..., Answer]) -> None:
     ],
 )
 def test_a_virtual_host_is_chosen_by_host(environ: dict[str, str], answer: bytes) -> None:
-    """Of the proxy, if it says one."""
+    """Of the proxy, if it says one; capitals and ports make no difference."""
     hosts = VirtualHost(lambda e, s: [b"default"], {"a.test": lambda e, s: [b"a"]})
 
     assert hosts(environ, lambda *args: None) == [answer]

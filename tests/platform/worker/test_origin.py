@@ -95,3 +95,31 @@ def test_a_path_without_one_is_left_alone() -> None:
     """Whatever the server has made of it."""
     assert settled(PATH_INFO="/a b", RAW_URI="/a%20b")["PATH_INFO"] == "/a b"
     assert settled(PATH_INFO="/x", REQUEST_URI="/x")["PATH_INFO"] == "/x"
+
+
+def test_applications_that_read_the_fields_find_one_hop() -> None:
+    """Flask's ProxyFix, Falcon's forwarded_uri and Django's USE_X_FORWARDED_HOST come to what the environment says."""
+    found = settled(
+        HTTP_X_FORWARDED_FOR="192.0.2.7",
+        HTTP_X_FORWARDED_PROTO="https",
+        HTTP_X_FORWARDED_HOST="shop.example",
+        HTTP_X_FORWARDED_PORT="8080",
+    )
+
+    assert {key: value for key, value in found.items() if "FORWARDED" in key or key == "HTTP_X_REAL_IP"} == {
+        "HTTP_X_FORWARDED_FOR": "192.0.2.7",
+        "HTTP_X_FORWARDED_PROTO": "https",
+        "HTTP_X_FORWARDED_HOST": "shop.example",
+        "HTTP_X_FORWARDED_PORT": "443",
+        "HTTP_X_REAL_IP": "192.0.2.7",
+    }
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["FORWARDED", "PROXY", "X_REAL_IP", "X_FORWARDED_PREFIX", "X_FORWARDED_SSL", "X_ORIGINAL_URL", "X_SCRIPT_NAME"],
+)
+@pytest.mark.parametrize("trust", [NGINX, Trust([])])
+def test_a_claim_that_nobody_checks_is_gone(field: str, trust: Trust) -> None:
+    """SECURITY: an application would believe it; httpoxy is among them."""
+    assert settled(trust, **{f"HTTP_{field}": "forged"}).get(f"HTTP_{field}") != "forged"
