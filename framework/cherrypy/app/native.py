@@ -218,10 +218,9 @@ class NativeResponder:
             headers["Remote-Addr"] = origin.remote
         if origin.scheme:
             request.scheme = origin.scheme
-        if origin.host:
-            request.base = f"{request.scheme}://{origin.host}"
-        if origin.prefix:
-            request.base += origin.prefix
+        if origin.host or origin.prefix:
+            host = origin.host or headers.get("Host") or request.local.name
+            request.base = f"{request.scheme}://{host}{origin.prefix or ''}"
 
     def _origin_of(self, message: Message) -> Origin:
         """Return what trusted proxies say, for an application that makes its own request."""
