@@ -53,6 +53,19 @@ def test_requests_are_counted_by_class_and_duration(board: Scoreboard) -> None:
     assert counters.in_flight == 0
 
 
+def test_waiting_times_are_summed(board: Scoreboard) -> None:
+    """Over threads and over those who ended, beside the answers."""
+    for _ in range(2):
+        row = board.writer(1).row()
+        began = row.begin(b"GET /")
+        row.waited(250_000_000)
+        row.finish(began, 2)
+    board.absorb(board.counters(1))
+    total = board.totals()
+
+    assert (total.waits, total.waited_s, total.finished) == (4, 1.0, 4)
+
+
 def test_a_request_inside_is_named(board: Scoreboard) -> None:
     """Method and path of what runs now can be read, cut to what fits."""
     row = board.writer(1).row()

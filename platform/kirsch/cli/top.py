@@ -28,6 +28,8 @@ from kirsch.supervise.client import ControlClient
 Worker = dict[str, Any]
 
 COLUMNS = ("worker", "pid", "state", "release", "for", "req/s", "p99", "in flight", "memory", "slots", "inside of")
+#: A queue that is shorter is nginx's own clock, which is some milliseconds coarse.
+QUEUE_SHOWN_S = 0.005
 RIGHT = {"pid", "req/s", "p99", "in flight", "memory"}
 
 
@@ -114,10 +116,12 @@ def _headline(status: dict[str, Any]) -> Text:
     for pool in status["pools"]:
         rate = sum(worker["rate"] or 0.0 for worker in pool["workers"])
         load = "" if pool.get("load") is None else f", load {100 * pool['load']:.0f} %"
+        wait_s = pool.get("queue_s") or 0.0
+        wait = f", {wait_s * 1000:.0f} ms in queues" if wait_s >= QUEUE_SHOWN_S else ""
         held = f", {pool['held']} wait" if pool.get("held") else ""
         paused = ", paused" if pool.get("paused") else ""
         ready = sum(worker["state"] == "ready" for worker in pool["workers"])
-        text.append(f"\n{pool['name']}: {ready} of {pool['wanted']} ready, {rate:.0f} req/s{load}{held}{paused}")
+        text.append(f"\n{pool['name']}: {ready} of {pool['wanted']} ready, {rate:.0f} req/s{load}{wait}{held}{paused}")
     text.append("\n")
     return text
 

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
     HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
@@ -70,6 +71,11 @@ def _requests(view: StackView) -> Iterator[Metric]:
     duration = HistogramMetricFamily(
         "kirsch_request_duration_seconds", "From the parsed head to the finished answer.", labels=["pool"]
     )
+    queue = SummaryMetricFamily(
+        "kirsch_request_queue_seconds",
+        "From nginx to the thread that takes a request, of those that were measured.",
+        labels=["pool"],
+    )
     families = {
         name: CounterMetricFamily(f"kirsch_requests_{name}", text, labels=["pool"])
         for name, text in {
@@ -83,11 +89,12 @@ def _requests(view: StackView) -> Iterator[Metric]:
         for label, count in zip(CLASSES, pool.counters.by_class(), strict=True):
             total.add_metric([pool.name, label], count)
         duration.add_metric([pool.name], _buckets(pool.counters), pool.counters.duration_s)
+        queue.add_metric([pool.name], pool.counters.waits, pool.counters.waited_s)
         families["lost"].add_metric([pool.name], pool.lost)
         families["refused"].add_metric([pool.name], pool.refused)
         in_flight.add_metric([pool.name], sum(worker.counters.in_flight for worker in pool.workers))
         held.add_metric([pool.name], pool.held)
-    yield from (total, duration, *families.values(), in_flight, held)
+    yield from (total, duration, queue, *families.values(), in_flight, held)
 
 
 def _workers(view: StackView) -> Iterator[Metric]:

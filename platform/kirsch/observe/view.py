@@ -78,6 +78,8 @@ class PoolView:
     is_paused: bool = False
     load: float | None = None
     """How busy the pool is: 1 is all that it can do; None before it was measured."""
+    queue_s: float | None = None
+    """How long requests wait between nginx and a thread, in the mean of the last second; None before it was measured."""
 
     @property
     def ready(self) -> int:
@@ -98,6 +100,7 @@ class PoolView:
             "fixed": self.is_fixed,
             "paused": self.is_paused,
             "load": round(self.load, 3) if self.load is not None else None,
+            "queue_s": round(self.queue_s, 4) if self.queue_s is not None else None,
         }
 
 

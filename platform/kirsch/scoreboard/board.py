@@ -34,6 +34,8 @@ from kirsch.scoreboard.layout import (
     STARTED,
     STATE,
     STATES,
+    WAITED,
+    WAITS,
     read_begin,
 )
 from kirsch.scoreboard.row import Row, SharedRow
@@ -232,6 +234,8 @@ class Scoreboard:
         row[DURATION] += int(ended.duration_s * 1e9)
         for index, count in enumerate(ended.answers):
             row[ANSWERS + index] += count
+        row[WAITED] += int(ended.waited_s * 1e9)
+        row[WAITS] += ended.waits
 
     def clear(self, record: int) -> None:
         """Empty a record."""
@@ -239,13 +243,13 @@ class Scoreboard:
         self._octets[at * 8 : (at + self._stride) * 8] = bytes(self._stride * 8)
 
     def _counters(self, record: int) -> Counters:
-        sums = [0] * (ANSWERS + CELL_COUNT)
+        sums = [0] * ROW_WORDS
         for index in range(self.rows):
             row, _ = self._row_span(record, index)
             if row[BEGUN] or row[DURATION]:  # a stream may end where nothing has begun
                 sums = list(map(int.__add__, sums, row.tolist()))
-        answers = tuple(sums[ANSWERS:])
-        return Counters(sums[BEGUN], sum(answers), sums[DURATION] / 1e9, answers)
+        answers = tuple(sums[ANSWERS : ANSWERS + CELL_COUNT])
+        return Counters(sums[BEGUN], sum(answers), sums[DURATION] / 1e9, answers, sums[WAITED] / 1e9, sums[WAITS])
 
     def _running(self, record: int) -> tuple[Running, ...]:
         found = [self._running_in(self._row_span(record, index)) for index in range(self.rows)]

@@ -4,18 +4,18 @@
 
     file    MAGIC, records, rows, 5 spare | record 0 | record 1 | …
     record  64 words: sequence, state, … release, note | row 0 | row 1 | …
-    row     120 words: duration, entered, phase, begun, request line, request id, begun again, thread, handler
-            and whose that is, answers by status class and duration (their sum is what was finished)
+    row     128 words: duration, entered, phase, begun, request line, request id, begun again, thread, handler
+            and whose that is, answers by status class and duration (their sum is what was finished), waiting times
 """
 
 from __future__ import annotations
 
 import struct
 
-MAGIC = int.from_bytes(b"KIRSCH02", "little")
+MAGIC = int.from_bytes(b"KIRSCH03", "little")
 FILE_WORDS = 8
 RECORD_WORDS = 64
-ROW_WORDS = 120
+ROW_WORDS = 128
 
 # words of a record
 SEQUENCE, STATE, PID, GENERATION, SEAT, STARTED, SINCE, HEARTBEAT, RSS, RELEASE_LENGTH, NOTE_LENGTH = range(11)
@@ -48,6 +48,8 @@ BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 BOUNDS_NS = tuple(int(bound * 1e9) for bound in BOUNDS_S)
 BUCKET_COUNT = len(BOUNDS_S) + 1
 CELL_COUNT = 5 * BUCKET_COUNT
+#: Behind the answers: nanoseconds that some requests had waited before a thread took them, and how many these were.
+WAITED, WAITS = ANSWERS + CELL_COUNT, ANSWERS + CELL_COUNT + 1
 #: Where the cells of a class of status begin; 0 is not a class.
 CELL_OF_CLASS = tuple(ANSWERS + max(0, number - 1) * BUCKET_COUNT for number in range(6))
 

@@ -17,6 +17,8 @@ from kirsch.scoreboard.layout import (
     IS_SENDING,
     PHASE,
     THREAD,
+    WAITED,
+    WAITS,
     write_begin,
     write_handler,
 )
@@ -30,7 +32,7 @@ class Row:
     PERF: a request takes 0.6 us from begin to finish, naming its handler 0.15 more (best of 400 rounds, 3 GHz).
     """
 
-    __slots__ = ("_begun", "_duration", "_octets", "_thread", "_words", "ident")
+    __slots__ = ("_begun", "_duration", "_octets", "_thread", "_words", "ident", "next_look")
 
     def __init__(self, words: memoryview, octets: memoryview) -> None:
         self._words = words
@@ -41,6 +43,8 @@ class Row:
         self.introduce()
         self.ident = threading.get_ident()
         """Of the thread, as ``sys._current_frames`` has it."""
+        self.next_look = 0
+        """When (monotonic nanoseconds) the waiting time of a request is to be measured again."""
 
     def introduce(self) -> None:
         """Say which thread it is, in a record that was just emptied."""
@@ -56,6 +60,11 @@ class Row:
     def handled_by(self, handler: bytes) -> None:
         """Say what answers the request: ``b"shop/web.py: Shop.cart"``."""
         write_handler(self._octets, HANDLER_OF * 8, self._begun, handler)
+
+    def waited(self, wait_ns: int) -> None:
+        """Say how long the request had waited for this thread: of some requests, not of each."""
+        self._words[WAITED] += wait_ns
+        self._words[WAITS] += 1
 
     def find_unnamed(self, for_ns: int) -> int:
         """Return which request (its count) has been inside for *for_ns* without a handler's name; 0 for none.
@@ -103,6 +112,11 @@ class SharedRow(Row):
         """As a row of its own does."""
         with self._lock:
             return super().begin(line, request_id)
+
+    def waited(self, wait_ns: int) -> None:
+        """As a row of its own does."""
+        with self._lock:
+            super().waited(wait_ns)
 
     def finish(self, began: int, status_class: int) -> None:
         """As a row of its own does."""

@@ -34,6 +34,10 @@ class Counters:
     duration_s: float = 0.0
     answers: tuple[int, ...] = (0,) * CELL_COUNT
     """Answers by class of status (1xx to 5xx), each class by duration (bounds are ``BOUNDS_S``, not cumulated)."""
+    waited_s: float = 0.0
+    """How long those of ``waits`` were under way from nginx to the thread that took them, together."""
+    waits: int = 0
+    """Requests whose waiting time was measured."""
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(
@@ -41,6 +45,8 @@ class Counters:
             self.finished + other.finished,
             self.duration_s + other.duration_s,
             tuple(map(int.__add__, self.answers, other.answers)),
+            self.waited_s + other.waited_s,
+            self.waits + other.waits,
         )
 
     def by_class(self) -> tuple[int, ...]:

@@ -65,6 +65,9 @@ class Scaling(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """Load under which it shrinks, one by one."""
     up_after_s: Seconds = 6.0
     """How long the load has to be high before."""
+    queue_s: Seconds = 0.1
+    """Mean time between nginx and a free thread from which on the pool grows, whatever its load; under a quarter of it
+    the pool may shrink."""
     down_after_s: Seconds = 120.0
     """How long it has to be low before."""
 

@@ -1,7 +1,8 @@
 """How many workers a pool needs, by its load; decisions only, no clock of its own.
 
 Load is 1 when the pool does all that it can: every thread is busy, or every worker has a whole processor (Python code
-of one process runs on one), or requests wait for a worker. It has to stay high, or low, for a while before anything
+of one process runs on one), or requests wait for a worker. Beside it counts how long requests wait between nginx and a
+thread: bursts, and workers that are fuller than others, show there first. It has to stay high, or low, for a while before anything
 happens, and the same while again before the next step: that, and the gap between the two marks, keeps it from swinging.
 """
 
@@ -12,6 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kirsch.spec.pool import Scaling, Workers
+
+#: A pool does not shrink while requests wait for longer than this part of ``queue_s``.
+QUIET_QUEUE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,19 @@ def measure(workers: Iterable[Busy], waiting: int) -> float:
     return sum(loads) / len(loads) if loads else 0.0
 
 
+class Queue:
+    """How long requests of one pool wait for a thread: from the scoreboard's sums to the mean between two looks."""
+
+    def __init__(self) -> None:
+        self._before = (0.0, 0)
+
+    def look(self, waited_s: float, waits: int) -> float:
+        """Return the mean wait of those that were measured since the look before; 0 where there were none."""
+        (sum_before, count_before), self._before = self._before, (waited_s, waits)
+        count = waits - count_before
+        return max(0.0, (waited_s - sum_before) / count) if count > 0 else 0.0
+
+
 class Autoscaler:
     """The memory of one pool: since when its load is high, or low."""
 
@@ -44,18 +61,22 @@ class Autoscaler:
         self._high_since: float | None = None
         self._low_since: float | None = None
 
-    def decide(self, scaling: Scaling, bounds: Workers, wanted: int, load: float, now: float) -> int:
-        """Return how many workers there shall be, from *wanted* now and the *load* at the moment *now*."""
+    def decide(
+        self, scaling: Scaling, bounds: Workers, wanted: int, load: float, now: float, queue_s: float = 0.0
+    ) -> int:
+        """Return how many workers there shall be, from *wanted* now, the *load* and the wait at the moment *now*."""
         if not scaling.auto or bounds.min == bounds.max:
             self.rest()
             return wanted
-        if load >= scaling.up_at and wanted < bounds.max:
+        is_high = load >= scaling.up_at or queue_s >= scaling.queue_s
+        is_low = load < scaling.down_at and queue_s < scaling.queue_s * QUIET_QUEUE
+        if is_high and wanted < bounds.max:
             self._low_since = None
             self._high_since = now if self._high_since is None else self._high_since
             if now - self._high_since >= scaling.up_after_s:
                 self.rest()
                 return min(bounds.max, max(wanted + 1, math.ceil(wanted * load / scaling.up_at)))
-        elif wanted > bounds.min and load < scaling.down_at and load * wanted / (wanted - 1) < scaling.up_at:
+        elif wanted > bounds.min and is_low and load * wanted / (wanted - 1) < scaling.up_at:
             self._high_since = None
             self._low_since = now if self._low_since is None else self._low_since
             if now - self._low_since >= scaling.down_after_s:

@@ -49,6 +49,8 @@ class Fleet:
         """True while every request goes to the holding server."""
         self.load: float | None = None
         """How busy the pool was when it was looked at last; 1 is all that it can do."""
+        self.queue_s: float | None = None
+        """How long requests waited between nginx and a thread, in the mean, when it was looked at last."""
         self._closing = False
         self.retirement = Retirement(site)
         self.adopt_state(state, generation)

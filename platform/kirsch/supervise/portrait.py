@@ -34,6 +34,7 @@ def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:
         is_fixed=fleet.is_fixed,
         is_paused=fleet.is_paused,
         load=fleet.load,
+        queue_s=fleet.queue_s,
     )
 
 

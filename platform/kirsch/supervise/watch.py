@@ -14,7 +14,7 @@ from typing import Any
 from kirsch.errors import SuperviseError
 from kirsch.scoreboard import Running
 from kirsch.supervise.appetite import Vitals, find_cause, is_beyond_bearing, share_of
-from kirsch.supervise.autoscale import Autoscaler, Busy, measure
+from kirsch.supervise.autoscale import Autoscaler, Busy, Queue, measure
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.orphans import OrphanReaper
 from kirsch.supervise.probe import ask
@@ -52,6 +52,7 @@ class Watch:
         self._count_waiting = count_waiting
         self._orphans = OrphanReaper()
         self._scalers: dict[Fleet, Autoscaler] = {}
+        self._queues: dict[Fleet, Queue] = {}
         self._cpu: dict[Worker, tuple[float, float]] = {}
         """When a worker was looked at last, and the processor time that it had used until then."""
         self._told: set[Worker] = set()
@@ -158,13 +159,15 @@ class Watch:
         busy = [self._measure(worker, now) for worker in workers]
         self._cpu = {worker: seen for worker, seen in self._cpu.items() if not worker.is_gone}
         fleet.load = measure([one for one in busy if one is not None], self._count_waiting(fleet.pool))
+        counters = fleet.counters()
+        fleet.queue_s = self._queues.setdefault(fleet, Queue()).look(counters.waited_s, counters.waits)
         scaler = self._scalers.setdefault(fleet, Autoscaler())
         if fleet.is_fixed or fleet.is_paused or self._is_busy() or len(workers) < fleet.wanted:
             scaler.rest()
             return
-        wanted = scaler.decide(fleet.spec.scale, fleet.spec.workers, fleet.wanted, fleet.load, now)
+        wanted = scaler.decide(fleet.spec.scale, fleet.spec.workers, fleet.wanted, fleet.load, now, fleet.queue_s)
         if wanted != fleet.wanted:
-            message = f"load {fleet.load:.2f}: {fleet.wanted} to {wanted} workers"
+            message = f"load {fleet.load:.2f}, wait {fleet.queue_s * 1000:.0f} ms: {fleet.wanted} to {wanted} workers"
             fleet.site.events.say("autoscale", pool=fleet.pool, message=message)
             self._go_on(self._scale(fleet, wanted))
 

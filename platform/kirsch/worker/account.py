@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kirsch.scoreboard import Row
 from kirsch.worker.desk import Desks
 from kirsch.worker.health import HEALTH_PATHS, answer_health
 from kirsch.worker.voice import Voice
+from kirsch.worker.waiting import EVERY_NS, measure_wait
 
 Respond = Callable[[Any], Any]
 
 _REQUEST_ID = b"X-Request-ID"
+_REQUEST_START = b"X-Request-Start"
 
 
 class Account:
@@ -39,6 +42,9 @@ class Account:
         is_there = at < len(headers) and headers[at][0] == _REQUEST_ID
         request_id = headers[at][1] if is_there else self._find_id(headers)
         began = row.begin(f"{message.method} {path}".encode("latin-1", "replace"), request_id)
+        if began >= row.next_look:
+            row.next_look = began + EVERY_NS
+            _note_wait(row, headers)
         desk.let_go = message.entering
         message.entering = desk.announce
         try:
@@ -82,3 +88,12 @@ class Account:
     def _health(self, path: str) -> Any:
         status, headers, body = answer_health(self._voice, path)
         return status, headers, [body], None
+
+
+def _note_wait(row: Row, headers: list[tuple[bytes, bytes]]) -> None:
+    for name, value in headers:
+        if name == _REQUEST_START:
+            wait_ns = measure_wait(value.decode("latin-1"))
+            if wait_ns is not None:
+                row.waited(wait_ns)
+            return

@@ -10,6 +10,7 @@ from kirsch.scoreboard import Row
 from kirsch.worker.health import HEALTH_PATHS, answer_health
 from kirsch.worker.origin import Environ, settle
 from kirsch.worker.voice import Voice
+from kirsch.worker.waiting import EVERY_NS, measure_wait
 
 StartResponse = Callable[..., Any]
 Site = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -36,6 +37,11 @@ class WSGIAccount:
         row = self._mine.row
         line = f"{environ['REQUEST_METHOD']} {path}".encode("latin-1", "replace")
         began = row.begin(line, environ.get("HTTP_X_REQUEST_ID", "").encode("latin-1", "replace"))
+        if began >= row.next_look:
+            row.next_look = began + EVERY_NS
+            wait_ns = measure_wait(environ.get("HTTP_X_REQUEST_START", ""))
+            if wait_ns is not None:
+                row.waited(wait_ns)
         call = _Call(row, began, environ, start_response)
         try:
             pieces = self._site(environ, call.start_response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kirsch.spec import Workers
 from kirsch.spec.pool import Scaling
-from kirsch.supervise.autoscale import Autoscaler, Busy, measure
+from kirsch.supervise.autoscale import Autoscaler, Busy, Queue, measure
 
 BOUNDS = Workers(min=2, max=8)
 SCALING = Scaling(up_at=0.75, down_at=0.3, up_after_s=6, down_after_s=60)
@@ -71,3 +71,33 @@ def test_load_is_the_nearer_end() -> None:
     assert measure(busy, waiting=1) == 1.0
     assert measure([], waiting=0) == 0.0
     assert Busy(in_flight=50, threads=10, cpu_share=0.0).load == 1.0
+
+
+def run_queue(waits: list[float], wanted: int = 2, load: float = 0.4) -> list[int]:
+    """Return the number of workers after each second of *waits*, while the load stays as it is."""
+    scaler = Autoscaler()
+    found = []
+    for now, queue_s in enumerate(waits):
+        wanted = scaler.decide(SCALING, BOUNDS, wanted, load, float(now), queue_s)
+        found.append(wanted)
+    return found
+
+
+def test_a_long_queue_calls_for_workers() -> None:
+    """Though threads and processors have time; a queue that comes and goes does not."""
+    assert run_queue([0.2] * 7)[-2:] == [2, 3]
+    assert set(run_queue(([0.2] * 5 + [0.0]) * 5)) == {2}
+    assert run_queue([0.2] * 100)[-1] == BOUNDS.max
+
+
+def test_nobody_goes_while_requests_wait() -> None:
+    """Between the two marks nothing changes: 100 ms to grow, 25 ms to shrink."""
+    assert set(run_queue([0.05] * 200, wanted=4, load=0.05)) == {4}
+    assert run_queue([0.02] * 61, wanted=4, load=0.05)[-1] == 3
+
+
+def test_a_queue_is_the_mean_since_the_look_before() -> None:
+    """Sums in, means out; nothing where nothing was measured, or the sums began anew."""
+    queue = Queue()
+
+    assert [queue.look(1.0, 10), queue.look(1.0, 10), queue.look(3.0, 14), queue.look(0.0, 0)] == [0.1, 0.0, 0.5, 0.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from kirsch.scoreboard import Scoreboard
 from kirsch.worker.account import Account
 from kirsch.worker.voice import Voice
+from kirsch.worker.waiting import measure_wait
 
 
 @pytest.fixture
@@ -29,6 +31,26 @@ def test_a_whole_answer_is_counted_when_it_is_there(board: Scoreboard, voice: Vo
 
     assert account(message()) is answer
     assert board.read(1).counters.by_class() == (0, 0, 0, 1, 0)
+
+
+def test_how_long_a_request_waited_is_measured_now_and_then(board: Scoreboard, voice: Voice) -> None:
+    """By nginx's time of passing it on; the next one of the thread, a moment later, is not."""
+    account = Account(lambda message: (b"200 OK", [], [b"x"], None), voice)
+    voice.writer.mine.row.next_look = 0
+    started = f"t={time.time() - 2:.3f}".encode()
+    for _ in range(2):
+        account(message("/", "GET", (b"Host", b"x"), (b"X-Request-Start", started)))
+        voice.writer.mine.row.next_look += 3600 * 10**9
+    counters = board.read(1).counters
+
+    assert counters.waits == 1
+    assert 2.0 <= counters.waited_s < 3.0
+
+
+@pytest.mark.parametrize("text", ["", "t=", "yesterday", "t=99999999999", "t=1", "t=nan"])
+def test_what_is_no_moment_is_no_wait(text: str) -> None:
+    """A field of a stranger's, a clock that was set."""
+    assert measure_wait(text) is None
 
 
 def test_a_stream_is_counted_when_it_is_closed(board: Scoreboard, voice: Voice) -> None:
