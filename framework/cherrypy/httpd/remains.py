@@ -30,7 +30,8 @@ class Remains:
             return False
         connection.taken += len(data)
         if not message.body.throw_away(data) or connection.taken > self._loop.limits.drain_bytes:
-            self._loop.drop(connection)
+            connection.message = None
+            self._loop.leave(connection)  # its answer may still be on its way: a close now would be a reset
         elif message.body.complete:
             connection.message = None
             connection.buffer = message.body.rest

@@ -205,6 +205,20 @@ def test_a_long_unread_body_closes_the_connection(serve: Serve) -> None:
     assert reply.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize("end", [b"%x\r\n" % 900_000 + b"x" * 900_000, b"zz\r\n"])
+def test_an_unread_body_without_a_good_end_is_no_reset(serve: Serve, end: bytes) -> None:
+    """RFC 9112, 9.6: whose chunks go on too long, or break the coding, can still read the answer, and the end."""
+    running = serve()
+    with running.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"%x\r\n%b\r\n" % (100_000, b"x" * 100_000))
+        reply = client.reply()
+        client.send(end)
+
+        assert client.sock.recv(1) == b""
+    assert reply.body == b"hello"
+
+
 @either_way
 @pytest.mark.parametrize(
     ("data", "error"),
