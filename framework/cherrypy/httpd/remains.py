@@ -29,13 +29,14 @@ class Remains:
         if data is None or message is None or message.body.__class__ is not StreamBody:
             return False
         connection.taken += len(data)
-        if not message.body.throw_away(data) or connection.taken > self._loop.limits.drain_bytes:
-            connection.message = None
-            self._loop.leave(connection)  # its answer may still be on its way: a close now would be a reset
-        elif message.body.complete:
+        in_order = message.body.throw_away(data)
+        if in_order and message.body.complete:
             connection.message = None
             connection.buffer = message.body.rest
             self._loop.settle_inside(connection, KEEP)
+        elif not in_order or connection.taken > self._loop.limits.drain_bytes:
+            connection.message = None
+            self._loop.leave(connection)  # its answer may still be on its way: a close now would be a reset
         return False
 
     def linger(self, connection: Connection, seat: Seat) -> bool:

@@ -194,6 +194,16 @@ def test_an_unread_body_is_drained(serve: Serve, data: bytes, chunks: bool) -> N
     assert running.server.stats().accepted == 1
 
 
+def test_a_request_behind_an_unread_body_is_no_part_of_it(serve: Serve) -> None:
+    """Its octets, which come with the body's last ones, do not count against what is thrown away."""
+    running = serve(drain_bytes=250_000)
+    with running.connect() as client:
+        client.send(post(b"x" * 300_000) + post(b"y" * 60_000) + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        replies = [client.reply() for _ in range(3)]
+
+    assert [reply.body for reply in replies] == [b"hello"] * 3
+
+
 def test_a_long_unread_body_closes_the_connection(serve: Serve) -> None:
     """The answer says so, and can be read although the client goes on sending."""
     running = serve()
