@@ -8,7 +8,9 @@ from cherrypy.core.errors import HTTPError
 from cherrypy.http.bodyerrors import BodyError
 
 DEFAULT_BUFFER_SIZE = 8192
-_BLOCK = 65536
+# PERF: gunicorn receives 1 MiB at a time and copies what is left of that with every read (1 MiB of upload: 4.7 ms of
+# processor time by reads of 64 KiB, 1.3 ms by one).
+_BLOCK = 1048576
 
 
 class SizedReader:
@@ -22,7 +24,9 @@ class SizedReader:
         has_trailers: *fp* offers ``read_trailer_lines`` (or ``trailers``) at its end.
 
     Attributes:
-        bytes_read: bytes given out by *fp* so far.
+        ahead_bytes: ask *fp* for as much at a time, however small the pieces are that are read here: for bodies that
+            are read to their end in any case.
+        bytes_read: bytes of *fp* that were read so far, or are in ``buffer``.
         done: the end was reached.
         trailers: {name: value} of the chunked body's trailer section, once done.
         allowance: what the body's parts may use; see ``bodylimits``.
@@ -44,6 +48,10 @@ class SizedReader:
         # what was given out by fp and not read yet: _data from _at on
         self._data = b""
         self._at = 0
+        # what was given out ahead of that: _ahead from _ahead_at on
+        self._ahead = b""
+        self._ahead_at = 0
+        self.ahead_bytes = 0
         self.bufsize = bufsize
         self.bytes_read = 0
         self.done = False
@@ -52,7 +60,7 @@ class SizedReader:
 
     @property
     def buffer(self) -> bytes:
-        """What *fp* has given out and nobody has read yet."""
+        """What was given back, or is left of a piece of *fp* of which a part was read."""
         return self._data[self._at :]
 
     def read(self, size: int | None = None, fp_out: Any = None) -> bytes | None:
@@ -145,7 +153,7 @@ class SizedReader:
             return b""
         if self.length is not None:
             wanted = min(wanted, self.length - self.bytes_read)
-        data = self._from_fp(min(wanted, _BLOCK)) if wanted > 0 else b""
+        data = self._take(min(wanted, _BLOCK)) if wanted > 0 else b""
         if not data:
             if self.length is not None and self.bytes_read < self.length:
                 # RFC 9112, 8: an incomplete body must not look like a complete one
@@ -156,6 +164,22 @@ class SizedReader:
         if self.maxbytes and self.bytes_read > self.maxbytes:
             raise HTTPError(413)
         return data
+
+    def _take(self, size: int) -> bytes:
+        """Return the next *size* bytes, or fewer, b'' at the end; of what was read ahead, as long as there is some."""
+        at = self._ahead_at
+        if at >= len(self._ahead):
+            bounds = [max(size, self.ahead_bytes)]
+            if self.length is not None:
+                bounds.append(self.length - self.bytes_read)
+            if self.maxbytes:
+                bounds.append(max(self.maxbytes - self.bytes_read, 0) + 1)
+            data = self._from_fp(min(bounds))
+            if len(data) <= size:
+                return data
+            self._ahead, at = data, 0
+        self._ahead_at = at + size
+        return self._ahead[at : at + size]
 
     def _from_fp(self, size: int) -> bytes:
         try:

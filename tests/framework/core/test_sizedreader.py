@@ -219,3 +219,53 @@ def test_what_was_given_back_comes_first() -> None:
     body.unread(line)
 
     assert (body.buffer, body.read(5), body.buffer) == (TEXT, b"one\nt", b"wo\nthree")
+
+
+class Asked(io.BytesIO):
+    """Remembers how much it was asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.sizes: list[int | None] = []
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Note *size*."""
+        self.sizes.append(size)
+        return super().read(size)
+
+
+@pytest.mark.parametrize("size", [None, 1_000_000])
+def test_much_is_asked_for_at_once(size: int | None) -> None:
+    """Servers that copy what is left with every read do so once."""
+    fp = Asked(b"x" * 1_000_000)
+    body = SizedReader(fp, 1_000_000, None)
+
+    assert body.read(size) == fp.getvalue()
+    assert fp.sizes == [1_000_000]
+
+
+def test_it_reads_ahead_if_told_to() -> None:
+    """Small pieces come out of large ones, lines as well; the end and the count are those of the body."""
+    fp = Asked(b"ab\n" * 40)
+    body = SizedReader(fp, 100, None)
+    body.ahead_bytes = 64
+    first, line, more, rest = body.read(1), body.readline(), body.read(60), body.read()
+
+    assert (first, line) == (b"a", b"b\n")
+    assert first + line + more + rest == fp.getvalue()[:100]
+    assert (len(more), fp.sizes) == (60, [64, 36])
+    assert (body.done, body.read(), body.bytes_read) == (True, b"", 100)
+
+
+@pytest.mark.parametrize("ahead", [0, 64])
+@pytest.mark.parametrize("length", [None, 90])
+def test_nothing_is_read_far_beyond_the_limit(length: int | None, ahead: int) -> None:
+    """One octet more than the limit is enough to know."""
+    fp = Asked(b"x" * 1000)
+    body = SizedReader(fp, length, 50)
+    body.ahead_bytes = ahead
+
+    with pytest.raises(cherrypy.HTTPError) as refused:
+        body.read()
+    assert refused.value.status == 413
+    assert fp.tell() <= 51
