@@ -11,6 +11,8 @@
     │   ├── HostUnreachable     no shell on the host
     │   ├── LockHeld            another deploy holds the lease; .holder
     │   └── GateFailed          the new release is not healthy; the old one serves again
+    ├── ForgeryBelieved         an application believes what a client made up; .lines
+    ├── BusError                a message cannot be sent, or a lease not be had; .kind
     └── ControlError            the supervisor answered with an error, or not at all; .kind .report
 
 An error carries data; nobody parses its text. ``exit_status`` is what a command ends with.
@@ -138,6 +140,14 @@ class GateFailed(DeployError):
         super().__init__(message, host=host, step=step, output=output)
 
 
+class ForgeryBelieved(KirschError):
+    """A client can claim to be somebody else; ``lines`` say where and by which header fields."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__("\n  ".join(["forged header fields are believed", *self.lines]))
+
+
 class ControlError(KirschError):
     """The supervisor answered with an error (``kind`` as it named it), or could not be asked (``unreachable``)."""
 
@@ -145,4 +155,13 @@ class ControlError(KirschError):
         self.message = message
         self.kind = kind
         self.report: Mapping[str, Any] = dict(report or {})
+        super().__init__(message)
+
+
+class BusError(KirschError):
+    """Something cannot go over the bus between processes; ``kind`` is a word for programs (``not_json``, ...)."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        self.message = message
+        self.kind = kind
         super().__init__(message)

@@ -73,16 +73,28 @@ class Monitor(SimplePlugin):
         callback: what to run, without arguments.
         frequency: seconds between two runs; 0 or less: never.
         thread: the BackgroundTask at work, None when stopped.
+        run_once: ``"host"`` or ``"cluster"``: of all processes that share a bus between processes (``bus.cluster``)
+            one runs the callback in each period, on each host or altogether; without such a bus it always runs.
     """
 
     callback: Callable[[], object] | None = None
     frequency: float = 60
     thread: BackgroundTask | None = None
+    run_once: str | None = None
 
     def __init__(
-        self, bus: Bus, callback: Callable[[], object], frequency: float = 60, name: str | None = None
+        self,
+        bus: Bus,
+        callback: Callable[[], object],
+        frequency: float = 60,
+        name: str | None = None,
+        *,
+        run_once: str | None = None,
     ) -> None:
         super().__init__(bus)
+        if run_once not in (None, "host", "cluster"):
+            raise ValueError(f'run_once={run_once!r}: allowed: "host", "cluster", None')
+        self.run_once = run_once
         self.callback = callback
         self.frequency = frequency
         self.thread = None
@@ -106,12 +118,23 @@ class Monitor(SimplePlugin):
         if self.thread is not None and self.thread.is_alive():
             self.bus.log(f"Monitor thread {name!r} already started.")
             return
-        self.thread = BackgroundTask(self.frequency, self.callback, bus=self.bus)
+        function = self.callback if self.run_once is None else self._run_if_ours
+        self.thread = BackgroundTask(self.frequency, function, bus=self.bus)
         self.thread.name = name
         self.thread.start()
         self.bus.log(f"Started monitor thread {name!r}.")
 
     start.priority = 70  # type: ignore[attr-defined]
+
+    def _run_if_ours(self) -> None:
+        """Run the callback unless another process of the cluster does."""
+        cluster = getattr(self.bus, "cluster", None)
+        callback: Any = self.callback
+        if cluster is None:
+            callback()
+            return
+        what = self.name or f"{getattr(callback, '__module__', '')}.{getattr(callback, '__qualname__', callback)}"
+        cluster.run_once(callback, f"monitor {what}", scope=self.run_once, every_s=self.frequency)
 
     def stop(self) -> None:
         """End the thread; one that is inside the callback is let finish."""

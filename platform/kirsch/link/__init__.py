@@ -1,1 +1,5 @@
-"""What processes of a stack say to each other: frames, orders, reports, and the state a supervisor starts from."""
+"""What processes of a stack say to each other: frames, orders, reports, the state a supervisor starts from; the bus."""
+
+from kirsch.link.cluster import Cluster, join
+
+__all__ = ["Cluster", "join"]

@@ -37,8 +37,8 @@ def decode_frame(line: bytes) -> dict[str, Any]:
         raise ControlError(f"not a JSON object in one line: {error}", kind="bad_frame") from error
 
 
-class FrameReader:
-    """Cuts a stream of bytes into frames: bytes in any portions in, whole objects out."""
+class LineCutter:
+    """Cuts a stream of bytes into lines: bytes in any portions in, whole lines out, without their ends."""
 
     __slots__ = ("_limit_bytes", "_rest")
 
@@ -46,11 +46,11 @@ class FrameReader:
         self._rest = bytearray()
         self._limit_bytes = limit_bytes
 
-    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
-        """Take *data* and yield every frame that is complete by now.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take *data* and yield every line that is complete by now; empty ones are none.
 
         Raises:
-            ControlError: kind ``bad_frame``: a line is no JSON object, or longer than the limit.
+            ControlError: kind ``bad_frame``: a line is longer than the limit.
         """
         self._rest += data
         while True:
@@ -63,9 +63,24 @@ class FrameReader:
             line = bytes(self._rest[:end])
             del self._rest[: end + 1]
             if line.strip():
-                yield decode_frame(line)
+                yield line
 
     @property
     def has_rest(self) -> bool:
         """True in the middle of a line."""
         return bool(self._rest)
+
+
+class FrameReader(LineCutter):
+    """Cuts a stream of bytes into frames: bytes in any portions in, whole objects out."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """Take *data* and yield every frame that is complete by now.
+
+        Raises:
+            ControlError: kind ``bad_frame``: a line is no JSON object, or longer than the limit.
+        """
+        for line in super().feed(data):
+            yield decode_frame(line)

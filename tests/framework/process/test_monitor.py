@@ -227,3 +227,39 @@ def test_a_perpetual_timer_tells_the_bus_of_its_end(monkeypatch: pytest.MonkeyPa
 
     assert len(said) == 1
     assert said[0].startswith("Error in perpetual timer thread function")
+
+
+def test_without_a_bus_between_processes_it_always_runs() -> None:
+    """``run_once`` needs nobody else; a wrong word is refused at once."""
+    ran = threading.Event()
+    bus = Bus()
+    monitor = Monitor(bus, ran.set, 0.001, run_once="cluster")
+    monitor.subscribe()
+    bus.start()
+    came = ran.wait(5)
+    bus.stop()
+
+    assert came
+    with pytest.raises(ValueError, match='allowed: "host", "cluster", None'):
+        Monitor(bus, ran.set, run_once="once")
+
+
+def test_a_bus_between_processes_decides() -> None:
+    """It is asked in each period, with the name and the period."""
+    asked = threading.Event()
+    told: list[object] = []
+
+    class Cluster:
+        def run_once(self, function: object, name: str, **how: object) -> None:
+            told.append((name, how))
+            asked.set()
+
+    bus = Bus()
+    bus.cluster = Cluster()  # type: ignore[attr-defined]
+    monitor = Monitor(bus, lambda: None, 0.001, name="clean-up", run_once="host")
+    monitor.start()
+    came = asked.wait(5)
+    monitor.stop()
+
+    assert came
+    assert told[0] == ("monitor clean-up", {"scope": "host", "every_s": 0.001})
