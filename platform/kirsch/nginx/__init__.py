@@ -3,10 +3,12 @@
 from kirsch.nginx.binary import Nginx, find_nginx, open_file_limit, worker_user
 from kirsch.nginx.control import Generation, NginxControl
 from kirsch.nginx.site import render_site
+from kirsch.nginx.survey import survey
 from kirsch.nginx.version import Build, Version, version_text
 
 __all__ = [
     "render_site",
+    "survey",
     "find_nginx",
     "Nginx",
     "NginxControl",

@@ -7,8 +7,12 @@ location forget all that stand above it. Nothing is appended to what a client se
 from __future__ import annotations
 
 from kirsch.nginx.directives import Block, Directive, Expr, block, directive, row, seconds
+from kirsch.nginx.forwarded import client_scheme, is_behind_http
 from kirsch.nginx.upstream import CONNECT_TIMEOUT_S
 from kirsch.nginx.version import Build
+from kirsch.spec import Vhost
+
+SHARED_FILE = "proxy.conf"
 
 # SECURITY: fields that frameworks and proxies believe, and that only a client could have sent at the edge. An empty
 # value takes the field out of the request. `Proxy` is httpoxy (CVE-2016-5385).
@@ -62,20 +66,32 @@ def public_host(build: Build) -> Expr:
 
     ``$http_host`` would be the raw field (and may differ from the vhost that was chosen), ``$host`` alone has no port.
     """
-    return Expr("$host$is_request_port$request_port" if build.has("$request_port") else "$host$kirsch_host_port")
+    return Expr(f"$host{public_port(build)}")
 
 
-def proxy_settings(build: Build) -> list[Directive]:
-    """The content of ``proxy.conf``."""
+def public_port(build: Build) -> str:
+    """The port that the client wrote, with its colon; empty when it wrote none."""
+    return "$is_request_port$request_port" if build.has("$request_port") else "$kirsch_host_port"
+
+
+def proxy_file(vhost: Vhost) -> str:
+    """The file to include: everybody's, or one of *vhost*'s own where a proxy before nginx is believed."""
+    return f"vhosts/{vhost.name}.proxy.conf" if is_behind_http(vhost) else SHARED_FILE
+
+
+def proxy_settings(build: Build, vhost: Vhost | None = None) -> list[Directive]:
+    """The content of ``proxy.conf``, or of the file that *vhost* has instead."""
     host = public_host(build)
+    # what a proxy says of the client's scheme is known; of the port nginx sees its own only, and Host has the client's
+    is_behind = vhost is not None and is_behind_http(vhost)
     fields: dict[str, Expr | str] = {
         "Host": host,
         "Connection": Expr("$kirsch_connection"),
         "Upgrade": Expr("$kirsch_upgrade"),
         "X-Forwarded-For": Expr("$remote_addr"),
-        "X-Forwarded-Proto": Expr("$scheme"),
+        "X-Forwarded-Proto": Expr(client_scheme(vhost) if vhost else "$scheme"),
         "X-Forwarded-Host": host,
-        "X-Forwarded-Port": Expr("$server_port"),
+        "X-Forwarded-Port": "" if is_behind else Expr("$server_port"),
         "X-Real-IP": Expr("$remote_addr"),
         "X-Request-ID": Expr("$request_id"),
         "X-Request-Start": Expr("t=${msec}"),
@@ -85,7 +101,6 @@ def proxy_settings(build: Build) -> list[Directive]:
         directive("proxy_http_version", "1.1"),
         *[directive("proxy_set_header", name, value) for name, value in fields.items()],
         directive("proxy_hide_header", "X-Request-ID"),
-        directive("add_header", "X-Request-ID", Expr("$request_id"), "always"),
         # a refused connect is tried on the next slot for every method, nothing was sent; what was sent is tried again
         # only for methods that may be repeated. Not `timeout`: slow requests would run twice, exactly when all is slow.
         directive("proxy_next_upstream", "error"),

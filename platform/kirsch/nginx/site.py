@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from kirsch.nginx import fields, forwarded, headers, tls
 from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, row, seconds
-from kirsch.nginx.headers import maps, proxy_settings
+from kirsch.nginx.headers import proxy_file, proxy_settings
+from kirsch.nginx.names import catch_alls, closing_servers
 from kirsch.nginx.pages import load_pages
+from kirsch.nginx.scope import Ground, Scope
 from kirsch.nginx.upstream import upstream
 from kirsch.nginx.version import Build, Version
-from kirsch.nginx.vhost import catch_alls, closing_servers, page_locations, server
-from kirsch.spec import HostPaths, Stack
+from kirsch.nginx.vhost import PAGES_FILE, page_locations, pages_file, servers
+from kirsch.spec import HostPaths, Stack, Vhost
 
 MAIN_FILE = "nginx.conf"
 GENERATION_FILE = "generation"
@@ -21,12 +24,6 @@ GENERATION_FILES = frozenset({GENERATION_FILE, MARKER_FILE})
 
 TEMP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 DEFAULT_OPEN_FILES = 1024
-
-# Mozilla's "intermediate" list: every client since 2014, nothing without forward secrecy
-TLS_CIPHERS = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-)
 
 # one JSON object a line; the upstream fields are lists when a request was tried more than once ("a, b")
 LOG_FIELDS = {
@@ -65,30 +62,33 @@ def render_site(
     processes: int | str = "auto",
     open_files: int = DEFAULT_OPEN_FILES,
     pages: Mapping[str, str] | None = None,
+    ground: Ground | None = None,
 ) -> dict[str, str]:
     """The files of one generation: ``{"nginx.conf": …, "upstreams.conf": …, "vhosts/main.conf": …, …}``.
 
     *version* and *modules* are the binary's (``Nginx.version``, ``Nginx.modules``), *generation* is what the marker
     answers, *user* is who nginx's workers run as, ``name`` or ``name:group`` (root only), *open_files* is what one of
-    its processes may have open.
+    its processes may have open, *ground* is what a look at the host found (``survey``).
 
     Raises:
         SpecError: a value cannot be written as nginx text, or the build lacks what the stack asks for.
     """
     build = Build(version, frozenset(modules))
+    scope = Scope(stack, paths, build, ground or Ground())
     defaults = catch_alls(stack)
-    vhosts = {
-        f"vhosts/{name}.conf": server(stack, vhost, paths, build, defaults) for name, vhost in stack.vhosts.items()
-    }
+    vhosts = {f"vhosts/{name}.conf": servers(scope, vhost, defaults) for name, vhost in stack.vhosts.items()}
     files: dict[str, list[Node]] = {
-        MAIN_FILE: _main(stack, paths, build, user, processes, open_files, list(vhosts)),
-        "proxy.conf": [*proxy_settings(build)],
-        "pages.conf": [*page_locations(paths)],
+        MAIN_FILE: _main(scope, user, processes, open_files, list(vhosts)),
+        headers.SHARED_FILE: [*proxy_settings(build)],
+        fields.SHARED_FILE: [*fields.shared_lines()],
+        PAGES_FILE: [*page_locations(paths)],
         "upstreams.conf": [upstream(pool, paths) for pool in stack.pools.values()],
-        "closing.conf": [*closing_servers(stack, build, defaults)],
+        "closing.conf": [*closing_servers(scope, defaults)],
         MARKER_FILE: [_marker(paths, generation)],
-        **{name: [node] for name, node in vhosts.items()},
+        **vhosts,
     }
+    for vhost in stack.vhosts.values():
+        files |= _own_files(scope, vhost)
     head = Comment(f"Stack {stack.name}, written by kirsch; changes made here are lost. {paths.nginx_current}")
     texts = {name: render([head, *nodes]) for name, nodes in files.items()}
     texts[GENERATION_FILE] = f"{generation}\n"
@@ -97,15 +97,19 @@ def render_site(
     return texts
 
 
-def _main(
-    stack: Stack,
-    paths: HostPaths,
-    build: Build,
-    user: str | None,
-    processes: int | str,
-    open_files: int,
-    vhosts: list[str],
-) -> list[Node]:
+def _own_files(scope: Scope, vhost: Vhost) -> dict[str, list[Node]]:
+    """What *vhost*'s locations include, where everybody's files do not do."""
+    found: dict[str, list[Node]] = {}
+    if (name := proxy_file(vhost)) != headers.SHARED_FILE:
+        found[name] = [*proxy_settings(scope.build, vhost)]
+    if (name := fields.fields_file(scope, vhost)) != fields.SHARED_FILE:
+        found[name] = [*fields.field_lines(scope, vhost)]
+        found[pages_file(scope, vhost)] = [*page_locations(scope.paths, name)]
+    return found
+
+
+def _main(scope: Scope, user: str | None, processes: int | str, open_files: int, vhosts: list[str]) -> list[Node]:
+    stack, paths = scope.stack, scope.paths
     longest = max((pool.request_deadline_s for pool in stack.pools.values()), default=60.0)
     return [
         *([directive("user", *user.split(":", 1))] if user else []),
@@ -118,27 +122,30 @@ def _main(
         directive("error_log", paths.nginx_error_log, "warn"),
         # a proxied request takes two descriptors; the rest is for logs, listeners and spooled bodies
         block("events", body=[directive("worker_connections", max(64, open_files // 2))]),
-        block("http", body=_http(stack, paths, build, vhosts)),
+        block("http", body=_http(scope, vhosts)),
     ]
 
 
-def _http(stack: Stack, paths: HostPaths, build: Build, vhosts: list[str]) -> list[Directive | Block]:
+def _http(scope: Scope, vhosts: list[str]) -> list[Directive | Block]:
     includes = ["upstreams.conf", MARKER_FILE, "closing.conf", *vhosts]
     return [
         block("types", body=[row("text/html", "html")]),
-        *_names_hash(stack),
-        *_temp_paths(paths, build),
-        *maps(build),
-        *_log(paths),
-        *_client_limits(build),
-        *(_tls_settings() if any(vhost.tls for vhost in stack.vhosts.values()) else []),
+        *_names_hash(scope.stack),
+        *_temp_paths(scope.paths, scope.build),
+        *headers.maps(scope.build),
+        *forwarded.maps(scope),
+        *tls.maps(scope),
+        *fields.maps(scope),
+        *_log(scope.paths),
+        *_client_limits(scope.build),
+        *(tls.shared_settings() if any(vhost.tls for vhost in scope.stack.vhosts.values()) else []),
         *[directive("include", name) for name in includes],
     ]
 
 
 def _names_hash(stack: Stack) -> list[Directive]:
     """Room for every server name, so that nginx neither refuses nor warns."""
-    names = [name for vhost in stack.vhosts.values() for name in vhost.names]
+    names = [name for vhost in stack.vhosts.values() for name in vhost.all_names]
     bucket = _power_of_two(max([len(name) for name in names], default=0) + 32, at_least=128)
     return [
         directive("server_names_hash_bucket_size", bucket),
@@ -185,17 +192,6 @@ def _client_limits(build: Build) -> list[Directive]:
         directive("send_timeout", "60s"),
         directive("keepalive_timeout", "65s"),
         *([directive("keepalive_min_timeout", "5s")] if build.has("keepalive_min_timeout") else []),
-    ]
-
-
-def _tls_settings() -> list[Directive]:
-    return [
-        directive("ssl_protocols", "TLSv1.2", "TLSv1.3"),
-        directive("ssl_ciphers", TLS_CIPHERS),
-        directive("ssl_prefer_server_ciphers", "off"),
-        directive("ssl_session_cache", "shared:kirsch_tls:10m"),
-        directive("ssl_session_timeout", "1d"),
-        directive("ssl_session_tickets", "off"),
     ]
 
 

@@ -59,7 +59,6 @@ def pass_to(pool: Pool) -> list[Directive]:
     """What a location says to hand its requests to *pool*."""
     wait = seconds(pool.request_deadline_s + READ_MARGIN_S)
     return [
-        directive("include", "proxy.conf"),
         directive("proxy_next_upstream_tries", tries(pool)),
         directive("proxy_read_timeout", wait),
         directive("proxy_send_timeout", wait),

@@ -14,6 +14,8 @@ OLDEST: Version = (1, 22, 0)
 FEATURES: dict[str, tuple[Version, str | None]] = {
     "http2": ((1, 9, 5), "http_v2"),
     "http2 directive": ((1, 25, 1), "http_v2"),  # before: a word of `listen`, which newer ones warn about
+    "http3": ((1, 25, 0), "http_v3"),
+    "ticket rotation": ((1, 23, 2), "http_ssl"),
     "keepalive_min_timeout": ((1, 27, 4), None),  # before: idle client connections are cut at a reload
     "$request_port": ((1, 29, 3), None),  # before: the port is taken out of the Host field by a map
     "ssl": ((1, 0, 0), "http_ssl"),

@@ -1,71 +1,40 @@
-"""A vhost as nginx sees it: a server, its addresses, and one location for each way into an app."""
+"""A vhost as nginx sees it: a server that serves its apps, and the servers that send people there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kirsch.nginx.directives import Block, Directive, block, directive, size
-from kirsch.nginx.upstream import pass_to
-from kirsch.nginx.version import Build
-from kirsch.spec import App, HostPaths, Listen, Stack, Tls, Vhost
-
-BACKLOG = 4096
-"""Connections that may wait for nginx; the kernel cuts it to net.core.somaxconn."""
+from kirsch.nginx.acme import challenge_location
+from kirsch.nginx.directives import Block, Directive, Node, block, directive, size
+from kirsch.nginx.fields import SHARED_FILE, fields_file
+from kirsch.nginx.forwarded import believed
+from kirsch.nginx.locations import app_locations, hidden_locations
+from kirsch.nginx.names import listeners, redirect_servers, served_on
+from kirsch.nginx.scope import Scope
+from kirsch.nginx.tls import vhost_settings
+from kirsch.spec import HostPaths, Vhost
 
 PAGES_PREFIX = "/.kirsch/pages/"
+PAGES_FILE = "pages.conf"
 ERROR_PAGES = (404, 502, 503, 504)
 
 
-def catch_alls(stack: Stack) -> dict[str, str]:
-    """Which vhost takes the requests that no name matches: endpoint to vhost name."""
-    return {
-        listen.endpoint: vhost.name for vhost in stack.vhosts.values() if not vhost.names for listen in vhost.listen
-    }
+def servers(scope: Scope, vhost: Vhost, defaults: dict[str, str]) -> list[Node]:
+    """All servers of *vhost*; *defaults* is what :func:`~kirsch.nginx.names.catch_alls` says."""
+    return [_server(scope, vhost, defaults), *redirect_servers(scope, vhost, defaults)]
 
 
-def server(stack: Stack, vhost: Vhost, paths: HostPaths, build: Build, defaults: dict[str, str]) -> Block:
-    """The ``server`` block of *vhost*; *defaults* is what :func:`catch_alls` says."""
-    body: list[Directive | Block] = []
-    for listen in vhost.listen:
-        is_default = defaults.get(listen.endpoint) == vhost.name
-        body.append(_listen(listen, build, is_default=is_default))
-    if vhost.names:
-        body.append(directive("server_name", *vhost.names))
-    if vhost.tls is not None:
-        body += _tls(vhost.tls, paths, build)
-    body.append(directive("client_max_body_size", size(vhost.max_body)))
-    body += _error_pages(vhost)
-    body.append(directive("include", "pages.conf"))
-    body += _locations(stack, vhost)
-    return block("server", body=body)
-
-
-def closing_servers(stack: Stack, build: Build, defaults: dict[str, str]) -> list[Block]:
-    """What answers a name that nobody has: nothing.
-
-    One server for each address without a vhost that takes every name.
-    """
-    endpoints = {listen.endpoint: listen for vhost in stack.vhosts.values() for listen in vhost.listen}
-    closing = []
-    for endpoint, listen in endpoints.items():
-        if endpoint in defaults:
-            continue
-        body = [_listen(listen, build, is_default=True)]
-        body += [directive("ssl_reject_handshake", "on")] if listen.tls else []
-        closing.append(block("server", body=[*body, directive("return", 444)]))
-    return closing
-
-
-def page_locations(paths: HostPaths) -> list[Block]:
+def page_locations(paths: HostPaths, fields: str = SHARED_FILE) -> list[Block]:
     """Where the error pages are; requests from outside get a 404 there."""
     folder = f"{paths.nginx_current}/pages"
+    shared = directive("include", fields)
     # `alias` for a location that ends in a slash ends in a slash too: else "/.kirsch/pages../" would leave the folder
     return [
         block(
             "location",
             "=",
             f"{PAGES_PREFIX}404.html",
-            body=[directive("internal"), directive("alias", f"{folder}/404.html")],
+            body=[directive("internal"), directive("alias", f"{folder}/404.html"), shared],
         ),
         block(
             "location",
@@ -74,6 +43,7 @@ def page_locations(paths: HostPaths) -> list[Block]:
             body=[
                 directive("internal"),
                 directive("alias", f"{folder}/"),
+                shared,
                 directive("add_header", "Cache-Control", "no-store", "always"),
                 directive("add_header", "Retry-After", "5", "always"),
             ],
@@ -81,21 +51,25 @@ def page_locations(paths: HostPaths) -> list[Block]:
     ]
 
 
-def _listen(listen: Listen, build: Build, *, is_default: bool) -> Directive:
-    words = ["ssl"] if listen.tls else []
-    if listen.tls and build.has("http2") and not build.has("http2 directive"):
-        words.append("http2")
-    if is_default:
-        # socket options may stand only once for an address
-        words += ["default_server", f"backlog={BACKLOG}"]
-    return directive("listen", listen.endpoint, *words)
+def pages_file(scope: Scope, vhost: Vhost) -> str:
+    """The file with the locations of error pages: everybody's, or one of *vhost*'s own."""
+    return PAGES_FILE if fields_file(scope, vhost) == SHARED_FILE else f"vhosts/{vhost.name}.pages.conf"
 
 
-def _tls(tls: Tls, paths: HostPaths, build: Build) -> list[Directive]:
-    lines = [directive("http2", "on")] if build.has("http2 directive") else []
-    for name, file in (("ssl_certificate", tls.certificate), ("ssl_certificate_key", tls.key)):
-        lines.append(directive(name, file if file.startswith("/") else f"{paths.root}/{file}"))
-    return lines
+def _server(scope: Scope, vhost: Vhost, defaults: dict[str, str]) -> Block:
+    listens = served_on(vhost)
+    body: list[Node] = [*listeners(scope, vhost, listens, defaults)]
+    if vhost.names:
+        body.append(directive("server_name", *vhost.served_names))
+    body += vhost_settings(scope, vhost)
+    body += believed(vhost, listens)
+    body.append(directive("client_max_body_size", size(vhost.max_body)))
+    body += _error_pages(vhost)
+    body.append(directive("include", fields_file(scope, vhost)))
+    body.append(directive("include", pages_file(scope, vhost)))
+    body += challenge_location(scope, vhost, listens)
+    body += _locations(scope, vhost)
+    return block("server", body=body)
 
 
 def _error_pages(vhost: Vhost) -> Iterable[Directive]:
@@ -104,25 +78,13 @@ def _error_pages(vhost: Vhost) -> Iterable[Directive]:
         yield directive("error_page", status, f"{PAGES_PREFIX}{page}.html")
 
 
-def _locations(stack: Stack, vhost: Vhost) -> Iterable[Block]:
-    # the probes are the supervisor's and the balancer's; from outside they tell too much
-    for path in dict.fromkeys((stack.health.live.path, stack.health.ready.path)):
-        yield block("location", "=", path, body=[directive("return", 404)])
-    apps = [stack.apps[name] for name in dict.fromkeys(vhost.apps)]
+def _locations(scope: Scope, vhost: Vhost) -> Iterable[Block]:
+    yield from hidden_locations(scope)
+    apps = [scope.stack.apps[name] for name in dict.fromkeys(vhost.apps)]
     if vhost.maintenance:
         yield block("location", "/", body=[directive("return", 503)])
         return
     for app in sorted(apps, key=lambda app: app.mount):
-        yield from _app_locations(stack, app)
+        yield from app_locations(scope, vhost, app)
     if not any(app.mount == "/" for app in apps):
         yield block("location", "/", body=[directive("return", 404)])
-
-
-def _app_locations(stack: Stack, app: App) -> Iterable[Block]:
-    """``/legacy`` itself and all below it, but not ``/legacyfoo``, which is another app's."""
-    pool = stack.pools[app.pool]
-    if app.mount == "/":
-        yield block("location", "/", body=pass_to(pool))
-        return
-    yield block("location", "=", app.mount, body=pass_to(pool))
-    yield block("location", f"{app.mount}/", body=pass_to(pool))

@@ -118,7 +118,7 @@ def put_question(question: Question, *, timeout_s: float = 10.0) -> Reply:
 def _public(stack: Stack) -> Iterator[Question]:
     for vhost in stack.vhosts.values():
         for listen in vhost.listen:
-            host = vhost.names[0].replace("*.", "any.") if vhost.names else listen.endpoint
+            host = vhost.served_names[0].replace("*.", "any.") if vhost.names else listen.endpoint
             for app in vhost.apps:
                 mount = stack.apps[app].mount
                 yield Question(listen, host, mount if mount.endswith("/") else f"{mount}/")
@@ -150,6 +150,8 @@ def _open(question: Question, timeout_s: float) -> socket.socket:
         return local
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(question.listen.address, question.listen.address)
     plain = socket.create_connection((address, question.listen.port), timeout=timeout_s)
+    if question.listen.proxy:
+        plain.sendall(b"PROXY UNKNOWN\r\n")  # without a PROXY header nginx ends the connection
     if not question.listen.tls:
         return plain
     # The gate asks whether the release answers; whether its certificate fits this name is the browser's question.

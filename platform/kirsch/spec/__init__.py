@@ -9,7 +9,8 @@ from kirsch.spec.pool import Pool, Workers
 from kirsch.spec.probe import Health, Probe
 from kirsch.spec.size import Bytes
 from kirsch.spec.stack import Stack, dump_json, stack_from_data, stack_from_json
-from kirsch.spec.vhost import Listen, Tls, Vhost
+from kirsch.spec.tls import Certificate, Hsts, Tls
+from kirsch.spec.vhost import Listen, Vhost
 
 __all__ = [
     "load_stack",
@@ -25,6 +26,8 @@ __all__ = [
     "Vhost",
     "Listen",
     "Tls",
+    "Certificate",
+    "Hsts",
     "Health",
     "Probe",
     "Bus",

@@ -10,6 +10,7 @@ from kirsch.spec.pool import Pool
 from kirsch.spec.shape import Shaper, join, nearest, show
 from kirsch.spec.stack import Stack
 from kirsch.spec.vhost import LISTEN_RULE, Listen, Vhost
+from kirsch.spec.webcheck import check_address, check_vhost
 
 
 def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[str], whole: bool) -> None:
@@ -35,6 +36,7 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
         for place, name in enumerate(vhost.apps):
             _check_reference(shaper, f"vhost.{vhost.name}.apps[{place}]", name, apps)
         _check_vhost(shaper, vhost)
+        check_vhost(shaper, vhost)
     for pool in stack.pools.values():
         _check_pool(shaper, pool)
         if whole and not stack.apps_of(pool.name):
@@ -66,6 +68,7 @@ def check_inventory(shaper: Shaper, inventory: Inventory) -> None:
 def check_vhosts(shaper: Shaper, stack: Stack) -> None:
     """Report vhosts that meet on one address: there each name may exist once, and TLS is on for all or for none."""
     bound: dict[str, tuple[Listen, str]] = {}
+    owners: dict[str, Vhost] = {}
     names: dict[tuple[str, str], str] = {}
     for vhost in stack.vhosts.values():
         for place, listen in enumerate(vhost.listen):
@@ -73,7 +76,10 @@ def check_vhosts(shaper: Shaper, stack: Stack) -> None:
             other, where = bound.setdefault(listen.endpoint, (listen, key))
             if other.tls != listen.tls:
                 shaper.report(key, given=show(str(listen)), allowed=f'TLS as at {where}, which says "{other}"')
-            for name in vhost.names or ("",):
+            if other.proxy != listen.proxy:
+                shaper.report(key, given=show(str(listen)), allowed=f'the PROXY protocol as at {where} ("{other}")')
+            check_address(shaper, vhost, owners.setdefault(listen.endpoint, vhost), listen)
+            for name in vhost.all_names or ("",):
                 taken = names.setdefault((listen.endpoint, name.lower()), vhost.name)
                 if taken != vhost.name or (where != key and where.startswith(f"vhost.{vhost.name}.")):
                     what = f'the name "{name}"' if name else "every name"

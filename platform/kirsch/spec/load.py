@@ -17,11 +17,14 @@ from kirsch.spec.host import DeployOptions, Host, Inventory
 from kirsch.spec.name import Name
 from kirsch.spec.pool import Pool, Workers
 from kirsch.spec.probe import Health, Probe
-from kirsch.spec.shape import Shaper, join, show
+from kirsch.spec.shape import Parser, Shaper, join, show
 from kirsch.spec.stack import Stack
+from kirsch.spec.tls import Hsts
 from kirsch.spec.vhost import Listen, Vhost
 
 STACK_SECTIONS = ("stack", "app", "pool", "vhost", "health", "bus")
+SHORT_FORMS: dict[type, Parser] = {Listen: Listen.parse, Hsts: Hsts.parse}
+"""What may stand for a table: ``hsts = true``."""
 INVENTORY_SECTIONS = ("host", "deploy", "listen", "port_policy", "admin")
 
 Named = TypeVar("Named", App, Pool, Vhost, Host)
@@ -35,7 +38,7 @@ def load_stack(path: str | os.PathLike[str]) -> Stack:
     """
     file = os.fspath(path)
     data = _read(file)
-    shaper = Shaper(file, {Workers: lambda value: Workers.parse(value, _cores()), Listen: Listen.parse})
+    shaper = Shaper(file, {**SHORT_FORMS, Workers: lambda value: Workers.parse(value, _cores())})
     _refuse_unknown(shaper, data, STACK_SECTIONS)
     apps = _named(shaper, data, "app", App)
     pools = _named(shaper, data, "pool", Pool) if "pool" in data else {"web": Pool(name="web")}

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from kirsch.spec.name import Name, Text
+from kirsch.spec.network import Network
 from kirsch.spec.size import Bytes
+from kirsch.spec.tls import AcmeClient, Tls
 
-LISTEN_RULE = '"ADDRESS:PORT" or "PORT", with " tls" behind it for HTTPS: "0.0.0.0:80", "[::]:443 tls", "8080"'
-_LISTEN = re.compile(r"(?:(?P<address>\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost|\*):)?(?P<port>[0-9]{1,5})(?P<tls> +tls)?\Z")
+LISTEN_RULE = (
+    '"ADDRESS:PORT" or "PORT", with " tls" behind it for HTTPS and " proxy" for the PROXY protocol: "0.0.0.0:80", '
+    '"[::]:443 tls", "8080"'
+)
+_LISTEN = re.compile(
+    r"(?:(?P<address>\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost|\*):)?(?P<port>[0-9]{1,5})"
+    r"(?P<tls> +tls)?(?P<proxy> +proxy)?\Z"
+)
+# the length of an answer and what becomes of its connection are nginx's affair
+_FRAMING = "connection|content-length|date|keep-alive|server|te|trailer|transfer-encoding|upgrade|x-request-id"
+HeaderName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=rf"^(?!(?i:{_FRAMING})\Z)[A-Za-z][A-Za-z0-9-]*\Z",
+        max_length=64,
+        description="a field name from letters, digits and '-', not one that frames the answer (Content-Length, ...)",
+    ),
+]
+HeaderValue = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[\x21-\x23\x25-\x7e](?:[\x20-\x23\x25-\x7e]*[\x21-\x23\x25-\x7e])?\Z",
+        max_length=3000,
+        description="printable ASCII without '$', which nginx would take for a variable, and without outer blanks",
+    ),
+]
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 ServerName = Annotated[
     str,
@@ -31,6 +57,8 @@ class Listen(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     address: Text
     port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port from 1 to 65535")]
     tls: bool = False
+    proxy: bool = False
+    """Every connection begins with a PROXY header (version 1 or 2), as a balancer of connections sends it."""
 
     @classmethod
     def parse(cls, value: object) -> Listen:
@@ -49,7 +77,7 @@ class Listen(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
             raise ValueError(LISTEN_RULE) from error
         if (parsed.version == 6) != str(address).startswith("["):
             raise ValueError(LISTEN_RULE)
-        return cls(address=str(parsed), port=int(match["port"]), tls=bool(match["tls"]))
+        return cls(address=str(parsed), port=int(match["port"]), tls=bool(match["tls"]), proxy=bool(match["proxy"]))
 
     @property
     def endpoint(self) -> str:
@@ -65,14 +93,7 @@ class Listen(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
         return f"{'https' if self.tls else 'http'}://{host}{'' if usual else f':{self.port}'}/"
 
     def __str__(self) -> str:
-        return f"{self.endpoint}{' tls' if self.tls else ''}"
-
-
-class Tls(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Certificate chain and key: PEM files, relative to the deploy root on the host (``shared/tls/shop.pem``)."""
-
-    certificate: Text
-    key: Text
+        return f"{self.endpoint}{' tls' if self.tls else ''}{' proxy' if self.proxy else ''}"
 
 
 class Vhost(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -81,11 +102,59 @@ class Vhost(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     name: Name
     names: tuple[ServerName, ...] = ()
     """Host names; none means every name."""
+    aliases: tuple[ServerName, ...] = ()
+    """Further names, whose requests are sent to the first of ``names``."""
+    www: Literal["add", "remove"] | None = None
+    """Send ``shop.example`` to ``www.shop.example`` (add), or the other way round (remove)."""
+    redirect_https: bool = False
+    """Send requests that come without TLS to the same place with it."""
     listen: tuple[Listen, ...] = (Listen(address="0.0.0.0", port=8080),)
     apps: tuple[Name, ...] = ()
     """The apps served here; the loader fills in all apps when the operator names none."""
     tls: Tls | None = None
+    acme: Literal[True] | AcmeClient | None = None
+    """Who answers the HTTP-01 challenges of a certificate authority, on the addresses without TLS."""
+    http2: bool = True
+    """HTTP/2 where TLS is spoken."""
+    http3: bool = False
+    """HTTP/3 (QUIC), too: connections over it may break at a reload of nginx's."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whom to believe who the client is: by the PROXY header where ``listen`` says so, else by X-Forwarded-For."""
     max_body: Bytes = Bytes(100 * 2**20)
     """The largest request body that is let through, in octets."""
     maintenance: bool = False
     """Answer every request with the maintenance page."""
+    security: Literal["off", "basic", "strict"] = "off"
+    """Fields that make browsers careful, where the application sends none of its own by that name."""
+    headers: dict[HeaderName, HeaderValue] = {}
+    """Further fields of every answer, where the application sends none of its own by that name."""
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        """The names under which apps answer."""
+        return tuple(dict.fromkeys(self._canonical(name) for name in self.names))
+
+    @property
+    def redirected_names(self) -> dict[str, tuple[str, ...]]:
+        """The names that only send people on: where to, and from which names."""
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            target = self._canonical(name)
+            bare = target.removeprefix("www.")
+            other = bare if target != bare else f"www.{bare}"
+            if self.www is not None and not target.startswith("*.") and other not in found.get(target, ()):
+                found.setdefault(target, []).append(other)
+        if self.aliases and self.names:
+            found.setdefault(self.served_names[0], []).extend(self.aliases)
+        return {target: tuple(dict.fromkeys(names)) for target, names in found.items()}
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Every name that leads here."""
+        return (*self.served_names, *(name for names in self.redirected_names.values() for name in names))
+
+    def _canonical(self, name: str) -> str:
+        if self.www is None or name.startswith("*."):
+            return name
+        bare = name.removeprefix("www.")
+        return bare if self.www == "remove" else f"www.{bare}"

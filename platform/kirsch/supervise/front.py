@@ -13,6 +13,7 @@ from kirsch.link.state import State
 from kirsch.nginx.binary import Nginx, open_file_limit
 from kirsch.nginx.control import NginxControl
 from kirsch.nginx.site import render_site
+from kirsch.nginx.survey import survey
 from kirsch.spec import HostPaths
 from kirsch.supervise.events import Events
 from kirsch.supervise.process import open_pidfd
@@ -51,6 +52,7 @@ class Front:
             user=self.user,
             modules=self.nginx.modules,
             open_files=open_file_limit(),
+            ground=await asyncio.to_thread(survey, state.stack, self.paths),
         )
         self._is_wanted = True
         done = await asyncio.to_thread(self.control.apply, files)

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import socketserver
+import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kirsch.nginx import Nginx, NginxControl, open_file_limit, render_site, worker_user
+from kirsch.nginx import Nginx, NginxControl, open_file_limit, render_site, survey, worker_user
 from kirsch.nginx.binary import USUAL_PLACES, inspect_nginx
 from kirsch.spec import HostPaths, Stack, load_stack
 
@@ -106,13 +107,73 @@ def render(control: NginxControl) -> Callable[[Stack], dict[str, str]]:
             modules=control.nginx.modules,
             processes=2,
             open_files=min(2048, open_file_limit()),
+            ground=survey(stack, control.paths),
         )
 
     return files
 
 
+APP = '[stack]\nname = "x"\n[app.shop]\nentry = "shop:Root"\n[pool.web]\nworkers = 1\n'
+"""The smallest stack; a test says the rest."""
+
+Answer = tuple[int, dict[str, str], Any]
+
+
+@pytest.fixture
+def serve(
+    control: NginxControl,
+    render: Callable[[Stack], dict[str, str]],
+    stack_from: Callable[[str], Stack],
+    worker: Callable[..., Any],
+) -> Callable[..., Echo]:
+    """Have nginx serve the smallest stack and what the text adds to it; returns its one worker."""
+    started: list[Echo] = []
+
+    def apply(text: str, *, base: str = APP) -> Echo:
+        if not started:
+            started.append(worker("web", 1))
+        control.apply(render(stack_from(base + text)))
+        return started[0]
+
+    return apply
+
+
+@pytest.fixture
+def get(ask: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Ask for a path of a host: ``get(port, "/x", host="a.example", Cookie="a=b")``."""
+
+    def send(
+        port: int, path: str = "/", *, host: str = "a", method: str = "GET", before: str = "", **more: Any
+    ) -> Answer:
+        secure, address = more.pop("secure", None), more.pop("address", "127.0.0.1")
+        fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
+        text = f"{before}{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n"
+        return ask(port, text, host=address, secure=secure)
+
+    return send
+
+
+def tls_client(**options: Any) -> ssl.SSLContext:
+    """A client that takes any certificate; *options* are attributes of the context."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    for name, value in options.items():
+        setattr(context, name, value)
+    return context
+
+
+@pytest.fixture
+def plain_tls() -> ssl.SSLContext:
+    """A client that takes any certificate."""
+    return tls_client()
+
+
 class Echo(socketserver.ThreadingUnixStreamServer):
-    """A worker behind a slot: answers with what it got, as JSON; or goes without a word when ``drops_after_head``."""
+    """A worker behind a slot: answers with what it got, as JSON; or goes without a word when ``drops_after_head``.
+
+    ``extra`` are field lines of the answer.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -120,6 +181,7 @@ class Echo(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: str, name: str) -> None:
         self.name = name
         self.drops_after_head = False
+        self.extra = ""
         self.requests = 0
         super().__init__(path, EchoHandler)
         os.chmod(path, 0o666)
@@ -147,8 +209,8 @@ class EchoHandler(socketserver.StreamRequestHandler):
                 return
             seen = {"worker": self.server.name, "line": line.decode().strip(), "fields": fields, "body": body.decode()}
             answer = json.dumps(seen).encode()
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
-            self.wfile.write(head.encode() + answer)
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n"
+            self.wfile.write(f"{head}{self.server.extra}\r\n".encode() + answer)
 
 
 @pytest.fixture
@@ -172,8 +234,12 @@ def worker(stage: HostPaths) -> Iterator[Callable[..., Echo]]:
 def ask() -> Callable[..., tuple[int, dict[str, str], Any]]:
     """Send one request as octets; status, fields in lower case, and the body (JSON read)."""
 
-    def send(port: int, request: str, host: str = "127.0.0.1") -> tuple[int, dict[str, str], Any]:
+    def send(
+        port: int, request: str, host: str = "127.0.0.1", secure: tuple[ssl.SSLContext, str] | None = None
+    ) -> tuple[int, dict[str, str], Any]:
         with socket.create_connection((host, port), timeout=10) as connection:
+            if secure is not None:
+                connection = secure[0].wrap_socket(connection, server_hostname=secure[1])
             connection.sendall(request.encode("latin-1"))
             answer = b""
             while chunk := connection.recv(65536):

@@ -86,15 +86,17 @@ def test_no_location_forgets_the_trusted_headers(case: str, version: Version) ->
     """A proxy_set_header or add_header of its own would drop the shared set, so proxied locations have none."""
     payload = crossplane.parse(str(GOLDEN / case / version_text(version) / "nginx.conf"))
     proxied = [
-        {child["directive"]: child["args"] for child in node["block"]}
+        [(child["directive"], child["args"]) for child in node["block"]]
         for config in payload["config"]
         for node in walk(config["parsed"])
         if node["directive"] == "location" and any(child["directive"] == "proxy_pass" for child in node["block"])
     ]
 
     assert proxied
-    assert all(location["include"] == ["proxy.conf"] for location in proxied)
-    assert all("proxy_set_header" not in location and "add_header" not in location for location in proxied)
+    for location in proxied:
+        included = [args[0].rpartition(".conf")[0].rpartition(".")[2] for name, args in location if name == "include"]
+        assert included[:2] == ["proxy", "fields"]
+        assert not {"proxy_set_header", "add_header"} & {name for name, _ in location}
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
@@ -185,10 +187,10 @@ def test_ten_thousand_vhosts_render_in_five_seconds() -> None:
         vhosts={f"v{n}": Vhost(name=f"v{n}", names=(f"host{n}.example",), apps=("a",)) for n in range(10_000)},
     )
 
-    began = time.monotonic()
+    began = time.process_time()
     files = render_site(stack, PATHS, (1, 22, 1), generation="000001", pages={})
-    took_s = time.monotonic() - began
+    took_s = time.process_time() - began
 
     assert sum(name.startswith("vhosts/") for name in files) == 10_000
     assert "server_names_hash_max_size 65536;" in files["nginx.conf"]
-    assert took_s < 15, f"{took_s:.1f} s on a machine that may be busy; the budget is 5 s"
+    assert took_s < 5, f"{took_s:.1f} s of the processor"

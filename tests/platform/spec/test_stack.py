@@ -54,7 +54,7 @@ def test_dump_json_takes_spec_objects_inside_plain_data() -> None:
     listen = Listen(address="::1", port=80)
 
     assert json.loads(dump_json({"listen": [listen], "size": Bytes(3)})) == {
-        "listen": [{"address": "::1", "port": 80, "tls": False}],
+        "listen": [{"address": "::1", "port": 80, "tls": False, "proxy": False}],
         "size": 3,
     }
 

@@ -1,0 +1,57 @@
+"""A look at the host before a rendering: which certificates are there, and a placeholder where one is not (live)."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import os
+from pathlib import Path
+
+from kirsch.nginx.placeholder import make_placeholder
+from kirsch.nginx.scope import Ground, Scope
+from kirsch.nginx.tls import placeholder, present
+from kirsch.nginx.version import OLDEST, Build
+from kirsch.spec import HostPaths, Stack
+
+
+def survey(stack: Stack, paths: HostPaths) -> Ground:
+    """Look at what *stack* names on this host, and make the placeholders and folders that it needs.
+
+    Cheap enough to be repeated: what it returns changes when a certificate comes, goes or is renewed.
+    """
+    scope = Scope(stack, paths, Build(OLDEST, frozenset()))
+    found: dict[str, str] = {}
+    for vhost in stack.vhosts.values():
+        for pair in vhost.tls.certificates if vhost.tls else ():
+            for file in (pair.certificate, pair.key):
+                # a file that cannot be read is nginx's to complain about: as root it reads more than the supervisor
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    found[scope.on_host(file)] = _fingerprint(Path(scope.on_host(file)))
+        if vhost.acme is True:
+            Path(paths.shared, "acme").mkdir(parents=True, exist_ok=True)
+    ground = Ground(certificates=found)
+    for vhost in stack.vhosts.values():
+        own = placeholder(scope, vhost)
+        if vhost.tls and own in present(Scope(stack, paths, scope.build, ground), vhost):
+            _make_once(own.certificate, own.key, vhost.all_names)
+    return ground
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except PermissionError:
+        return "unread"
+
+
+def _make_once(certificate: str, key: str, names: tuple[str, ...]) -> None:
+    if os.path.exists(certificate) and os.path.exists(key):
+        return
+    os.makedirs(os.path.dirname(certificate), mode=0o700, exist_ok=True)
+    texts = make_placeholder(names, datetime.datetime.now(datetime.UTC))
+    for file, text in zip((certificate, key), texts, strict=True):
+        # read by nginx's master, which runs as who we are
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="ascii") as stream:
+            stream.write(text)

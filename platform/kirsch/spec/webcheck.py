@@ -1,0 +1,88 @@
+"""What no single key of a vhost shows: keys that need another one, and vhosts that have to agree on an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kirsch.spec.network import NETWORK_RULE, why_no_network
+from kirsch.spec.shape import Shaper, join, show
+from kirsch.spec.vhost import Listen, Vhost
+
+PRELOAD_AGE_S = 31536000
+
+
+def check_vhost(shaper: Shaper, vhost: Vhost) -> None:
+    """Report what does not fit together in *vhost*."""
+    here = f"vhost.{vhost.name}"
+    plain = [listen for listen in vhost.listen if not listen.tls]
+    secure = [listen for listen in vhost.listen if listen.tls]
+    if vhost.redirect_https and not (plain and secure):
+        needed = f"{here}.listen with an address without tls, which sends people on, and one with it"
+        shaper.report(f"{here}.redirect_https", given="true", allowed=needed)
+    if vhost.acme is not None and not plain:
+        allowed = 'an address without tls in listen: authorities ask on port 80 ("0.0.0.0:80")'
+        shaper.report(f"{here}.acme", message="nobody could ask", allowed=allowed)
+    if vhost.http3 and not secure:
+        shaper.report(f"{here}.http3", given="true", allowed='an address in listen that says " tls"')
+    _check_names(shaper, vhost, here)
+    _check_tls(shaper, vhost, here)
+    _check_proxies(shaper, vhost, here)
+    check_networks(shaper, f"{here}.trusted_proxies", vhost.trusted_proxies)
+
+
+def check_address(shaper: Shaper, vhost: Vhost, first: Vhost, listen: Listen) -> None:
+    """Report where *vhost* wants to speak another way on *listen* than *first*, which came there before it."""
+    if not listen.tls or vhost.tls is None or first.tls is None:
+        return
+    settings: dict[str, tuple[object, object]] = {
+        "tls.profile": (vhost.tls.profile, first.tls.profile),
+        "http2": (vhost.http2, first.http2),
+        "http3": (vhost.http3, first.http3),
+    }
+    for key, (ours, theirs) in settings.items():
+        if ours != theirs:
+            allowed = f"{show(theirs)} as in vhost.{first.name}, which has {listen.endpoint} too"
+            shaper.report(f"vhost.{vhost.name}.{key}", given=show(ours), allowed=allowed)
+
+
+def check_networks(shaper: Shaper, key: str, networks: Iterable[str]) -> None:
+    """Report what is no network, or is one only because nginx would overlook some of its bits."""
+    for place, network in enumerate(networks):
+        wrong = why_no_network(network)
+        if wrong:
+            message, meant = wrong
+            shaper.report(f"{key}[{place}]", message=f"{show(network)} {message}", allowed=NETWORK_RULE, hint=meant)
+
+
+def _check_names(shaper: Shaper, vhost: Vhost, here: str) -> None:
+    if vhost.aliases and not vhost.served_names:
+        shaper.report(f"{here}.aliases", message="there is no name to send them to", allowed="a first name in names")
+    if vhost.aliases and vhost.served_names and vhost.served_names[0].startswith("*."):
+        allowed = "a first name in names that is no wildcard, to send them to"
+        shaper.report(f"{here}.names[0]", given=show(vhost.names[0]), allowed=allowed)
+    for place, alias in enumerate(vhost.aliases):
+        if alias.lower() in {name.lower() for name in vhost.served_names}:
+            shaper.report(f"{here}.aliases[{place}]", given=show(alias), allowed="a name that is not among names")
+    if vhost.www is not None and not vhost.redirected_names:
+        shaper.report(f"{here}.www", given=show(vhost.www), allowed="at least one name in names that is no wildcard")
+
+
+def _check_tls(shaper: Shaper, vhost: Vhost, here: str) -> None:
+    hsts = vhost.tls.hsts if vhost.tls else None
+    if hsts is not None and hsts.preload and not (hsts.subdomains and hsts.max_age_s >= PRELOAD_AGE_S):
+        allowed = f"subdomains = true and max_age_s from {PRELOAD_AGE_S} beside it"
+        shaper.report(f"{here}.tls.hsts.preload", given="true", allowed=allowed)
+
+
+def _check_proxies(shaper: Shaper, vhost: Vhost, here: str) -> None:
+    kinds = {listen.proxy for listen in vhost.listen}
+    if True in kinds and not vhost.trusted_proxies:
+        allowed = "the networks of the balancer that sends the PROXY headers, as an address of listen says proxy"
+        shaper.report(join(here, "trusted_proxies"), allowed=allowed)
+    if kinds == {True, False}:
+        allowed = '" proxy" at all addresses or at none; others in a vhost of their own'
+        shaper.report(f"{here}.listen", message="the PROXY protocol is spoken on some addresses only", allowed=allowed)
+    for place, network in enumerate(vhost.trusted_proxies):
+        if network.endswith("/0"):
+            allowed = "the networks of your own proxies: everybody could say to be anybody"
+            shaper.report(f"{here}.trusted_proxies[{place}]", given=show(network), allowed=allowed)
