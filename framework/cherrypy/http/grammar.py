@@ -26,9 +26,12 @@ REQUEST_LINE = re.compile(rb"([%b]++) ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0
 #: How a request line may begin, as far as that can be told of its first octets: a method, and a blank behind it.
 METHOD_START = re.compile(rb"[%b]++(?: |\Z)" % TCHAR)
 
-#: uri-host [ ":" port ] (RFC 9110 section 7.2), never empty, without userinfo.
+#: uri-host [ ":" port ] (RFC 9110 section 7.2), never empty, without userinfo; percent-encoding as RFC 3986 section 2.1
+#: has it, and a port that can be one.
 HOST = re.compile(
-    rb"(?:[A-Za-z0-9\-._~!$&'(*)+;=%]++|\[[0-9A-Fa-f:.]{2,45}\]|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'(*)+;=:]++\])(?::[0-9]{0,5})?"
+    rb"(?:(?:[A-Za-z0-9\-._~!$&'(*)+;=]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]{2,45}\]"
+    rb"|\[v[0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'(*)+;=:]++\])"
+    rb"(?::(?:[0-9]{0,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 )
 
 #: encoded-word (RFC 2047 section 2), of octets that are harmless in a host wherever it is put.
@@ -45,9 +48,10 @@ LENGTH = re.compile(rb"[0-9]{1,18}")
 
 _QUOTED = rb"\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*\""
 
-#: chunk-size [ chunk-ext ] (RFC 9112 section 7.1): at most 16 hexadecimal digits, extensions to the letter.
+#: chunk-size [ chunk-ext ] (RFC 9112 section 7.1): at most 16 hexadecimal digits, extensions to the letter; so blanks
+#: stand around ";" and "=" only, and not at the end.
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?)*[ \t]*+" % (TCHAR, TCHAR, _QUOTED)
+    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;[ \t]*+[%b]++(?:[ \t]*+=[ \t]*+(?:[%b]++|%b))?)*" % (TCHAR, TCHAR, _QUOTED)
 )
 
 #: What may stand in an outgoing field value: no control but HTAB.

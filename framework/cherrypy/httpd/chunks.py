@@ -12,6 +12,11 @@ from cherrypy.httpd.limits import Limits
 
 SIZE, DATA, DATA_END, TRAILER, DONE = "size", "data", "data end", "trailer", "done"
 
+#: What a chunk may cost besides its data, octets; with more of it a chunk must be worth it (``_start_chunk``).
+_FREE_BYTES = 16
+#: How many lines of the greatest length a body may waste.
+_WASTED_LINES = 16
+
 
 class ChunkDecoder:
     """Decode one chunked body.
@@ -24,7 +29,7 @@ class ChunkDecoder:
     Source: RFC 9112 section 7.1.
     """
 
-    __slots__ = ("_buffer", "_limits", "_state", "_todo", "_trailer_bytes", "decoded_bytes", "trailers")
+    __slots__ = ("_buffer", "_limits", "_state", "_todo", "_trailer_bytes", "_wasted", "decoded_bytes", "trailers")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -32,6 +37,7 @@ class ChunkDecoder:
         self._state = SIZE
         self._todo = 0
         self._trailer_bytes = 0
+        self._wasted = 0
         self.decoded_bytes = 0
         self.trailers: list[tuple[bytes, bytes]] = []
 
@@ -103,6 +109,11 @@ class ChunkDecoder:
         size = grammar.parse_chunk_line(line)
         if size is None:
             raise BodyMalformed("malformed chunk size")
+        # SECURITY: CVE-2023-39326: a kilobyte of extensions for each octet of data; as in Go, lines may be twice as long
+        # as what they announce.
+        self._wasted = max(self._wasted + len(line) - _FREE_BYTES - 2 * size, 0)
+        if self._wasted > _WASTED_LINES * self._limits.chunk_line_bytes:
+            raise BodyMalformed("too much of the chunked body is no data")
         if size == 0:
             self._state = TRAILER
             return

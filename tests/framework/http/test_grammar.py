@@ -83,7 +83,8 @@ def test_chunk_lines(line: bytes, size: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", [b"a", b"a.example:80", b"1.2.3.4", b"[::1]", b"[::1]:8080", b"a:", b"xn--bcher-kva.example"]
+    "host",
+    [b"a", b"a.example:80", b"1.2.3.4", b"[::1]", b"[::1]:8080", b"a:", b"a:65535", b"a%2Db", b"xn--bcher-kva.example"],
 )
 def test_hosts(host: bytes) -> None:
     """Names and addresses, with a port or without."""
@@ -92,7 +93,26 @@ def test_hosts(host: bytes) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    [b"", b":80", b"a b", b"a/b", b"u@a", b"a,b", b"a:b", b"a:123456", b"[::1", b"::1", b"a\n", b"<a>", b"a?", b"\xe9"],
+    [
+        b"",
+        b":80",
+        b"a b",
+        b"a/b",
+        b"u@a",
+        b"a,b",
+        b"a:b",
+        b"a:123456",
+        b"a:65536",
+        b"[::1",
+        b"::1",
+        b"a\n",
+        b"<a>",
+        b"a?",
+        b"\xe9",
+        b"a%",
+        b"a%4",
+        b"a%zz",
+    ],
 )
 def test_no_hosts(host: bytes) -> None:
     """Nothing that could be taken for a path, a list or a user."""

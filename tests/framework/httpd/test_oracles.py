@@ -27,10 +27,10 @@ def target(data: bytes) -> bytes:
 
 def has_malformed_extension(data: bytes) -> bool:
     """True if a chunk's size is followed by anything but extensions as the grammar has them."""
-    lines = re.findall(rb"(?im)^[0-9a-f]+([ \t]*;.*?)\r$", data)
+    lines = re.findall(rb"(?im)^[0-9a-f]+([ \t]*;.*?|[ \t]+)\r$", data)
     value = rb"([!#-'*+.^_`|~0-9A-Za-z-]+|\"([^\"\\\x00-\x08\x0a-\x1f\x7f]|\\.)*\")"
     extension = rb"[ \t]*;[ \t]*[!#-'*+.^_`|~0-9A-Za-z-]+([ \t]*=[ \t]*%b)?" % value
-    return any(not re.fullmatch(rb"(%b)*[ \t]*" % extension, line) for line in lines)
+    return any(not re.fullmatch(rb"(%b)*" % extension, line) for line in lines)
 
 
 def has_malformed_host(data: bytes) -> bool:
@@ -58,8 +58,8 @@ STRICTER = {
 #: We take, one or both of them refuse.
 BOTH = {
     "3: octets from 0x80 up may stand in a target": lambda data: re.search(rb"[\x80-\xff]", target(data)),
-    "8: blanks may stand around a chunk's extensions, or in their place": lambda data: re.search(
-        rb"(?im)^[0-9a-f]+([ \t]|;[^\r\n]*[ \t])", data
+    "8: blanks may stand around a chunk's extensions": lambda data: re.search(
+        rb"(?im)^[0-9a-f]+([ \t]*;[^\r\n]*[ \t]|[ \t]+;)", data
     ),
 }
 #: We take, h11 refuses.
