@@ -109,8 +109,8 @@ class ChunkDecoder:
         size = grammar.parse_chunk_line(line)
         if size is None:
             raise BodyMalformed("malformed chunk size")
-        # SECURITY: CVE-2023-39326: a kilobyte of extensions for each octet of data. As in Go a line may be twice as long
-        # as the data that it announces.
+        # SECURITY: CVE-2023-39326: a kilobyte of extensions for each octet of data. As in Go, a line may be twice as
+        # long as its data.
         self._wasted = max(self._wasted + len(line) - _FREE_BYTES - 2 * size, 0)
         if self._wasted > _WASTED_LINES * self._limits.chunk_line_bytes:
             raise BodyMalformed("too much of the chunked body is no data")
