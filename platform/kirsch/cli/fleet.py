@@ -16,6 +16,7 @@ from kirsch.cli.screen import open_console, show_table
 from kirsch.cli.status import STATE_STYLES, describe_age
 from kirsch.errors import ControlError
 from kirsch.release.fleet import describe_event
+from kirsch.scoreboard import describe_request
 from kirsch.supervise.client import ControlClient
 
 LOOK_EVERY_S = 0.2
@@ -237,13 +238,18 @@ def _blocking(status: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
     for pool in status["pools"]:
         for worker in pool["workers"]:
             if worker["name"] in names and worker["state"] == "drained" and worker["in_flight"]:
-                lines = [f"{one['line']} for {one['for_s']:.0f} s" for one in worker["running"]]
+                lines = [
+                    f"{describe_request(one['line'], one.get('handler') or '')} for {one['for_s']:.0f} s"
+                    for one in worker["running"]
+                ]
                 found[worker["name"]] = ", ".join(lines) or f"{worker['in_flight']} answers that stream"
     return found
 
 
 def _row(worker: dict[str, Any]) -> tuple[object, ...]:
-    inside = ", ".join(f"{one['line']} ({one['for_s']:.1f} s)" for one in worker["running"])
+    inside = ", ".join(
+        f"{describe_request(one['line'], one.get('handler') or '')} ({one['for_s']:.1f} s)" for one in worker["running"]
+    )
     return (
         worker["name"],
         worker["pid"] or "-",

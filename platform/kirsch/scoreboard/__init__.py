@@ -14,6 +14,17 @@ Laws:
 from kirsch.scoreboard.board import Scoreboard, Writer
 from kirsch.scoreboard.layout import BOUNDS_S, SPARE_ROWS, STATES
 from kirsch.scoreboard.row import Row
-from kirsch.scoreboard.values import Counters, Record, Running
+from kirsch.scoreboard.values import Counters, Record, Running, describe_request
 
-__all__ = ["BOUNDS_S", "SPARE_ROWS", "STATES", "Counters", "Record", "Row", "Running", "Scoreboard", "Writer"]
+__all__ = [
+    "BOUNDS_S",
+    "SPARE_ROWS",
+    "STATES",
+    "Counters",
+    "Record",
+    "Row",
+    "Running",
+    "Scoreboard",
+    "Writer",
+    "describe_request",
+]

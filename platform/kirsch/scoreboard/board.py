@@ -9,6 +9,7 @@ from time import monotonic_ns, time_ns
 
 from kirsch.scoreboard.layout import (
     ANSWERS,
+    ASKED_UNTIL,
     BEGUN,
     CELL_COUNT,
     DURATION,
@@ -104,6 +105,14 @@ class Writer:
         self._board._octets[at : at + len(octets)] = octets
         self._head[NOTE_LENGTH] = len(octets)
         self._head[SEQUENCE] += 1
+
+    def ask_until(self, moment_ns: int) -> None:
+        """Say until when (monotonic) requests inside have asked to be waited for; 0 for none that did."""
+        self._head[ASKED_UNTIL] = moment_ns
+
+    def in_flight(self) -> int:
+        """Return how many requests the worker is inside of."""
+        return self._board.counters(self._record).in_flight
 
     def beat(self, rss_bytes: int) -> None:
         """Say that the worker lives, and how much memory it holds."""
@@ -209,6 +218,7 @@ class Scoreboard:
             heartbeat_age_s=max(0.0, (monotonic_ns() - head[HEARTBEAT]) / 1e9),
             rss_bytes=head[RSS],
             note=self._text_at(at + NOTE, min(head[NOTE_LENGTH], NOTE_BYTES)),
+            asks_for_s=max(0.0, (head[ASKED_UNTIL] - monotonic_ns()) / 1e9),
             counters=self._counters(record),
             running=self._running(record),
         )

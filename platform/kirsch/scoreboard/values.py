@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from kirsch.scoreboard.layout import BUCKET_COUNT, CELL_COUNT
 
 
+def describe_request(line: str, handler: str) -> str:
+    """Say which request that is, and what answers it: ``GET /report in shop/web.py: Shop.report``."""
+    return f"{line} in {handler}" if handler else line
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """One request that a worker is inside of."""
@@ -79,5 +84,7 @@ class Record:
     rss_bytes: int = 0
     note: str = ""
     """What the worker wants its operator to know though it serves: ``app legacy is broken: ImportError: …``."""
+    asks_for_s: float = 0.0
+    """How long a worker that drains wants to be waited for, as its handlers say (``tools.drain.timeout``)."""
     counters: Counters = field(default_factory=Counters)
     running: tuple[Running, ...] = ()

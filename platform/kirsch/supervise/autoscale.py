@@ -2,8 +2,9 @@
 
 Load is 1 when the pool does all that it can: every thread is busy, or every worker has a whole processor (Python code
 of one process runs on one), or requests wait for a worker. Beside it counts how long requests wait between nginx and a
-thread: bursts, and workers that are fuller than others, show there first. It has to stay high, or low, for a while before anything
-happens, and the same while again before the next step: that, and the gap between the two marks, keeps it from swinging.
+thread: bursts, and workers that are fuller than others, show there first. It has to stay high, or low, for a while
+before anything happens, and the same while again before the next step: that, and the gap between the two marks, keeps
+it from swinging.
 """
 
 from __future__ import annotations

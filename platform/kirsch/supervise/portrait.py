@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kirsch.observe.view import PoolView, StackView, WorkerView
+from kirsch.scoreboard import describe_request
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.holding import HoldingServer
 from kirsch.supervise.process import rss_bytes
@@ -99,7 +100,10 @@ def find_faults(view: StackView) -> tuple[str, ...]:
                 loop = ", again and again: tried once a minute" if worker.state == "parked" else ""
                 faults.append(f"{worker.name}: {why or 'ended'}{loop}")
             elif worker.state == "quarantined":
-                waits = ", ".join(f"{request.line} for {request.for_s:.0f} s" for request in worker.running)
+                waits = ", ".join(
+                    f"{describe_request(request.line, request.handler)} for {request.for_s:.0f} s"
+                    for request in worker.running
+                )
                 faults.append(f"{worker.name} (process {worker.pid}) does not drain; it waits for {waits or 'clients'}")
             elif worker.state == "drained":
                 faults.append(f"{worker.name}: taken out by the operator")

@@ -9,11 +9,14 @@ import logging
 import signal
 import time
 
+from kirsch.scoreboard import describe_request
 from kirsch.supervise.site import Site
 from kirsch.supervise.worker import Worker
 
 #: A worker has this much longer than its time before it is killed: its own deadline should come first.
 KILL_MARGIN_S = 5.0
+#: How often a worker is looked at whose handlers have asked for more time.
+LOOK_S = 1.0
 
 
 class Retirement:
@@ -28,7 +31,7 @@ class Retirement:
     async def retire(self, worker: Worker, drain_s: float, quarantine_s: float = 0.0) -> None:
         """Let *worker* finish what it has, and end it.
 
-        After *drain_s* it is in quarantine: what it waits for is told; after *quarantine_s* more it is killed.
+        After *drain_s*, or what its handlers have asked for, it is in quarantine: what it waits for is told; after *quarantine_s* more it is killed.
         """
         self.retiring.add(worker)
         if worker.state in {"ready", "booting", "warming"}:
@@ -38,7 +41,7 @@ class Retirement:
         worker.signal(signal.SIGTERM)
         try:
             if quarantine_s:
-                if await worker.wait_until_gone(drain_s):
+                if await worker.wait_until_gone(drain_s) or await _wait_as_asked(worker):
                     return
                 self._quarantine(worker, drain_s)
             if await worker.wait_until_gone(quarantine_s or drain_s):
@@ -75,6 +78,14 @@ class Retirement:
 
 
 def inside(worker: Worker) -> list[str]:
-    """Say what a worker is inside of, and for how long: ``GET /report (41 s)``."""
+    """Say what a worker is inside of, and for how long: ``GET /report in shop/web.py: Shop.report (41 s)``."""
     running = worker.board.read(worker.order.record).running
-    return [f"{request.line} ({request.for_s:.0f} s)" for request in running]
+    return [f"{describe_request(request.line, request.handler)} ({request.for_s:.0f} s)" for request in running]
+
+
+async def _wait_as_asked(worker: Worker) -> bool:
+    """Wait as long as handlers inside have asked for by ``tools.drain.timeout``; True once the worker is gone."""
+    while not worker.is_gone and (asked_s := worker.board.read(worker.order.record).asks_for_s) > 0:
+        # not longer at once: who had asked may be done, and others may remain
+        await worker.wait_until_gone(min(asked_s, LOOK_S))
+    return worker.is_gone

@@ -22,6 +22,7 @@ from kirsch.worker.blame import format_blame
 from kirsch.worker.engines import Engine, find_engine
 from kirsch.worker.load import load_all
 from kirsch.worker.mount import mount_all
+from kirsch.worker.patience import Patience, end_of_patience
 from kirsch.worker.voice import Voice
 from kirsch.worker.warm import warm_up
 from kirsch.worker.witness import name_slow_handlers
@@ -61,6 +62,7 @@ def live(order_path: str) -> int:
     voice = Voice(order)
     bell = Bell()
     try:
+        patience = Patience().install()
         engine = _boot(order, voice, bell)
     except BaseException as error:  # the wall of the boot: also SystemExit and KeyboardInterrupt out of an import
         sys.stderr.write(WHOLE_TRACEBACK + traceback.format_exc())
@@ -68,7 +70,7 @@ def live(order_path: str) -> int:
         voice.fail(f"{type(error).__name__}: {error}".partition("\n")[0], format_blame(error))
         Path(order.socket_path(os.getpid())).unlink(missing_ok=True)
         return _leave(FAILED_STATUS, may_finalize=order.engine != "uwsgi")
-    return _serve(order, voice, engine, bell)
+    return _serve(order, voice, engine, bell, patience)
 
 
 def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
@@ -102,7 +104,7 @@ def _hear(bell: Bell) -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
 
 
-def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
+def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell, patience: Patience) -> int:
     while True:
         number = bell.wait(BEAT_S)
         voice.beat()
@@ -120,24 +122,30 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell) -> int:
             voice.step = "serve"
             voice.fail("the server stopped by itself; its log says why", None)
             return _leave(FAILED_STATUS, may_finalize=engine.may_finalize)
-    _drain(order, voice, engine, bell)
+    _drain(order, voice, engine, bell, patience)
     voice.enter("stopped")
     return _leave(0, may_finalize=engine.may_finalize)
 
 
-def _drain(order: Order, voice: Voice, engine: Engine, bell: Bell) -> None:
+def _drain(order: Order, voice: Voice, engine: Engine, bell: Bell, patience: Patience) -> None:
     voice.enter("draining")
     cherrypy.engine.publish("drain")  # for streams: a chance to tell their clients to come again
-    deadline = time.monotonic() + order.limits.drain_s
+    began = time.monotonic()
     is_empty = False
-    while not is_empty and (left := deadline - time.monotonic()) > 0:
+    while not is_empty:
+        asked = patience.inside()
+        voice.writer.ask_until(int((began + max(asked)) * 1e9) if asked else 0)
+        left = began + end_of_patience(order.limits.drain_s, voice.writer.in_flight(), asked) - time.monotonic()
+        if left <= 0:
+            break
         is_empty = engine.drain(min(BEAT_S, left))
         voice.beat()
         name_slow_handlers(voice.writer, order.release_dir)
         if bell.wait(0) == signal.SIGTERM:
             break  # told again: its time is over
     if not is_empty:
-        log.warning("draining took longer than drain_s=%g; leaving with requests inside", order.limits.drain_s)
+        took_s = time.monotonic() - began
+        log.warning("drained for %.1f s (drain_s=%g); leaving with requests inside", took_s, order.limits.drain_s)
     engine.stop()
 
 

@@ -92,7 +92,7 @@ def test_drain_says_what_it_waits_for(live: Kirsch, host: Any) -> None:
         slow.join()
 
     assert status == 1
-    assert "web.1: waits for GET /wait for" in said
+    assert "web.1: waits for GET /wait in r1/shop.py: Root.wait for" in said
     assert "not empty after 0.5 s" in said
 
 

@@ -34,6 +34,14 @@ class Root:
     @cherrypy.expose
     def sleep(self, s): time.sleep(float(s)); return "slept"
     @cherrypy.expose
+    @cherrypy.tools.drain(timeout=0.2)
+    def briefly(self, s): time.sleep(float(s)); return "never seen"
+    @cherrypy.expose
+    @cherrypy.tools.drain(timeout=60)
+    def patiently(self, file):
+        while not os.path.exists(file): time.sleep(0.01)
+        return "finished"
+    @cherrypy.expose
     def base(self): return f"{cherrypy.request.base} {cherrypy.request.remote.ip}"
     @cherrypy.expose
     def stop(self): cherrypy.engine.exit(); return "stopping"
