@@ -100,6 +100,8 @@ class Site:
             content_length=len(body) or None,
             body=io.BytesIO(body),
             entering=self.entered.append,
+            batch=None,
+            is_plain=False,
             connection=SimpleNamespace(peer=self.peer, local=("192.0.2.9", 8080), scheme=self.scheme),
         )
 

@@ -24,6 +24,7 @@ class EnvironMessage:
     __slots__ = ("body", "environ", "names_charset", "query")
 
     version = (1, 1)
+    batch = None
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ

@@ -64,6 +64,11 @@ class NativeResponder:
     def __call__(self, message: Message) -> Answer:
         """Answer one message."""
         tree = self.site.tree
+        batch = message.batch
+        if batch:
+            again = batch.get(message.target)
+            if again is not None and message.is_plain:
+                return again.serve(message) or self._serve(again.route.app, message, again.path, begun())
         path = message.path
         may_be_short = message.method == "GET" and not message.has_body and message.query.isascii()
         if may_be_short:
@@ -71,11 +76,7 @@ class NativeResponder:
             if route is not None:
                 page = route.page_in(tree)
                 if page is not None:
-                    if route.kind is FILES:
-                        return self._serve_shortly(route, page, arguments, message, path)
-                    # PERF: what that does, for pages
-                    answer = plainpage.serve(route, page, arguments, message, path, self._introduce_it)
-                    return answer or self._serve(route.app, message, path, begun())
+                    return self._serve_shortly(route, page, arguments, message, path)
         if tree.__class__ is not Tree:
             # the site's tree stands behind middleware
             return self._by_wsgi(tree, message)
@@ -84,15 +85,9 @@ class NativeResponder:
         if "//" in path:
             # as it is by WSGI: what is mounted at /blog answers //blog, and a page has one address in logs and links
             path = join_script_name("", path)
-        apps = tree.apps
-        if len(apps) == 1 and "" in apps:
-            script_name = ""
-        else:
-            found = tree.script_name(path)
-            if found is None:
-                return _NOT_FOUND
-            script_name = found
-        app = apps[script_name]
+        app = _app_at(tree, path)
+        if app is None:
+            return _NOT_FOUND
         if not is_plain(app):
             if app.__class__ is ASGIGraft:
                 return app.serve(message, self._origin_of(message))
@@ -237,6 +232,15 @@ class NativeResponder:
             trust = Trust(key)
             self._trust = (key, trust)
         return trust
+
+
+def _app_at(tree: Tree, path: str) -> Any:
+    """Return what is mounted for *path*, None if nothing is."""
+    apps = tree.apps
+    if len(apps) == 1 and "" in apps:
+        return apps[""]
+    script_name = tree.script_name(path)
+    return None if script_name is None else apps[script_name]
 
 
 def _answer(app: Application, request: Any, response: Any) -> Answer:

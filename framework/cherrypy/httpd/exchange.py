@@ -13,9 +13,9 @@ from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.away import Away, Deferred, Handover, Work
 from cherrypy.httpd.connection import ClientGone, Connection
 from cherrypy.httpd.message import Answer, Message, Responder
-from cherrypy.httpd.sending import END, LATER, RESET, frame, send_error, send_file, send_stream, send_whole
+from cherrypy.httpd.sending import END, LATER, READY, RESET, frame, send_error, send_file, send_stream, send_whole
 from cherrypy.httpd.streambody import StreamBody
-from cherrypy.httpd.writer import AnswerError, FileSlice
+from cherrypy.httpd.writer import AnswerError, FileSlice, RepeatedFields
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Seat
@@ -36,6 +36,21 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
     try:
         try:
             status, headers, body, close = respond(message)
+            if (
+                type(headers) is RepeatedFields
+                and message.is_plain
+                and type(body) is list
+                and status is headers.status
+                and not (close or connection.last or server.leaving or seat.timed)
+                and headers.head
+                and len(body) == 1
+                and len(body[0]) == headers.size
+            ):
+                # PERF: what ``send_whole`` would do; 150 -> 60 instructions of the interpreter
+                connection.keep = True
+                connection.out = data = headers.head + body[0]
+                seat.bytes_out += len(data)
+                return READY
             if message.expects_continue and status[:1] == b"5" and connection.limits.failure_continues:
                 _welcome(message)
             if seat.timed:
@@ -52,33 +67,37 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
                 return LATER
             seat.baton.give(seat)
             return send_stream(server, connection, message, seat, status, headers, body)
-        except Deferred as deferred:
-            connection.away = Away(server, connection, message, deferred.owner, deferred.when_over)
-            if seat.timed:
-                seat.learn()
-            return LATER
-        except ClientGone as error:
-            log.debug("client gone peer=%s reason=%s", connection.peer, error)
-            return RESET
-        except (KeyboardInterrupt, SystemExit) as error:
-            server.interrupt = error
-            return END  # nothing was sent: a plain end of the connection, without an answer
-        except BodyError as error:
-            return send_error(
-                connection, message, seat, _BODY_STATUS[error.status], b"The request body could not be read."
-            )
-        except AnswerError as error:
-            log.error("answer refused path=%s reason=%s", message.path, error)
-            text = error.text.encode("latin-1", "replace")
-            return send_error(connection, message, seat, b"500 Internal Server Error", text)
-        except Exception:
-            log.exception("responder failed path=%s", message.path)
-            return send_error(
-                connection, message, seat, b"500 Internal Server Error", b"The server could not complete the request."
-            )
+        except BaseException as error:
+            return _settle(error, server, connection, message, seat)
     finally:
         if close is not None:
             finish(server, close)
+
+
+def _settle(error: BaseException, server: Server, connection: Connection, message: Message, seat: Seat) -> str:
+    """Return the outcome of an exchange that came to *error*, which is being handled."""
+    if isinstance(error, Deferred):
+        connection.away = Away(server, connection, message, error.owner, error.when_over)
+        if seat.timed:
+            seat.learn()
+        return LATER
+    if isinstance(error, ClientGone):
+        log.debug("client gone peer=%s reason=%s", connection.peer, error)
+        return RESET
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        server.interrupt = error
+        return END  # nothing was sent: a plain end of the connection, without an answer
+    if not isinstance(error, Exception):
+        raise error
+    status, text = b"500 Internal Server Error", b"The server could not complete the request."
+    if isinstance(error, BodyError):
+        status, text = _BODY_STATUS[error.status], b"The request body could not be read."
+    elif isinstance(error, AnswerError):
+        log.error("answer refused path=%s reason=%s", message.path, error)
+        text = error.text.encode("latin-1", "replace")
+    else:
+        log.exception("responder failed path=%s", message.path)
+    return send_error(connection, message, seat, status, text)
 
 
 def answering(respond: Responder) -> Work:

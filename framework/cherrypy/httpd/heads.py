@@ -13,7 +13,7 @@ _SIZE = 512
 _KEPT_BYTES = 1024
 
 #: What ``repeat`` makes a message of.
-Known = tuple[str, str, str, str, tuple[int, int], "list[tuple[bytes, bytes]]", bool, bool, bool]
+Known = tuple[str, str, str, str, tuple[int, int], "list[tuple[bytes, bytes]]", bool, bool, bool, bool]
 
 _new_message = Message.__new__
 
@@ -50,6 +50,7 @@ class HeadMemory:
             message.keep_alive,
             message.expects_continue,
             message.names_charset,
+            message.is_plain,
         )
 
 
@@ -66,6 +67,7 @@ def repeat(known: Known) -> Message:
         message.keep_alive,
         message.expects_continue,
         message.names_charset,
+        message.is_plain,
     ) = known
     message.headers = headers.copy()
     message.has_body = message.chunked = message.is_repeatable = False

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cherrypy.httpd import exchange
 from cherrypy.httpd.acceptor import Acceptor
@@ -60,6 +60,7 @@ class Loop(PollSet):
         ready: connections in whose buffer a whole request may lie.
         outbox: connections with a whole answer that is not sent yet; empty whenever nobody holds the baton.
         returns: connections that were AWAY and are to go on here.
+        batch: see ``Message.batch``.
         current: the connection being looked at, to be blamed for an error in the loop.
         sweep_at: when deadlines are looked at next.
         waits, spools: threads that wait for clients, and the long bodies that none waits for.
@@ -71,6 +72,7 @@ class Loop(PollSet):
         self.ready: deque[Connection] = deque()
         self.outbox: list[Connection] = []
         self._outbox_since = 0.0
+        self.batch: dict[Any, Any] | None = None
         baton.before_handing_over = self.flush
         self.current: Connection | None = None
         self.sweep_at = 0.0
@@ -105,6 +107,7 @@ class Loop(PollSet):
         read_head = self.receiver.read_head
         events = self.poll_set.poll(self._timeout_s(), _EVENTS)
         self.now = monotonic()
+        self.batch = {} if len(events) > 1 else None
         for fd, _ in events:
             self.current = connection = connections.get(fd)
             if connection is None:
@@ -116,6 +119,8 @@ class Loop(PollSet):
             elif self._reactions[connection.state](connection, seat):
                 return True
         ready = self.ready
+        if ready:
+            self.batch = None  # these came behind others of the same connections
         for _ in range(len(ready)):
             self.current = connection = ready.popleft()
             connection.queued = False
@@ -138,6 +143,7 @@ class Loop(PollSet):
         ``_WAIT_S`` and one handler at most: whoever hands the baton over sends what is there first.
         """
         outbox = self.outbox
+        self._end_batch()
         while outbox:
             waiting = outbox[:]
             outbox.clear()
@@ -159,6 +165,11 @@ class Loop(PollSet):
         if connection.buffer:
             connection.queued = True
             self.ready.append(connection)
+
+    def _end_batch(self) -> None:
+        """Let what comes in from here on be of another batch: an answer is out, and who gets it may act on it."""
+        if self.batch:
+            self.batch = {}
 
     def wake(self) -> None:
         """Make the holder's poll return, and look at every deadline; callable from any thread."""
@@ -194,6 +205,7 @@ class Loop(PollSet):
         slot = seat.slot
         baton = self.baton
         message.entering = seat.entering
+        message.batch = self.batch
         seat.key = None
         seat.timed = 0
         seat.serial += 1
@@ -212,7 +224,9 @@ class Loop(PollSet):
             return True
         if outcome is READY:
             self._post(connection)
-        elif outcome is KEEP:
+            return False
+        self._end_batch()
+        if outcome is KEEP:
             self._await_next(connection)
         else:
             self._apply(connection, outcome)

@@ -8,7 +8,7 @@ may raise ``away.Deferred`` to answer later, without a thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from cherrypy.httpd.body import Body
@@ -37,6 +37,7 @@ class Message:
     """
 
     __slots__ = (
+        "batch",
         "body",
         "chunked",
         "connection",
@@ -45,6 +46,7 @@ class Message:
         "expects_continue",
         "has_body",
         "headers",
+        "is_plain",
         "is_repeatable",
         "keep_alive",
         "method",
@@ -78,9 +80,14 @@ class Message:
     entering: Callable[[Hashable], None]
     """To be called once with a key for the handler about to run: the baton's memory of handlers that block."""
 
+    batch: dict[Any, Any] | None
+    """For the responder: what it has found to be so, by keys of its own, and need not look at again for the requests
+    of other connections that were there at the same time; None if there was no other."""
     names_charset: bool
     """True when there is an Accept-Charset field; few clients send one, so nobody has to look for it."""
 
+    is_plain: bool
+    """A GET in HTTP/1.1 without a body, Accept-Charset or Expect, from a client that would keep the connection."""
     is_repeatable: bool
     """The server's own: every line of its head was seen before, and none carries a secret; there is no body."""
     chunked: bool

@@ -110,9 +110,11 @@ def _parse(block: bytes, limits: Limits) -> Message:
     message.version = version
     message.names_charset = seen & CHARSET != 0
     message.headers = headers if authority is None else _replace_host(headers, authority)
+    message.is_plain = False
     if version is HTTP_11:
         message.keep_alive = not seen & CLOSE
         message.expects_continue = bool(seen & EXPECT)
+        message.is_plain = method == "GET" and special is None and not seen & (CLOSE | EXPECT | CHARSET)
     else:
         message.keep_alive = seen & KEEP_ALIVE != 0 and not seen & CLOSE
         message.expects_continue = False

@@ -22,6 +22,7 @@ from cherrypy.httpd.writer import (
     AnswerTooLong,
     FileSlice,
     Framing,
+    RepeatedFields,
     frame_answer,
     known_framings,
 )
@@ -90,6 +91,8 @@ def send_whole(
         except (KeyError, TypeError):
             framing = frame_answer(status, headers, size, is_head, is_http11, keep, name)
         head, keep, has_body, length, _ = framing
+        if type(headers) is RepeatedFields and message.is_plain and keep and length == size:
+            headers.head = head
     except AnswerTooLong as error:
         if len(body) < 2 or len(body[0]) > error.declared:
             raise

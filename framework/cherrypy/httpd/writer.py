@@ -73,6 +73,27 @@ class AnswerTooLong(AnswerError):
         self.declared = declared
 
 
+class RepeatedFields(list[tuple[bytes, bytes]]):
+    """The fields of many an answer: all have one status and one length of body; framed once, while nobody changes them.
+
+    Args:
+        fields: (name, value) pairs, with Content-Length, Date and Server among them.
+        status: of those answers.
+        size: of their bodies, in octets.
+
+    Attributes:
+        head: the whole head of the answer to a GET on a connection that stays, in HTTP/1.1; empty until there was one.
+    """
+
+    __slots__ = ("head", "size", "status")
+
+    def __init__(self, fields: list[tuple[bytes, bytes]], status: bytes, size: int) -> None:
+        super().__init__(fields)
+        self.status = status
+        self.size = size
+        self.head = b""
+
+
 class FileSlice:
     """A piece of an open file as an answer's body; goes out by ``sendfile`` where the connection allows.
 

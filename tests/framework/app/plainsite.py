@@ -222,6 +222,8 @@ def ask(responder: NativeResponder, path: str, **fields: Any) -> tuple[bytes, li
         names_charset=False,
         connection=SimpleNamespace(peer=("192.0.2.1", 5), local=("127.0.0.1", 80), scheme="http"),
         entering=lambda key: None,
+        batch=None,
+        is_plain=False,
     )
     message.names_charset = any(name == b"Accept-Charset" for name, _ in headers)
     for name, value in fields.items():

@@ -150,6 +150,7 @@ def test_max_requests_per_connection(server: Server, client: Client) -> None:
 
 def test_long_bodies_that_nobody_waits_for_have_limits(server: Server, client: Client, tmp_path: Path) -> None:
     """In memory, altogether, and a directory; and so have the threads that stand in for those that wait."""
+    server.body_memory = 0
     server.body_spool_memory = 1000
     server.body_spool_size = 100_000
     server.body_spool_dir = str(tmp_path)
