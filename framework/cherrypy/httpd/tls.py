@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -22,7 +23,19 @@ Describe = Callable[[ssl.SSLSocket], Mapping[str, Any]]
 
 #: Sent in one go: OpenSSL takes a record (16 KiB) at a time, and each turn of the poll set costs.
 _SEND_BYTES = 262144
+#: Received in one go; others want their turn.
+_TAKE_BYTES = 262144
+#: The most that a record carries (RFC 8446, 5.1): behind one as long there are more, as a rule.
+_RECORD_BYTES = 16384
 _HOST_NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+
+
+def _refuse(*given: object) -> Any:
+    raise OSError(errno.EBADF, "the TLS connection is closed")
+
+
+def _hold_nothing() -> int:
+    return 0
 
 
 class PlainText(OSError):
@@ -49,6 +62,17 @@ class TLSSocket:
         self.setsockopt = sock.setsockopt
         self.getsockopt = sock.getsockopt
         self.ssl = sock
+        self._read: Callable[..., Any] = sock.recv
+        self._write: Callable[..., int] = sock.send
+        self._pending = sock.pending
+        self._read_into: Callable[[int, memoryview], int] = lambda size, view: sock.recv_into(view, size)
+        session: Any = getattr(sock, "_sslobj", None) if sock.__class__ is ssl.SSLSocket else None
+        if session is not None:
+            # PERF: what a request costs in here: 8.9 -> 3.2 us with the session's own methods, as SSLSocket's look
+            # several times whether there is a session at all.
+            self._read = self._read_into = session.read
+            self._write = session.write
+            self._pending = session.pending
 
     def handshake(self) -> str:
         """Go on with the handshake: ``"done"``, or ``"read"``/``"write"`` for what it waits for.
@@ -76,24 +100,67 @@ class TLSSocket:
         self._greeted = True
 
     def recv(self, size: int) -> bytes:
-        """Decrypted octets; BlockingIOError when there are none yet."""
+        """Decrypted octets, more than *size* if OpenSSL holds more; BlockingIOError when there are none yet."""
         with self._lock:
             try:
-                data = self._sock.recv(size)
-                # What OpenSSL holds decrypted is no news to the poll set: take it along.
-                while held := self._sock.pending():
-                    data += self._sock.recv(held)
-                return data
+                data: bytes = self._read(size)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
                 raise BlockingIOError from error
             except ssl.SSLEOFError:
                 return b""
+            return data if len(data) < size and len(data) < _RECORD_BYTES else self._read_on(data, size)
+
+    def _read_on(self, data: bytes, size: int) -> bytes:
+        """Take more behind *data*, a full record or all that was asked for, up to *size* octets and the record's end.
+
+        What OpenSSL holds decrypted is no news to the poll set; what the kernel holds would cost a turn of it each.
+        """
+        parts = [data]
+        held = len(data)
+        with suppress(OSError):  # the next call will meet it again
+            while more := self._read(size - held) if held < size else self._read_pending():
+                parts.append(more)
+                held += len(more)
+        return b"".join(parts)
+
+    def _read_pending(self) -> bytes:
+        held = self._pending()
+        data: bytes = self._read(held) if held else b""
+        return data
+
+    def recv_into(self, view: memoryview) -> int:
+        """Fill *view*, as far as there is something; 0 at the end, BlockingIOError when there is nothing yet.
+
+        Beyond ``_TAKE_BYTES`` only to the end of a record. One that goes on behind the end of *view* is for
+        ``take_held``.
+        """
+        size = len(view)
+        count = 0
+        with self._lock:
+            try:
+                while count < size and (count < _TAKE_BYTES or self._pending()):
+                    got = self._read_into(size - count, view[count:])
+                    if not got:
+                        break
+                    count += got
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                if not count:
+                    raise BlockingIOError from error
+            except OSError as error:
+                if not count and not isinstance(error, ssl.SSLEOFError):
+                    raise
+        return count
+
+    def take_held(self) -> bytes:
+        """What OpenSSL holds decrypted, behind what was asked for."""
+        with self._lock:
+            return self._read_pending()
 
     def send(self, data: bytes | memoryview) -> int:
         """Octets taken; BlockingIOError when none can be."""
         with self._lock:
             try:
-                sent = self._sock.send(data)
+                sent = self._write(data)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
                 raise BlockingIOError from error
             size = len(data)
@@ -101,11 +168,12 @@ class TLSSocket:
                 view = memoryview(data)
                 with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     while sent < size and sent < _SEND_BYTES:
-                        sent += self._sock.send(view[sent:])
+                        sent += self._write(view[sent:])
             return sent
 
     def plain(self) -> socket.socket:
         """Leave TLS out: the plain socket of a client that does not speak it. Of no use afterwards."""
+        self._forget_session()
         return socket.socket(self._sock.family, self._sock.type, fileno=self._sock.detach())
 
     def shutdown(self, how: int) -> None:
@@ -121,7 +189,14 @@ class TLSSocket:
         """Close the descriptor, with a close_notify unless *abruptly*."""
         if not abruptly:
             self._notify_close()
+        self._forget_session()
         self._sock.close()
+
+    def _forget_session(self) -> None:
+        # The session knows the descriptor by its number, which may be another's the next moment.
+        with self._lock:
+            self._read = self._read_into = self._write = _refuse
+            self._pending = _hold_nothing
 
     def _notify_close(self) -> None:
         with self._lock, suppress(OSError, ValueError):  # ours is out; the client's may come later or never

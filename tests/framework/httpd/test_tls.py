@@ -6,7 +6,6 @@ import logging
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 from cherrypy.httpd.listener import Listener
 from cherrypy.httpd.message import Answer, Message
-from cherrypy.httpd.tls import TLS, TLSSocket, make_context
+from cherrypy.httpd.tls import TLS, make_context
 from cherrypy.httpd.writer import FileSlice
 
 from ..pki import Issued, Pki
@@ -294,58 +293,12 @@ def test_abrupt_clients_make_no_noise(live: Running, pki: Pki, caplog: pytest.Lo
     assert [record.getMessage() for record in caplog.records if record.name.startswith("cherrypy")] == []
 
 
-def test_what_openssl_holds_is_taken_along(localhost: Issued) -> None:
-    """The poll set would never tell of it."""
-    held = [b"one", b"two", b"three"]
+def test_what_is_behind_an_upload_in_its_last_record_is_the_next_request(live: Running, pki: Pki) -> None:
+    """Nobody but OpenSSL knows of it."""
+    body = BIG[:100_000]
+    with Client(pki.connect(live.server.bind_addr)) as client:
+        for _ in range(3):
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body + GET)
 
-    class Holding(ssl.SSLSocket):
-        def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-            return held.pop(0)
-
-        def pending(self) -> int:
-            return len(held[0]) if held else 0
-
-    context = make_context(localhost.both)
-    context.sslsocket_class = Holding
-    ours, theirs = socket.socketpair()
-    sock = TLS(context).wrap(ours)
-
-    assert sock.recv(3) == b"onetwothree"
-    sock.close(abruptly=True)
-    theirs.close()
-
-
-def test_openssl_is_never_entered_by_two_threads(localhost: Issued) -> None:
-    """One may watch a session that another one writes to; OpenSSL's memory would not survive both at once."""
-    inside, leave, overlapped = threading.Event(), threading.Event(), threading.Event()
-
-    class Slow(ssl.SSLSocket):
-        def send(self, data: Any, flags: int = 0) -> int:
-            inside.set()
-            leave.wait(10)
-            return len(data)
-
-        def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-            overlapped.set()
-            return b""
-
-    context = make_context(localhost.both)
-    context.sslsocket_class = Slow
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    sock: TLSSocket = TLS(context).wrap(ours)
-    writer = threading.Thread(target=sock.send, args=(b"x",))
-    reader = threading.Thread(target=sock.recv, args=(1,))
-    writer.start()
-    assert inside.wait(10)
-    reader.start()
-
-    assert not overlapped.wait(0.2)
-    sock.shutdown(socket.SHUT_RDWR)  # whoever cuts it off waits for nobody
-    assert theirs.recv(1) == b""
-    leave.set()
-    assert overlapped.wait(10)
-    for thread in (writer, reader):
-        thread.join(10)
-    sock.close(abruptly=True)
-    theirs.close()
+            assert client.reply().body == body
+            assert client.reply().status == 200
