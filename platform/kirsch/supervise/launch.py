@@ -15,8 +15,13 @@ NOT_PASSED_ON = frozenset(
 )
 
 
-def launch_for(paths: HostPaths, environ: Mapping[str, str] | None = None) -> Callable[[State, str], Launch]:
-    """Return what says how the workers of a state's pool are started, from the environment of the supervisor."""
+def launch_for(
+    paths: HostPaths, who: Callable[[State, str], str | None], environ: Mapping[str, str] | None = None
+) -> Callable[[State, str], Launch]:
+    """Return what says how the workers of a state's pool are started, from the environment of the supervisor.
+
+    *who* returns whom they run as; None for who we are.
+    """
     inherited = dict(os.environ if environ is None else environ)
 
     def launch(state: State, pool: str) -> Launch:
@@ -32,6 +37,6 @@ def launch_for(paths: HostPaths, environ: Mapping[str, str] | None = None) -> Ca
             "KIRSCH_RELEASE": state.release,
             "KIRSCH_SHARED": paths.shared,
         }
-        return Launch(state.python, env, paths.log_dir, state.stack.pools[pool].user, state.stack.pools[pool].group)
+        return Launch(state.python, env, paths.log_dir, who(state, pool), state.stack.pools[pool].group)
 
     return launch

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from kirsch.errors import SuperviseError
 from kirsch.scoreboard import SPARE_ROWS, Counters, Record, Scoreboard
 from kirsch.spec import Pool
-from kirsch.supervise.process import give_to
 from kirsch.supervise.worker import Worker
 
 
 class Ledger:
-    """Records of one pool. The file belongs to the user that its workers run as."""
+    """Records of one pool."""
 
     def __init__(self, path: str, pool: Pool) -> None:
         self.path = path
@@ -64,7 +63,6 @@ class Ledger:
 
     def _make(self, pool: Pool, before: Scoreboard | None) -> Scoreboard:
         made = Scoreboard.create(self.path, _records(pool), _rows(pool))
-        give_to(self.path, pool.user)
         if before is not None:
             made.absorb(before.counters(0))
         self._taken = set()

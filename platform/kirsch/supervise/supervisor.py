@@ -26,6 +26,7 @@ from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.front import Front
 from kirsch.supervise.handover import Handover
 from kirsch.supervise.holdings import Holdings
+from kirsch.supervise.identity import Identities
 from kirsch.supervise.launch import launch_for
 from kirsch.supervise.lock import SupervisorLock
 from kirsch.supervise.notify import Notifier
@@ -81,7 +82,9 @@ class Supervisor:
         self.admin_problem: str | None = None
         self._roll_problem: str | None = None
         self._rundir = RunDir(paths, nginx_user)
-        self._site = Site(paths, self._rundir, events, launch_for(paths), self._on_change, self.keep)
+        self._identities = Identities(paths, nginx_user, events)
+        launch = launch_for(paths, self._identities.of)
+        self._site = Site(paths, self._rundir, events, launch, self._on_change, self.keep)
         self._lock = SupervisorLock(paths.supervisor_pid)
         self.holdings = Holdings(paths, self._rundir, self.fleets, self._handover)
         self._rolling = asyncio.Lock()
@@ -115,11 +118,7 @@ class Supervisor:
         wanted = load_state(self.paths.state_file)
         self.state = roster.state if roster and living else wanted
         self.generation = roster.generation if roster and living else (roster.generation if roster else 0) + 1
-        if os.getuid() == 0:
-            for pool in [pool.name for pool in self.state.stack.pools.values() if pool.user is None]:
-                message = f"the workers of {pool} run as root; pool.{pool}.user says who else"
-                self.events.say("root", level=logging.WARNING, message=message)
-        self._rundir.prepare(has_pool_users=any(pool.user for pool in self.state.stack.pools.values()))
+        self._rundir.prepare(has_pool_users=await self._identities.settle(self.state))
         for name in self.state.stack.pools:
             self.fleets[name] = Fleet(self._site, self.state, name, self.generation)
             take_posture(self.fleets[name], roster.pools.get(name) if roster and living else None)
@@ -280,6 +279,7 @@ class Supervisor:
             self._changing = asyncio.current_task()
             self.notifier.reloading(f"rolling to {state.release}")
             await self.holdings.open(state.stack.pools)
+            self._rundir.prepare(has_pool_users=await self._identities.settle(state))
             configure = self._no_front if self.front is None else self.front.configure
             roll = Roll(self._site, self.fleets, self.state, state, self.generation + 1, configure)
             try:

@@ -114,6 +114,7 @@ class Worker:
             order = msgspec.structs.replace(order, report_fd=say)
             write_whole(order_path, dump_json(order))  # 0600: there are secrets in an app's environment
             give_to(order_path, launch.user)
+            give_to(order.scoreboard, launch.user)
             log_path = f"{launch.log_dir}/{order.name}.log"
             with open(log_path, "ab") as output:
                 offset = output.tell()

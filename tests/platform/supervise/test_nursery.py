@@ -24,7 +24,14 @@ def fleet(host: Any) -> Fleet:
     """A pool of two seats with nobody in it."""
     rundir = RunDir(host.paths, None)
     rundir.prepare()
-    site = Site(host.paths, rundir, Events(), launch_for(host.paths), lambda: None, lambda work: work.close())
+    site = Site(
+        host.paths,
+        rundir,
+        Events(),
+        launch_for(host.paths, lambda state, pool: None),
+        lambda: None,
+        lambda work: work.close(),
+    )
     return Fleet(site, host.state(), "web", 1)
 
 
