@@ -27,6 +27,11 @@ COPY_BYTES = 65536
 #: At a hand-over, what a request gets beyond its waiting time.
 HAND_OVER_MARGIN_S = 5.0
 
+_REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_MORE_FOLLOWS = (b"\r\ncontent-length:", b"\r\ntransfer-encoding:", b"\r\nupgrade:")
+
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 _PAGE = (
     b"<!doctype html><meta charset=utf-8><title>One moment</title>"
     b"<p>This service is starting. Please try again in a few seconds.\n"
@@ -103,45 +108,86 @@ class HoldingServer:
 
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_TIMEOUT_S)
-        worker = self.find_worker()
-        if worker is None and self.held < self.limit:
-            worker = await self._wait_for_worker()
-        if worker is None:
-            self.refused += 1
-            writer.write(_refusal())
-            await writer.drain()
-            return
-        out_reader, out = await asyncio.open_unix_connection(worker)
-        try:
-            out.write(_close_after(head))
-            to_worker = asyncio.create_task(_copy(reader, out))
-            try:
-                await _copy(out_reader, writer)  # the answer ends with the connection
-            finally:
-                to_worker.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await to_worker
-        finally:
-            out.close()
+        began = time.monotonic()
+        # no more than twice: a request that kills its worker must not kill them all
+        for may_fail in (is_repeatable(head), False):
+            line = await self._reach_worker(began)
+            if line is None:
+                self.refused += 1
+                writer.write(_refusal())
+                await writer.drain()
+                return
+            if await _tunnel(head, (reader, writer), line) or not may_fail:
+                return
 
-    async def _wait_for_worker(self) -> str | None:
+    async def _reach_worker(self, began: float) -> Line | None:
+        """Connect to a worker, as soon as there is one; None when the time or the room for waiting is over."""
+        line = await _connect(self.find_worker())
+        if line is not None or self.held >= self.limit:
+            return line
         self.held += 1
         try:
-            began = time.monotonic()
-            while (worker := self.find_worker()) is None and time.monotonic() < began + self.hold_s:
+            while line is None and time.monotonic() < began + self.hold_s:
                 await asyncio.sleep(LOOK_EVERY_S)
-            return worker
+                line = await _connect(self.find_worker())
+            return line
         finally:
             self.held -= 1
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(COPY_BYTES):
-        writer.write(data)
-        await writer.drain()
+def is_repeatable(head: bytes) -> bool:
+    r"""True when a request may be sent again after its worker died without a word: safe, and all of it is here.
+
+    >>> is_repeatable(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"), is_repeatable(b"POST / HTTP/1.1\r\nHost: h\r\n\r\n")
+    (True, False)
+    """
+    method, _, fields = head.partition(b" ")
+    has_more = any(name in fields.lower() for name in _MORE_FOLLOWS)
+    return method in _REPEATABLE and not has_more
+
+
+async def _connect(path: str | None) -> Line | None:
+    if path is None:
+        return None
+    try:
+        return await asyncio.open_unix_connection(path)
+    except OSError:
+        return None  # it has died, which is about to be noticed
+
+
+async def _tunnel(head: bytes, client: Line, worker: Line) -> bool:
+    """Pass a request and its answer on; False when no octet of an answer came."""
+    reader, writer = client
+    out_reader, out = worker
+    try:
+        out.write(_close_after(head))
+        to_worker = asyncio.create_task(_copy_to_end(reader, out))
+        try:
+            return await _copy(out_reader, writer) > 0  # the answer ends with the connection
+        finally:
+            to_worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await to_worker
+    finally:
+        out.close()
+
+
+async def _copy_to_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await _copy(reader, writer)
     if writer.can_write_eof():
         with contextlib.suppress(OSError):
             writer.write_eof()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    """Pass on what comes; return how many octets. A reset is an end: whoever reads counts what was promised."""
+    count = 0
+    with contextlib.suppress(ConnectionResetError):
+        while data := await reader.read(COPY_BYTES):
+            count += len(data)
+            writer.write(data)
+            await writer.drain()
+    return count
 
 
 def _close_after(head: bytes) -> bytes:

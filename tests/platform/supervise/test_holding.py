@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from kirsch.supervise.holding import HoldingServer
 
 
@@ -103,6 +105,82 @@ def test_a_switch_of_protocols_keeps_its_connection_field(tmp_path: Path) -> Non
         return worker.heads
 
     assert asyncio.run(scene()) == [b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"]
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What a worker does that is killed: it takes the request, and says nothing."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.abort()
+
+
+def test_a_worker_that_died_unnoticed_is_not_the_end(tmp_path: Path) -> None:
+    """Nothing was sent to a socket that refuses: the request, of any method, goes to the next worker."""
+
+    async def scene() -> bytes:
+        worker = FakeWorker(str(tmp_path / "w"))
+        found = [str(tmp_path / "gone"), worker.path]
+        server = HoldingServer(str(tmp_path / "h"), lambda: found.pop(0))
+        await server.start()
+        listening = await worker.start()
+        answer = await ask(server.path, b"POST /x HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello")
+        listening.close()
+        await server.stop()
+        return answer
+
+    assert asyncio.run(scene()).endswith(b"\r\n\r\nhello")
+
+
+@pytest.mark.parametrize(
+    ("request_", "is_answered"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", False),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", False),
+    ],
+    ids=["GET", "POST", "GET with a body"],
+)
+def test_what_died_with_its_worker_is_asked_again_if_it_may(tmp_path: Path, request_: bytes, is_answered: bool) -> None:
+    """A worker that takes a request and dies may have done it; only safe ones go to the next."""
+
+    async def scene() -> tuple[bytes, int]:
+        worker = FakeWorker(str(tmp_path / "w"))
+        found = [str(tmp_path / "dying"), worker.path]
+        server = HoldingServer(str(tmp_path / "h"), lambda: found.pop(0))
+        await server.start()
+        dying = await asyncio.start_unix_server(hang_up, found[0])
+        listening = await worker.start()
+        answer = await ask(server.path, request_)
+        dying.close()
+        listening.close()
+        await server.stop()
+        return answer, len(worker.heads)
+
+    answer, heads = asyncio.run(scene())
+
+    assert answer.startswith(b"HTTP/1.1 200 ") is is_answered
+    assert heads == int(is_answered)
+
+
+def test_a_request_that_kills_its_worker_does_not_kill_them_all(tmp_path: Path) -> None:
+    """It is asked twice, no more."""
+
+    async def scene() -> int:
+        killed = 0
+
+        async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal killed
+            killed += 1
+            await hang_up(reader, writer)
+
+        server = HoldingServer(str(tmp_path / "h"), lambda: str(tmp_path / "w"))
+        await server.start()
+        listening = await asyncio.start_unix_server(die, str(tmp_path / "w"))
+        await ask(server.path, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        listening.close()
+        await server.stop()
+        return killed
+
+    assert asyncio.run(scene()) == 2
 
 
 def test_a_client_that_says_nothing_harms_nobody(tmp_path: Path) -> None:
