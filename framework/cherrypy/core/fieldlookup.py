@@ -33,11 +33,12 @@ class FieldNames:
         names: in any case.
     """
 
-    __slots__ = ("_sent", "_titles")
+    __slots__ = ("_keys", "_sent", "_titles")
 
     def __init__(self, *names: str) -> None:
         self._sent = frozenset(name.lower().encode("ascii") for name in names)
         self._titles = frozenset(name.title() for name in names)
+        self._keys = tuple("HTTP_" + name.upper().replace("-", "_") for name in names)
 
     def any_in(self, request: Any) -> bool:
         """True when *request* has one of the fields."""
@@ -52,6 +53,13 @@ class FieldNames:
         sent = self._sent
         for name, _ in pairs:  # noqa: SIM110 (PERF: any() makes a generator)
             if _lower[name] in sent:
+                return True
+        return False
+
+    def any_in_environ(self, environ: dict[str, Any]) -> bool:
+        """True when one of the fields is in a WSGI environ."""
+        for key in self._keys:  # noqa: SIM110 (PERF: likewise)
+            if key in environ:
                 return True
         return False
 

@@ -83,15 +83,17 @@ class RepeatedFields(list[tuple[bytes, bytes]]):
 
     Attributes:
         head: the whole head of the answer to a GET on a connection that stays, in HTTP/1.1; empty until there was one.
+        texts: {kind: the fields as servers of that kind want them from us}.
     """
 
-    __slots__ = ("head", "size", "status")
+    __slots__ = ("head", "size", "status", "texts")
 
     def __init__(self, fields: list[tuple[bytes, bytes]], status: bytes, size: int) -> None:
         super().__init__(fields)
         self.status = status
         self.size = size
         self.head = b""
+        self.texts: dict[bool, list[tuple[str, str]]] = {}
 
 
 class FileSlice:

@@ -12,6 +12,8 @@ from cherrypy.lib.filebody import FileBody
 from cherrypy.wsgi.app import AppResponse, Environ
 from cherrypy.wsgi.middleware import _TrappedResponse
 
+_BLOCK = 65536
+
 
 class SentFile:
     """The file as the server takes it; closing it ends the request, as closing the answer would have done."""
@@ -42,6 +44,21 @@ def hand_over(answer: Any, environ: Environ) -> Any:
     if body.__class__ is not FileBody or body.offset or not _sends_at_once(environ) or not _is_whole(body):
         return answer
     return wrapper(SentFile(body.input, answer), body.chunkSize)
+
+
+def send(file: Any, count: int, environ: Environ) -> Any:
+    """Return an iterable over all *count* octets of an open file whose request is over; closing it closes *file*.
+
+    That is the server's own wrapper if the server sends no more than was declared of a file that has grown since.
+    """
+    wrapper = environ.get("wsgi.file_wrapper")
+    if wrapper is not None and _keeps_to_the_length(environ):
+        return wrapper(file, _BLOCK)
+    return FileBody(file, 0, count, _BLOCK)
+
+
+def _keeps_to_the_length(environ: Environ) -> bool:
+    return _sends_at_once(environ) or environ.get("SERVER_SOFTWARE") == "waitress"
 
 
 def _sends_at_once(environ: Environ) -> bool:
