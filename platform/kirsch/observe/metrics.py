@@ -102,6 +102,7 @@ def _workers(view: StackView) -> Iterator[Metric]:
     restarts = CounterMetricFamily(
         "kirsch_worker_restarts", "Ends of workers that nobody asked for.", labels=["pool", "cause"]
     )
+    alerts = CounterMetricFamily("kirsch_alerts", "What somebody should be told of.", labels=["pool", "kind"])
     memory = GaugeMetricFamily("kirsch_worker_resident_memory_bytes", "Resident memory.", labels=["pool", "worker"])
     wanted = GaugeMetricFamily("kirsch_workers_wanted", "How many workers there shall be.", labels=["pool"])
     load = GaugeMetricFamily("kirsch_pool_load", "How busy a pool is; 1 is all that it can do.", labels=["pool"])
@@ -111,13 +112,15 @@ def _workers(view: StackView) -> Iterator[Metric]:
             states.add_metric([pool.name, state], sum(worker.state == state for worker in pool.workers))
         for cause, count in pool.restarts.items():
             restarts.add_metric([pool.name, cause], count)
+        for kind, count in pool.alerts.items():
+            alerts.add_metric([pool.name, kind], count)
         for name in {worker.name for worker in pool.workers}:
             mine = [worker for worker in pool.workers if worker.name == name]
             memory.add_metric([pool.name, name], sum(worker.rss_bytes for worker in mine))
             slots.add_metric([pool.name, name], sum(len(worker.slots) for worker in mine))
         wanted.add_metric([pool.name], pool.wanted)
         load.add_metric([pool.name], pool.load or 0.0)
-    yield from (states, restarts, memory, slots, wanted, load)
+    yield from (states, restarts, alerts, memory, slots, wanted, load)
 
 
 def _buckets(counters: Counters) -> list[tuple[str, float]]:

@@ -65,6 +65,8 @@ class PoolView:
     counters: Counters = field(default_factory=Counters)
     restarts: Mapping[str, int] = field(default_factory=dict)
     """Ends of workers that nobody had asked for, by cause."""
+    alerts: Mapping[str, int] = field(default_factory=dict)
+    """Alerts since the supervisor's start, by kind."""
     lost: int = 0
     """Requests that were inside workers when those ended."""
     held: int = 0
@@ -94,6 +96,7 @@ class PoolView:
             "slots": self.slots,
             "workers": [worker.to_status() for worker in self.workers],
             "restarts": dict(self.restarts),
+            "alerts": dict(self.alerts),
             "held": self.held,
             "refused": self.refused,
             "wanted": self.wanted,

@@ -102,6 +102,8 @@ class Pool(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Resident octets above which a worker is killed."""
     max_requests: Annotated[int, msgspec.Meta(ge=1, description="a number from 1")] | None = None
     """Requests after which a worker is replaced."""
+    alert: Text | None = None
+    """Command for ``sh`` that tells somebody of an alert: the event is JSON on its standard input."""
     user: Text | None = None
     """Who the workers run as, when the supervisor is root."""
     group: Text | None = None

@@ -15,6 +15,7 @@ from kirsch.link.order import SHED_SIGNAL
 from kirsch.link.state import State
 from kirsch.scoreboard import Counters
 from kirsch.spec import Pool
+from kirsch.supervise.alerts import Alerts
 from kirsch.supervise.ledger import Ledger
 from kirsch.supervise.nursery import Nursery
 from kirsch.supervise.report import describe_failure
@@ -55,6 +56,7 @@ class Fleet:
         self.retirement = Retirement(site)
         self.adopt_state(state, generation)
         self.ledger = Ledger(site.paths.scoreboard(pool), self.spec)
+        self.alerts = Alerts(pool, lambda: self.spec, lambda: site.launch(self.state, pool), site.events)
         self.nursery = Nursery(site, pool, self.ledger, self._on_change)
 
     def adopt_state(self, state: State, generation: int) -> None:
@@ -337,6 +339,7 @@ class Fleet:
     async def close(self, drain_s: float) -> None:
         """End every worker, the busy ones within *drain_s*."""
         self._closing = True
+        self.alerts.close()
         for seat in self.seats.values():
             seat.stop_replacing()
         doomed = [seat.worker for seat in self.seats.values() if seat.worker is not None] + self.clear_bench()

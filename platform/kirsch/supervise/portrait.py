@@ -36,6 +36,7 @@ def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:
         is_paused=fleet.is_paused,
         load=fleet.load,
         queue_s=fleet.queue_s,
+        alerts=dict(fleet.alerts.counts),
     )
 
 

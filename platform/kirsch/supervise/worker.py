@@ -128,7 +128,7 @@ class Worker:
                     close_fds=True,
                     pass_fds=(say,),
                     start_new_session=True,  # a Ctrl-C at the supervisor's terminal is not for its workers
-                    **_identity(launch.user, launch.group),
+                    **identity_of(launch.user, launch.group),
                 )
         except BaseException:
             os.close(reports)
@@ -298,7 +298,7 @@ class Worker:
         Path(self.order.socket_path(self.pid)).unlink(missing_ok=True)
 
 
-def _identity(user: str | None, group: str | None) -> dict[str, Any]:
+def identity_of(user: str | None, group: str | None) -> dict[str, Any]:
     """Return the arguments of Popen that make the child another user, of the named group or of its own ones.
 
     Raises:

@@ -23,7 +23,7 @@ import kirsch
 from kirsch.errors import ControlError
 from kirsch.nginx.binary import worker_user
 from kirsch.supervise.identity import find_closed
-from kirsch.supervise.worker import _identity
+from kirsch.supervise.worker import identity_of
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may start processes of other users")
 
@@ -48,13 +48,13 @@ def test_the_groups_of_another_user() -> None:
     user = pwd.getpwnam("nobody")
     daemon = grp.getgrnam("daemon").gr_gid
 
-    assert _identity("nobody", None)["group"] == user.pw_gid
-    assert _identity("nobody", "daemon") == {
+    assert identity_of("nobody", None)["group"] == user.pw_gid
+    assert identity_of("nobody", "daemon") == {
         "user": "nobody",
         "group": daemon,
         "extra_groups": os.getgrouplist("nobody", daemon),
     }
-    assert _identity(None, None) == {}
+    assert identity_of(None, None) == {}
 
 
 @pytest.fixture
