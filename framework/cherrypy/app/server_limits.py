@@ -44,6 +44,8 @@ LIMIT_KEYS: dict[str, LimitKey] = {
     "accepted_queue_size": LimitKey("queued"),
     "accepted_queue_timeout": LimitKey("queue_s", is_time=True),
     "retry_after": LimitKey("retry_after_s"),
+    "body_memory": LimitKey("body_memory_bytes"),
+    "body_memory_size": LimitKey("bodies_memory_bytes"),
     "body_spool_memory": LimitKey("spool_memory_bytes"),
     "body_spool_size": LimitKey("spool_bytes", zero=BOUNDLESS),
     "waiting_threads": LimitKey("waiting_threads"),

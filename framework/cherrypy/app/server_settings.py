@@ -153,6 +153,8 @@ RULES: dict[str, Rule] = {
     "ssl_handshake_timeout": Rule(lambda value: value is not None and _SECONDS.accepts(value), "seconds, more than 0"),
     "max_connections": _COUNT,
     "retry_after": Rule(_whole(0), "a whole number of seconds"),
+    "body_memory": Rule(_whole(0), "octets from 0"),
+    "body_memory_size": Rule(_whole(0), "octets from 0"),
     "body_spool_memory": Rule(_whole(0), "octets from 0"),
     "body_spool_size": Rule(_whole(0), "octets; 0 for no limit"),
     "body_spool_dir": Rule(

@@ -43,10 +43,10 @@ EMPTY_BODY = Body()
 
 
 class BufferedBody(Body):
-    """A body that has been received whole."""
+    """A body that has been received whole: its octets, or a file with them."""
 
-    def __init__(self, data: bytes, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        file = io.BytesIO(data)
+    def __init__(self, data: bytes | io.BytesIO, trailers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        file = io.BytesIO(data) if isinstance(data, bytes) else data
         self.read = file.read  # type: ignore[method-assign, assignment]
         self.readline = file.readline  # type: ignore[method-assign, assignment]
         self.trailers = trailers

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-#: Bodies up to this many octets are received by the polling thread before the handler is called; longer ones are read
-#: by the thread that runs the handler, unless too many threads wait for clients (``waits.py``). PERF: one page of
-#: socket buffer; a handler for a small form never waits.
+#: Bodies of up to so many octets, in any framing, are received by the polling thread before the handler is called.
+#: So are longer ones while there is memory for them (``Limits.body_memory_bytes``); others are read by the thread that
+#: runs the handler, unless too many threads wait for clients (``waits.py``).
 BUFFERED_BODY_BYTES = 65536
 
 
@@ -38,6 +38,12 @@ class Limits:
     """The trailer section of a chunked body; 400 beyond."""
     drain_bytes: int = 262144
     """Most octets of an unread body thrown away to keep a connection; with more to come it is closed."""
+    body_memory_bytes: int = 4194304
+    """Longest body of declared length that is received into memory before its handler runs, unless its client waits
+    for ``100 Continue``."""
+    bodies_memory_bytes: int = 67108864
+    """Octets that such bodies may have altogether until their handlers run; beyond, bodies are read by threads, or
+    spooled."""
     spool_memory_bytes: int = 262144
     """Octets kept in memory of a long body that no thread waits for; with more all of it is in a temporary file."""
     spool_bytes: int = 1073741824

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_RECEIVE_BYTES = 65536
+#: PERF: of a body behind its head no more than this is copied twice, and hashed in search of a known head.
+_HEAD_BYTES = 16384
+_BODY_BYTES = 65536
 _CUT_SHORT = bad_request(b"The request body ended before its announced end.")
 
 
@@ -46,7 +48,7 @@ class Receiver:
         if connection.queued:
             return False  # what its buffer holds comes first
         try:
-            data = connection.recv(_RECEIVE_BYTES)
+            data = connection.recv(_HEAD_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -123,7 +125,7 @@ class Receiver:
     def read_body(self, connection: Connection, seat: Seat) -> bool:
         """React to input where the rest of a small body is expected."""
         try:
-            data = connection.recv(_RECEIVE_BYTES)
+            data = connection.recv(_BODY_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -162,6 +164,8 @@ class Receiver:
             waits = self._loop.waits
             body = StreamBody(connection, so_far, connection.missing, decoder, message.expects_continue, waits)
             message.body = body
+            if self._find_room(connection, body):
+                return self.read_spool(connection, seat)  # there is more than was asked for, as a rule
             if waits.may_stream():
                 body.stream()
             elif self._spool(connection, body):
@@ -177,6 +181,17 @@ class Receiver:
         later = connection.deadline + count / max(self._limits.body_rate_bytes_per_s, 1e-9)
         connection.deadline = min(later, connection.body_end)
 
+    def _find_room(self, connection: Connection, body: StreamBody) -> bool:
+        """Begin to receive a long body into memory; False if there is not enough, or nobody knows how much it takes."""
+        if body.expects_continue or connection.decoder is not None:
+            return False
+        room = self._loop.spools.find_room(connection.taken + connection.missing)
+        if room is None:
+            return False
+        body.receive_into_room(room)
+        self._await_rest(connection, body)
+        return True
+
     def _spool(self, connection: Connection, body: StreamBody) -> bool:
         """Begin to receive a long body here; False if a thread must do it, since even ``100 Continue`` has to wait."""
         if body.expects_continue:
@@ -186,11 +201,14 @@ class Receiver:
                 return False
             body.expects_continue = False
         body.receive_into(Spool(self._loop.spools))
+        self._await_rest(connection, body)
+        return True
+
+    def _await_rest(self, connection: Connection, body: StreamBody) -> None:
         connection.parts = []
         connection.decoder = None
         connection.incoming = body
         connection.state = SPOOL
-        return True
 
     def read_spool(self, connection: Connection, seat: Seat) -> bool:
         """React to input where the rest of a long body is expected.
@@ -210,7 +228,7 @@ class Receiver:
             self._credit(connection, count)
             if not body.complete and not body.failed:
                 return False
-            body.begin_reading()
+            message.body = body.begin_reading()
         except BlockingIOError:
             return False
         except NoRoom as error:
@@ -220,6 +238,7 @@ class Receiver:
             self.refuse(connection, Refusal(b"503 Service Unavailable", text, (retry_after,)))
             return False
         connection.incoming = connection.message = None
+        connection.buffer = body.rest
         return self._loop.run(connection, message, seat)
 
     def give_up(self, connection: Connection) -> None:

@@ -283,7 +283,7 @@ class Server:
             threads_busy=busy,
             threads_idle=len(seats) - busy,
             threads_waiting=self.waits.count(),
-            spooled_bytes=loop.spools.held_bytes if loop else 0,
+            spooled_bytes=loop.spools.held_bytes + loop.spools.room_bytes if loop else 0,
         )
 
     def thread_counters(self) -> dict[str, tuple[int, int, int]]:

@@ -9,19 +9,22 @@ An incomplete body never looks complete: what does not arrive raises a ``BodyErr
 from __future__ import annotations
 
 import select
+import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from cherrypy.http.bodyerrors import BodyError, BodyIncomplete, BodyTimeout
-from cherrypy.httpd.body import Body
+from cherrypy.httpd.body import Body, BufferedBody
 from cherrypy.httpd.chunks import ChunkDecoder
 from cherrypy.httpd.waits import LONGEST_POLL_S, CutOff, Waits
 
 if TYPE_CHECKING:
     from cherrypy.httpd.connection import Connection
-    from cherrypy.httpd.spool import Spool
+    from cherrypy.httpd.spool import Room, Spool
 
 _PIECE_BYTES = 65536
+#: Received into memory in one go; others want their turn.
+_TAKE_BYTES = 1048576
 _TOO_SLOW = "the client sends its request body too slowly"
 
 
@@ -54,6 +57,7 @@ class StreamBody(Body):
         self._waits = waits
         self._share: list[bool] = []  # one item while the thread that has this body may wait for its client
         self._spool: Spool | None = None
+        self._room: Room | None = None
         self._connection = connection
         self._decoder = decoder
         self._missing = missing_bytes
@@ -191,14 +195,27 @@ class StreamBody(Body):
         """From now on ``receive_now`` is called instead, and everything goes into *spool*."""
         self._spool = spool
 
-    def begin_reading(self) -> None:
-        """All has been received, or an error has come: the application may have it.
+    def receive_into_room(self, room: Room) -> None:
+        """From now on ``receive_now`` is called instead, and everything goes into *room*, which has the right size."""
+        data, self._buffer = self._buffer, b""
+        room.view[: len(data)] = data
+        self._room = room
+
+    def begin_reading(self) -> Body:
+        """All has been received, or an error has come: the application may have it, by what is returned.
 
         Raises:
             NoRoom: a part of it could not be kept.
         """
         if self._spool is not None:
             self._spool.rewind()
+        room, self._room = self._room, None
+        if room is not None:
+            room.close()
+            if self.complete:
+                return BufferedBody(room.file)
+            self._buffer = room.file.read(self.received_bytes)
+        return self
 
     def end(self) -> None:
         """The request is over: free what the body holds. To read on is an error then, unless all has been read."""
@@ -208,6 +225,9 @@ class StreamBody(Body):
             self._spool = None
             self._is_lost = True
             self._error = self._error or BodyIncomplete("the request is over")
+        if self._room is not None:
+            self._room.close()
+            self._room = None
 
     def return_share(self) -> None:
         """No thread waits for this body any more."""
@@ -262,10 +282,13 @@ class StreamBody(Body):
         if self._error is not None:
             raise self._error
         try:
+            if self._room is not None:
+                self._fill(self._room)
+                return
             self.welcome()
             data = self._connection.receive()
             if not data:
-                raise BodyIncomplete("the client closed the connection inside its request body")
+                raise _closed_inside()
             self._accept(data)
         except BlockingIOError:
             raise
@@ -275,6 +298,17 @@ class StreamBody(Body):
         except OSError as error:
             self._error = BodyIncomplete(f"the connection broke inside the request body: {error}")
             raise self._error from error
+
+    def _fill(self, room: Room) -> None:
+        start = self.received_bytes
+        sock = self._connection.sock
+        count = sock.recv_into(room.view[start : start + _TAKE_BYTES])
+        if not count:
+            raise _closed_inside()
+        self.received_bytes = start + count
+        self._missing -= count
+        if not self._missing and not isinstance(sock, socket.socket):
+            self.rest = sock.take_held()
 
     def _wait(self) -> None:
         """Wait for readability, charging the wait to the client's account."""
@@ -310,3 +344,7 @@ class StreamBody(Body):
             self._buffer += piece
         if self._share and self.complete:
             self.return_share()
+
+
+def _closed_inside() -> BodyIncomplete:
+    return BodyIncomplete("the client closed the connection inside its request body")

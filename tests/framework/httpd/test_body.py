@@ -14,6 +14,7 @@ from cherrypy.http.bodyerrors import BodyError, BodyIncomplete, BodyMalformed, B
 from cherrypy.httpd.chunks import ChunkDecoder
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.spool import Spools
 from cherrypy.httpd.waits import Waits
 
 from .conftest import Client, Serve
@@ -21,9 +22,11 @@ from .conftest import Client, Serve
 LARGE = os.urandom(300_000).replace(b"\n", b"x") + b"\nlast line"
 
 
-@pytest.fixture(params=["by its thread", "by the poll set"])
+@pytest.fixture(params=["into memory", "by its thread", "by the poll set"])
 def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long bodies are read by the thread that runs the handler, or before it runs: there is no difference."""
+    if request.param != "into memory":
+        monkeypatch.setattr(Spools, "find_room", lambda spools, size: None)
     if request.param == "by the poll set":
         monkeypatch.setattr(Waits, "may_stream", lambda waits: False)
 
@@ -254,6 +257,28 @@ def test_an_incomplete_body_never_looks_complete(serve: Serve, data: bytes, erro
 
     assert [type(problem) for problem in raised] == [error, error]
     assert b"\r\nConnection: close\r\n" in answer
+
+
+@either_way
+def test_what_has_come_of_a_body_can_be_read(serve: Serve) -> None:
+    """Before the error, up to the last octet."""
+    seen: list[bytes] = []
+
+    def respond(message: Message) -> Answer:
+        seen.append(message.body.read(70_000))
+        seen.append(message.body.read(30_000))
+        with pytest.raises(BodyIncomplete):
+            message.body.read(1)
+        return b"200 OK", [], [b"x"], None
+
+    running = serve(respond)
+    with running.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + LARGE[:100_000])
+        client.finish()
+        answer = client.reply()
+
+    assert b"".join(seen) == LARGE[:100_000]
+    assert answer.headers["connection"] == "close"
 
 
 @either_way

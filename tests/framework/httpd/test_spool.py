@@ -25,7 +25,8 @@ HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
 @pytest.fixture
 def no_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All threads that may wait for clients do: every long body is the poll set's."""
+    """All threads that may wait for clients do, and no memory is set aside: every long body is spooled."""
+    monkeypatch.setattr(Spools, "find_room", lambda spools, size: None)
     monkeypatch.setattr(Waits, "may_stream", lambda waits: False)
 
 
@@ -248,3 +249,93 @@ def test_a_client_that_cannot_take_a_continue_is_a_threads(serve: Serve, monkeyp
 
         assert (first.status, is_waited_for, client.reply().body) == (100, True, b"abc")
     assert refused == [CONTINUE]
+
+
+# Memory for bodies of known length
+
+
+def test_a_room_gives_out_what_was_written_without_a_copy() -> None:
+    """As soon as it is closed; then others may have it."""
+    spools = Spools(Limits(bodies_memory_bytes=1000))
+    room = spools.find_room(1000)
+    assert room is not None
+    taken = spools.room_bytes
+    room.view[:] = b"ab" * 500
+    room.close()
+    first = room.file.read()
+    room.file.seek(0)
+
+    assert first == b"ab" * 500
+    assert room.file.read() is first
+    assert (taken, spools.room_bytes) == (1000, 0)
+
+
+def test_rooms_are_limited_each_and_together() -> None:
+    """What one gives back, another may have."""
+    spools = Spools(Limits(body_memory_bytes=60, bodies_memory_bytes=100))
+    first = spools.find_room(60)
+
+    assert first is not None
+    assert spools.find_room(61) is None
+    assert spools.find_room(41) is None
+    assert spools.find_room(40) is not None
+    first.close()
+    assert spools.find_room(60) is not None
+    assert spools.room_bytes == 100
+
+
+def test_a_body_in_memory_needs_no_thread_until_it_is_there(serve: Serve) -> None:
+    """Nor a file; what comes behind it is the next request."""
+    before = len(temporary_files())
+    running = serve(echo, threads=1)
+    body = os.urandom(600_000)
+    with running.connect() as client, running.connect() as other:
+        client.send(HEAD % len(body) + body[:500_000])
+        is_set_aside = eventually(lambda: running.server.stats().spooled_bytes == 600_000)
+        stats = running.server.stats()
+        between = other.get().status
+        files = len(temporary_files()) - before
+        client.send(body[500_000:] + b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+        reply = client.reply()
+        following = client.reply()
+
+    assert is_set_aside
+    assert (stats.threads_busy, between, files) == (0, 200, 0)
+    assert reply.body == body
+    assert following.status == 200
+    assert running.server.stats().spooled_bytes == 0
+
+
+@pytest.mark.parametrize("limits", [{"body_memory_bytes": 99_999}, {"bodies_memory_bytes": 150_000}])
+def test_a_body_for_which_no_memory_is_left_arrives_as_well(serve: Serve, limits: dict[str, int]) -> None:
+    """By a thread, or by a file."""
+    running = serve(echo, threads=2, **limits)
+    with running.connect() as first, running.connect() as second:
+        first.send(HEAD % 100_000 + bytes(50_000))
+        second.send(HEAD % 100_000 + bytes(100_000))
+        answered = second.reply().body
+        first.send(bytes(50_000))
+
+        assert answered == bytes(100_000)
+        assert first.reply().body == bytes(100_000)
+    assert running.server.stats().spooled_bytes == 0
+
+
+@pytest.mark.parametrize("respond", [echo, ignore])
+@pytest.mark.parametrize(
+    "leave",
+    [lambda client: client.sock.close(), lambda client: client.finish(), lambda client: client.send(bytes(100_000))],
+    ids=["gone", "cut short", "whole"],
+)
+def test_its_memory_goes_with_the_request(
+    serve: Serve, respond: Callable[[Message], Answer], leave: Callable[[Client], None]
+) -> None:
+    """However that ends."""
+    running = serve(respond)
+    with running.connect() as client:
+        client.send(HEAD % 200_000 + bytes(100_000))
+        is_set_aside = eventually(lambda: running.server.stats().spooled_bytes == 200_000)
+        leave(client)
+
+        assert is_set_aside
+        assert eventually(lambda: running.server.stats().spooled_bytes == 0)

@@ -20,6 +20,7 @@ from cherrypy.httpd.crew import Crew
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import Listener
 from cherrypy.httpd.message import Answer, Message
+from cherrypy.httpd.spool import Spools
 from cherrypy.httpd.waits import CutOff, Waits
 
 from .conftest import Client, Running, Serve, eventually
@@ -28,6 +29,12 @@ LONG = 100_000
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % LONG
 PIECE = b"p" * 65536
 PIECES = 200  # more than sockets hold
+
+
+@pytest.fixture(autouse=True)
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory is set aside for long bodies, or no thread would ever wait for one."""
+    monkeypatch.setattr(Spools, "find_room", lambda spools, size: None)
 
 
 def pieces() -> Iterator[bytes]:

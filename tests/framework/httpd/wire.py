@@ -14,12 +14,13 @@ from typing import Any
 
 from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.baton import Baton
-from cherrypy.httpd.connection import BODY, HEAD, Connection
+from cherrypy.httpd.connection import BODY, HEAD, SPOOL, Connection
 from cherrypy.httpd.crew import Crew
 from cherrypy.httpd.limits import Limits
 from cherrypy.httpd.listener import Listener
 from cherrypy.httpd.message import Message
 from cherrypy.httpd.receive import Receiver
+from cherrypy.httpd.spool import Spools
 from cherrypy.httpd.streambody import StreamBody
 from cherrypy.httpd.waits import Waits
 
@@ -47,6 +48,14 @@ class _Socket:
             self.pieces.appendleft(piece[size:])
         return piece[:size]
 
+    def recv_into(self, view: memoryview) -> int:
+        piece = self.recv(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def take_held(self) -> bytes:
+        return b""
+
     def send(self, data: bytes) -> int:
         self.sent.append(bytes(data))
         return len(data)
@@ -65,6 +74,7 @@ class _Wire:
         self.events: list[Event] = []
         self.over = False
         self.sock: Any = _Socket(pieces)
+        self.spools = Spools(limits)
         self.waits = Waits(Crew(Baton(), lambda seat, patience_s: None), limits, 1)
         self.connection = Connection(self.sock, ("", 0), Listener(("127.0.0.1", 0)), limits)
 
@@ -77,6 +87,8 @@ class _Wire:
         while not self.over:
             if connection.state == BODY:
                 receiver.read_body(connection, seat)
+            elif connection.state == SPOOL:
+                receiver.read_spool(connection, seat)
             elif len(self.events) > requests:
                 requests = len(self.events)
                 receiver.go_on(connection, seat)
