@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kirsch.nginx.directives import Block, Expr, block, directive
+from kirsch.nginx.directives import Block, block, directive
+from kirsch.nginx.locations import shared_files
 from kirsch.nginx.scope import Scope
 from kirsch.spec import Listen, Vhost
 
 CHALLENGES = "/.well-known/acme-challenge/"
-_SELF = Expr("$uri")
 
 
 def challenge_folder(scope: Scope) -> str:
@@ -25,10 +25,9 @@ def challenge_location(scope: Scope, vhost: Vhost, listens: Iterable[Listen]) ->
         answer = [
             directive("root", challenge_folder(scope)),
             directive("default_type", "text/plain"),
-            directive("try_files", _SELF, "=404"),
         ]
     else:
-        answer = [directive("include", "proxy.conf"), directive("proxy_pass", f"http://{vhost.acme}")]
+        answer = [*shared_files(scope, vhost), directive("proxy_pass", f"http://{vhost.acme}")]
     # whoever may not see the site: its certificate authority may
     open_to_all = [directive("auth_basic", "off"), directive("allow", "all")]
     return [block("location", "^~", CHALLENGES, body=[*open_to_all, *answer])]

@@ -4,37 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kirsch.nginx.directives import Block, Directive, Node, block, directive
+from kirsch.nginx.caching import cache_lines
+from kirsch.nginx.compress import switched_off
+from kirsch.nginx.directives import Block, Directive, Node, block, directive, size
 from kirsch.nginx.fields import fields_file
+from kirsch.nginx.guards import closed, route_guards
 from kirsch.nginx.headers import proxy_file
 from kirsch.nginx.scope import Scope
 from kirsch.nginx.upstream import pass_to
-from kirsch.spec import App, Vhost
+from kirsch.spec import App, Route, Vhost
+
+LONG_WAIT_S = 3600.0
+"""How long nothing may come over a WebSocket or a stream of events."""
+
+_KINDS = {
+    "stream": (directive("proxy_buffering", "off"),),
+    "events": (directive("proxy_buffering", "off"),),
+    # once some of it is sent, no other worker can be tried
+    "upload": (directive("proxy_request_buffering", "off"),),
+}
 
 
 def app_locations(scope: Scope, vhost: Vhost, app: App) -> Iterable[Block]:
     """``/legacy`` itself and all below it, but not ``/legacyfoo``, which is another app's."""
-    for words in ways_into(app.mount):
-        yield block("location", *words, body=[*_body(scope, vhost, app)])
+    for path, route in {"": Route(), **app.routes}.items():
+        body = (*_body(scope, vhost, app, path, route),)
+        for words in ways_into(app.mount.rstrip("/") + path):
+            yield block("location", *words, body=body)
 
 
 def ways_into(path: str) -> tuple[tuple[str, ...], ...]:
     """The words after ``location`` that stand for *path* and all below it.
 
-    ``ways_into("/a") == (("=", "/a"), ("/a/",))``; ``ways_into("/a/") == (("/a/",),)``.
+    ``ways_into("/a") == (("=", "/a"), ("/a/",))``; ``ways_into("") == (("/",),)``. Without the first of the two nginx
+    would send ``/a`` to ``/a/``.
     """
-    return ((path,),) if path.endswith("/") else (("=", path), (f"{path}/",))
+    return (("=", path), (f"{path}/",)) if path else (("/",),)
 
 
 def hidden_locations(scope: Scope) -> Iterable[Block]:
     """The probes are the supervisor's and the balancer's; from outside they tell too much."""
     for path in dict.fromkeys((scope.stack.health.live.path, scope.stack.health.ready.path)):
-        yield block("location", "=", path, body=[directive("return", 404)])
+        # not `return`: it would answer before anybody has looked at who may come
+        yield block("location", "=", path, body=[directive("internal")])
 
 
-def _body(scope: Scope, vhost: Vhost, app: App) -> Iterable[Node]:
+def _body(scope: Scope, vhost: Vhost, app: App, path: str, route: Route) -> Iterable[Node]:
+    yield from closed(vhost)
+    yield from route_guards(scope, vhost, app, path, route)
+    if route.max_body is not None:
+        yield directive("client_max_body_size", size(route.max_body))
+    if not route.log:
+        yield directive("access_log", "off")
     yield from shared_files(scope, vhost)
-    yield from pass_to(scope.stack.pools[app.pool])
+    if route.cache is not None:
+        yield from cache_lines(scope, route.cache)
+    yield from _KINDS.get(route.kind, ())
+    if route.kind in ("events", "stream"):
+        yield from switched_off(scope.build)
+    wait_s = route.timeout_s or (LONG_WAIT_S if route.kind in ("events", "websocket") else None)
+    yield from pass_to(scope.stack.pools[app.pool], wait_s)
 
 
 def shared_files(scope: Scope, vhost: Vhost) -> list[Directive]:

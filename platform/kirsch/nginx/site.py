@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from kirsch.nginx import fields, forwarded, headers, tls
+from kirsch.nginx import caching, compress, fields, forwarded, guards, headers, tls
 from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, row, seconds
 from kirsch.nginx.headers import proxy_file, proxy_settings
 from kirsch.nginx.names import catch_alls, closing_servers
@@ -46,6 +46,7 @@ LOG_FIELDS = {
     "header_s": "$upstream_header_time",
     "response_s": "$upstream_response_time",
     "worker": "$upstream_http_x_kirsch_worker",
+    "cache": "$upstream_cache_status",
     "referer": "$http_referer",
     "agent": "$http_user_agent",
 }
@@ -91,6 +92,7 @@ def render_site(
         files |= _own_files(scope, vhost)
     head = Comment(f"Stack {stack.name}, written by kirsch; changes made here are lost. {paths.nginx_current}")
     texts = {name: render([head, *nodes]) for name, nodes in files.items()}
+    texts |= guards.password_files(scope)
     texts[GENERATION_FILE] = f"{generation}\n"
     for name, text in (load_pages() if pages is None else pages).items():
         texts[f"pages/{name}"] = text
@@ -104,7 +106,10 @@ def _own_files(scope: Scope, vhost: Vhost) -> dict[str, list[Node]]:
         found[name] = [*proxy_settings(scope.build, vhost)]
     if (name := fields.fields_file(scope, vhost)) != fields.SHARED_FILE:
         found[name] = [*fields.field_lines(scope, vhost)]
-        found[pages_file(scope, vhost)] = [*page_locations(scope.paths, name)]
+    if (name := pages_file(scope, vhost)) != PAGES_FILE:
+        retry_after_s = vhost.maintenance.retry_after_s if vhost.maintenance else 5
+        included = fields.fields_file(scope, vhost)
+        found[name] = [*page_locations(scope.paths, included, retry_after_s, vhost.error_pages)]
     return found
 
 
@@ -136,6 +141,10 @@ def _http(scope: Scope, vhosts: list[str]) -> list[Directive | Block]:
         *forwarded.maps(scope),
         *tls.maps(scope),
         *fields.maps(scope),
+        *guards.maps(scope),
+        *guards.zones(scope),
+        *caching.shared_settings(scope),
+        *compress.shared_settings(scope.build),
         *_log(scope.paths),
         *_client_limits(scope.build),
         *(tls.shared_settings() if any(vhost.tls for vhost in scope.stack.vhosts.values()) else []),

@@ -55,9 +55,9 @@ def upstream(pool: Pool, paths: HostPaths) -> Block:
     )
 
 
-def pass_to(pool: Pool) -> list[Directive]:
-    """What a location says to hand its requests to *pool*."""
-    wait = seconds(pool.request_deadline_s + READ_MARGIN_S)
+def pass_to(pool: Pool, wait_s: float | None = None) -> list[Directive]:
+    """What a location says to hand its requests to *pool*, and to wait *wait_s* for it (None: its deadline)."""
+    wait = seconds(pool.request_deadline_s + READ_MARGIN_S if wait_s is None else wait_s)
     return [
         directive("proxy_next_upstream_tries", tries(pool)),
         directive("proxy_read_timeout", wait),

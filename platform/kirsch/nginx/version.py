@@ -25,6 +25,8 @@ FEATURES: dict[str, tuple[Version, str | None]] = {
     "uwsgi": ((1, 0, 0), "http_uwsgi"),
     "scgi": ((1, 0, 0), "http_scgi"),
     "gzip": ((1, 0, 0), "http_gzip"),
+    "brotli": ((1, 0, 0), "brotli"),  # not of nginx's own: google/ngx_brotli, tokers/zstd-nginx-module
+    "zstd": ((1, 0, 0), "zstd"),
 }
 
 # compiled in unless `--without-NAME_module` says otherwise; the others need `--with-NAME_module`
@@ -44,6 +46,8 @@ STANDARD_MODULES = frozenset(
 )
 
 _VERSION = re.compile(r"nginx version: [^/\s]+/([0-9]+)\.([0-9]+)\.([0-9]+)")
+# a dynamic one would need its own line in the configuration, and a file whose place nobody tells
+_ADDED = re.compile(r"--add-module=\S*?(brotli|zstd)\S*")
 _MODULE = re.compile(r"--(with|without)-([a-z0-9_]+)_module(?:=dynamic)?(?=\s|$)")
 
 
@@ -71,6 +75,7 @@ def parse_build(text: str) -> Build | None:
             modules.add(name)
         else:
             modules.discard(name)
+    modules.update(_ADDED.findall(text))
     major, minor, patch = (int(part) for part in match.groups())
     return Build((major, minor, patch), frozenset(modules))
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from kirsch.spec.name import Name, Text
+from kirsch.spec.route import Route, RoutePath
 
 MOUNT_RULE = 'a path: "/" or "/legacy", from letters, digits and - . _ ~, without a slash at its end'
 ENTRY_RULE = (
@@ -70,5 +71,7 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     """Paths below the mount that a new worker asks itself for before it gets requests."""
     isolate: bool = False
     """A failure at its import fails its own mount (503) and not the worker, so its neighbours go on."""
+    routes: dict[RoutePath, Route] = {}
+    """Parts of the app for which nginx does something else, by their path below the mount."""
     log: Name | None = None
     """What stands before its lines in the worker's log, where it writes to ``wsgi.errors``; None for its name."""

@@ -10,7 +10,7 @@ from kirsch.spec.pool import Pool
 from kirsch.spec.shape import Shaper, join, nearest, show
 from kirsch.spec.stack import Stack
 from kirsch.spec.vhost import LISTEN_RULE, Listen, Vhost
-from kirsch.spec.webcheck import check_address, check_vhost
+from kirsch.spec.webcheck import check_address, check_routes, check_vhost
 
 
 def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[str], whole: bool) -> None:
@@ -36,6 +36,8 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
         for place, name in enumerate(vhost.apps):
             _check_reference(shaper, f"vhost.{vhost.name}.apps[{place}]", name, apps)
         _check_vhost(shaper, vhost)
+        for status, page in vhost.error_pages.items():
+            _check_path(shaper, f"vhost.{vhost.name}.error_pages.{status}", page, stack.directory, "file")
         check_vhost(shaper, vhost)
     for pool in stack.pools.values():
         _check_pool(shaper, pool)
@@ -48,6 +50,7 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
     if stack.requirements is not None:
         _check_path(shaper, "stack.requirements", stack.requirements, stack.directory, "file")
     _check_mounts(shaper, stack)
+    check_routes(shaper, stack)
     check_vhosts(shaper, stack)
 
 

@@ -13,17 +13,25 @@ from kirsch.errors import Problem, SpecError
 from kirsch.spec.app import App
 from kirsch.spec.bus import Bus
 from kirsch.spec.crosscheck import check_inventory, check_stack, check_vhosts, parse_listens
+from kirsch.spec.guard import Maintenance, Rate
 from kirsch.spec.host import DeployOptions, Host, Inventory
 from kirsch.spec.name import Name
 from kirsch.spec.pool import Pool, Workers
 from kirsch.spec.probe import Health, Probe
+from kirsch.spec.route import Cache
 from kirsch.spec.shape import Parser, Shaper, join, show
 from kirsch.spec.stack import Stack
 from kirsch.spec.tls import Hsts
 from kirsch.spec.vhost import Listen, Vhost
 
 STACK_SECTIONS = ("stack", "app", "pool", "vhost", "health", "bus")
-SHORT_FORMS: dict[type, Parser] = {Listen: Listen.parse, Hsts: Hsts.parse}
+SHORT_FORMS: dict[type, Parser] = {
+    Listen: Listen.parse,
+    Hsts: Hsts.parse,
+    Maintenance: Maintenance.parse,
+    Rate: Rate.parse,
+    Cache: Cache.parse,
+}
 """What may stand for a table: ``hsts = true``."""
 INVENTORY_SECTIONS = ("host", "deploy", "listen", "port_policy", "admin")
 

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kirsch.spec.guard import Auth, Maintenance, Rate
 from kirsch.spec.name import Name, Text
 from kirsch.spec.network import Network
+from kirsch.spec.route import Connections
 from kirsch.spec.size import Bytes
 from kirsch.spec.tls import AcmeClient, Tls
 
@@ -39,6 +41,7 @@ HeaderValue = Annotated[
         description="printable ASCII without '$', which nginx would take for a variable, and without outer blanks",
     ),
 ]
+ErrorStatus = Annotated[str, msgspec.Meta(pattern=r"^[45][0-9]{2}\Z", description='a status, "400" to "599"')]
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 ServerName = Annotated[
     str,
@@ -122,8 +125,20 @@ class Vhost(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     """Whom to believe who the client is: by the PROXY header where ``listen`` says so, else by X-Forwarded-For."""
     max_body: Bytes = Bytes(100 * 2**20)
     """The largest request body that is let through, in octets."""
-    maintenance: bool = False
-    """Answer every request with the maintenance page."""
+    maintenance: Maintenance = Maintenance(on=False)
+    """Answer every request with the maintenance page, but for those of a few."""
+    compress: bool = True
+    """Compress what shrinks, for clients that can read it: gzip, and Brotli and Zstandard where nginx has them."""
+    rate: Rate | None = None
+    connections: Connections | None = None
+    """How many connections one client may have at a time."""
+    auth: Auth | None = None
+    allow: tuple[Network, ...] = ()
+    """Who may come; everybody else gets 403."""
+    deny: tuple[Network, ...] = ()
+    """Who may not."""
+    error_pages: dict[ErrorStatus, Text] = {}
+    """What nginx shows with an error of its own: a file below the stack's folder for each status."""
     security: Literal["off", "basic", "strict"] = "off"
     """Fields that make browsers careful, where the application sends none of its own by that name."""
     headers: dict[HeaderName, HeaderValue] = {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kirsch.spec.guard import Auth
 from kirsch.spec.network import NETWORK_RULE, why_no_network
 from kirsch.spec.shape import Shaper, join, show
+from kirsch.spec.stack import Stack
 from kirsch.spec.vhost import Listen, Vhost
 
 PRELOAD_AGE_S = 31536000
@@ -28,6 +30,10 @@ def check_vhost(shaper: Shaper, vhost: Vhost) -> None:
     _check_tls(shaper, vhost, here)
     _check_proxies(shaper, vhost, here)
     check_networks(shaper, f"{here}.trusted_proxies", vhost.trusted_proxies)
+    check_networks(shaper, f"{here}.maintenance.bypass", vhost.maintenance.bypass)
+    check_networks(shaper, f"{here}.allow", vhost.allow)
+    check_networks(shaper, f"{here}.deny", vhost.deny)
+    _check_auth(shaper, f"{here}.auth", vhost.auth)
 
 
 def check_address(shaper: Shaper, vhost: Vhost, first: Vhost, listen: Listen) -> None:
@@ -45,6 +51,29 @@ def check_address(shaper: Shaper, vhost: Vhost, first: Vhost, listen: Listen) ->
             shaper.report(f"vhost.{vhost.name}.{key}", given=show(ours), allowed=allowed)
 
 
+def check_routes(shaper: Shaper, stack: Stack) -> None:
+    """Report routes of apps that do not fit together, or are taken by something else."""
+    probes = (stack.health.live.path, stack.health.ready.path)
+    for app in stack.apps.values():
+        for path, route in app.routes.items():
+            here = join(f"app.{app.name}.routes", path)
+            full = app.mount.rstrip("/") + path
+            if full in probes:
+                shaper.report(here, given=show(full), allowed="a path that is not a probe's")
+            for other in stack.apps.values():
+                if other.mount == full:
+                    allowed = f"a path of its own: {show(full)} is where app.{other.name} is mounted"
+                    shaper.report(here, given=show(path), allowed=allowed)
+            if route.cache is not None and route.kind != "page":
+                allowed = 'kind = "page" for what is kept'
+                shaper.report(f"{here}.cache", message=f"{route.kind} cannot be kept", allowed=allowed)
+            if route.max_body is not None and not route.max_body:
+                shaper.report(f"{here}.max_body", given="0", allowed="a size of at least one octet")
+            check_networks(shaper, f"{here}.allow", route.allow)
+            check_networks(shaper, f"{here}.deny", route.deny)
+            _check_auth(shaper, f"{here}.auth", route.auth)
+
+
 def check_networks(shaper: Shaper, key: str, networks: Iterable[str]) -> None:
     """Report what is no network, or is one only because nginx would overlook some of its bits."""
     for place, network in enumerate(networks):
@@ -52,6 +81,12 @@ def check_networks(shaper: Shaper, key: str, networks: Iterable[str]) -> None:
         if wrong:
             message, meant = wrong
             shaper.report(f"{key}[{place}]", message=f"{show(network)} {message}", allowed=NETWORK_RULE, hint=meant)
+
+
+def _check_auth(shaper: Shaper, key: str, auth: Auth | None) -> None:
+    if auth is not None and bool(auth.users) == (auth.users_file is not None):
+        message = "names its users twice" if auth.users else "names no users"
+        shaper.report(key, message=message, allowed='users = { NAME = "HASH" } or users_file = "shared/users"')
 
 
 def _check_names(shaper: Shaper, vhost: Vhost, here: str) -> None:

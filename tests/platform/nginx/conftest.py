@@ -172,7 +172,7 @@ def plain_tls() -> ssl.SSLContext:
 class Echo(socketserver.ThreadingUnixStreamServer):
     """A worker behind a slot: answers with what it got, as JSON; or goes without a word when ``drops_after_head``.
 
-    ``extra`` are field lines of the answer.
+    ``extra`` are field lines of the answer; a ``script`` answers instead, as soon as it has seen the head.
     """
 
     daemon_threads = True
@@ -182,6 +182,7 @@ class Echo(socketserver.ThreadingUnixStreamServer):
         self.name = name
         self.drops_after_head = False
         self.extra = ""
+        self.script: Callable[[EchoHandler, str], None] | None = None
         self.requests = 0
         super().__init__(path, EchoHandler)
         os.chmod(path, 0o666)
@@ -202,6 +203,9 @@ class EchoHandler(socketserver.StreamRequestHandler):
             while (field := self.rfile.readline()) not in (b"\r\n", b""):
                 name, _, value = field.decode("latin-1").partition(":")
                 fields.append([name, value.strip()])
+            if self.server.script is not None:
+                self.server.script(self, line.decode())
+                return
             length = next((int(value) for name, value in fields if name.lower() == "content-length"), 0)
             body = self.rfile.read(length)
             self.server.requests += 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ from kirsch.nginx.generations import Generations
 from kirsch.nginx.master import Master
 from kirsch.nginx.site import GENERATION_FILES
 from kirsch.nginx.version import Version, version_text
-from kirsch.spec import App, HostPaths, Pool, Stack, Tls, Vhost, load_stack
+from kirsch.spec import App, HostPaths, Pool, Stack, Vhost, load_stack
 
 GOLDEN = Path(__file__).resolve().parents[3] / "nginx" / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/kirsch.toml"))
@@ -99,6 +101,25 @@ def test_no_location_forgets_the_trusted_headers(case: str, version: Version) ->
         assert not {"proxy_set_header", "add_header"} & {name for name, _ in location}
 
 
+@pytest.mark.parametrize(("case", "version"), list(itertools.product(CASES, BUILDS)))
+def test_a_linter_of_others_finds_nothing(case: str, version: Version) -> None:
+    """gixy-ng knows the usual holes; nothing at medium or above."""
+    gixy = Path(sys.executable).with_name("gixy")
+    main = GOLDEN / case / version_text(version) / "nginx.conf"
+    ran = subprocess.run([gixy, "-ll", "-f", "json", main], capture_output=True, text=True, check=False)
+
+    assert [(found["plugin"], found["reason"]) for found in json.loads(ran.stdout)] == []
+
+
+def test_the_linter_would_find_something(tmp_path: Path) -> None:
+    """It reads, and it judges."""
+    gixy = Path(sys.executable).with_name("gixy")
+    (tmp_path / "nginx.conf").write_text("http { server { location /a { alias /b/; } } }")
+    ran = subprocess.run([gixy, "-ll", "-f", "json", tmp_path / "nginx.conf"], capture_output=True, text=True)
+
+    assert "alias_traversal" in {found["plugin"] for found in json.loads(ran.stdout)}
+
+
 def test_the_same_input_gives_the_same_bytes() -> None:
     """A regenerated stack without a change is no change."""
     assert rendered("shop", (1, 22, 1)) == rendered("shop", (1, 22, 1))
@@ -164,7 +185,8 @@ def test_nginx_accepts_every_golden_case(
             for one in vhost.listen
             if ":" not in one.address
         )
-        tls = Tls(**dict(zip(("certificate", "key"), certificates(tmp_path), strict=True))) if vhost.tls else None
+        files = dict(zip(("certificate", "key"), certificates(tmp_path), strict=True))
+        tls = msgspec.structs.replace(vhost.tls, **files) if vhost.tls else None
         vhosts[name] = msgspec.structs.replace(vhost, listen=listen, tls=tls)
     stack = msgspec.structs.replace(stack, vhosts=vhosts)
     os.makedirs(stage.log_dir)

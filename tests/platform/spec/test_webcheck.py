@@ -85,6 +85,56 @@ WRONG = {
         "for a variable",
     ),
     "a value of two lines": ('[vhost.main]\nheaders = { X-A = "a\\nb" }\n', "vhost.main.headers.X-A", "printable"),
+    "nobody to ask a password of": ("[vhost.main]\nauth = {}\n", "vhost.main.auth", "names no users"),
+    "a password in the clear": (
+        '[vhost.main]\nauth = { users = { ann = "secret" } }\n',
+        "vhost.main.auth.users.ann",
+        "htpasswd -nB",
+    ),
+    "a user with a colon": (
+        '[vhost.main]\nauth = { users = { "a:b" = "$6$s$h" } }\n',
+        'vhost.main.auth.users."a:b"',
+        "without ':'",
+    ),
+    "a realm that is a switch": (
+        '[vhost.main]\nauth = { realm = "off", users_file = "u" }\n',
+        "vhost.main.auth.realm",
+        "the word off",
+    ),
+    "a rate of hours": ('[vhost.main]\nrate = "10/h"\n', "vhost.main.rate", '"10/s"'),
+    "maintenance of a text": ('[vhost.main]\nmaintenance = "on"\n', "vhost.main.maintenance", "true, false"),
+    "a page of no error": (
+        '[vhost.main]\nerror_pages = { 200 = "x" }\n',
+        "vhost.main.error_pages.200",
+        '"400" to "599"',
+    ),
+    "a page that is not there": (
+        '[vhost.main]\nerror_pages = { 404 = "x.html" }\n',
+        "vhost.main.error_pages.404",
+        "there is no file",
+    ),
+    "a network that may not": ('[vhost.main]\ndeny = ["10.0.0.1/8"]\n', "vhost.main.deny[0]", "mean 10.0.0.0/8?"),
+    "a route of a probe": ('[app.shop.routes."/readyz"]\n', 'app.shop.routes."/readyz"', "a probe's"),
+    "a route that climbs": ('[app.shop.routes."/a/../b"]\n', 'app.shop.routes."/a/../b"', "'..'"),
+    "a route with a slash behind": ('[app.shop.routes."/a/"]\n', 'app.shop.routes."/a/"', "a slash at its end"),
+    "a route of nginx's own": ('[app.shop.routes."/.kirsch/x"]\n', 'app.shop.routes."/.kirsch/x"', "nginx's own"),
+    "an unknown kind": (
+        '[app.shop.routes."/a"]\nkind = "websockets"\n',
+        'app.shop.routes."/a".kind',
+        "did you mean websocket?",
+    ),
+    "events that are kept": (
+        '[app.shop.routes."/a"]\nkind = "events"\ncache = true\n',
+        'app.shop.routes."/a".cache',
+        "cannot be kept",
+    ),
+    "a body of nothing": ('[app.shop.routes."/a"]\nmax_body = 0\n', 'app.shop.routes."/a".max_body', "one octet"),
+    "a cache of a number": ('[app.shop.routes."/a"]\ncache = 5\n', 'app.shop.routes."/a".cache', "valid_s"),
+    "a network of a route": (
+        '[app.shop.routes."/a"]\nallow = ["x"]\n',
+        'app.shop.routes."/a".allow[0]',
+        "192.0.2.7",
+    ),
     "an unknown preset": ('[vhost.main]\nsecurity = "stric"\n', "vhost.main.security", "did you mean strict?"),
 }
 
