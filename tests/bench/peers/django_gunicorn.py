@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["gunicorn", "flask", "falcon", "django"]
 # [tool.bench]
-# place = 7
+# place = 8
 # title = "Django on gunicorn gthread"
 # environment = "gunicorn"
 # ///

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["bjoern", "falcon"]
 # [tool.bench]
-# place = 8
+# place = 9
 # title = "Falcon on bjoern"
 # environment = "bjoern"
 # without = { "TLS" = "bjoern speaks no TLS" }

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["granian", "falcon"]
 # [tool.bench]
-# place = 9
+# place = 10
 # title = "Falcon on granian"
 # environment = "granian"
 # ///

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["uvicorn[standard]", "starlette", "fastapi"]
 # [tool.bench]
-# place = 11
+# place = 12
 # title = "FastAPI on uvicorn"
 # environment = "uvicorn"
 # ///

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = []
 # [tool.bench]
-# place = 14
+# place = 15
 # title = "nginx without application"
 # environment = "own"
 # programs = ["nginx"]

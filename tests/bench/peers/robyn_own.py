@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["robyn"]
 # [tool.bench]
-# place = 12
+# place = 13
 # title = "robyn"
 # environment = "robyn"
 # without = { "TLS" = "robyn speaks no TLS" }

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["socketify"]
 # [tool.bench]
-# place = 13
+# place = 14
 # title = "socketify"
 # environment = "socketify"
 # ///

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["uvicorn[standard]", "starlette", "fastapi"]
 # [tool.bench]
-# place = 10
+# place = 11
 # title = "Starlette on uvicorn"
 # environment = "uvicorn"
 # ///
