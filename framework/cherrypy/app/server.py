@@ -124,7 +124,7 @@ class Server(ServerAdapter):
     body_memory = 4194304
     """Octets of the longest request body that is received into memory before its page runs, if its length is known."""
     body_memory_size = 67108864
-    """Octets that such bodies may have altogether until their pages run; beyond, threads read them, or files hold them."""
+    """Octets of such bodies altogether, until their pages run; beyond, threads read them, or files hold them."""
     body_spool_memory = 262144
     """Octets in memory of a long request body that no thread waits for; the rest is in a temporary file."""
     body_spool_size = 1073741824
