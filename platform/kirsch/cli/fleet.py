@@ -47,7 +47,7 @@ def follow(control: ControlClient, verb: str, **args: Any) -> Any:
     return result
 
 
-@click.command()
+@click.command(short_help="Show every worker, and what it is inside of.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Everything that is known of them, for programs.")
 @with_place
@@ -71,7 +71,7 @@ def workers(place: Place, names: tuple[str, ...], as_json: bool) -> None:
             console.print(Text(f"  {worker['name']}: {line}", style="dim"))
 
 
-@click.command()
+@click.command(short_help="Replace every worker without losing a request.")
 @click.option("--release", metavar="ID", help="The release to roll to; without it the current one, started anew.")
 @click.option("--detach", is_flag=True, help="Do not wait: the roll goes on by itself, the status tells how it ended.")
 @with_place
@@ -86,24 +86,24 @@ def roll(place: Place, release: str | None, detach: bool) -> None:
     click.echo("under way" if detach else f"release {result['release']}, generation {result['generation']}")
 
 
-@click.command()
+@click.command(short_help="Set how many workers a pool has.")
 @click.argument("wanted", nargs=-1, required=True, metavar="POOL=NUMBER...")
 @with_place
 def scale(place: Place, wanted: tuple[str, ...]) -> None:
-    r"""Set how many workers a pool has, up to the `max` of its `workers`. nginx is not reloaded.
+    """Set how many workers a pool has, up to the `max` of its `workers`. nginx is not reloaded.
 
     \b
     kirsch scale web=4      four, whatever the load is
     kirsch scale web=auto   between min and max, by the load
 
     The numbers of kirsch.toml hold again with the next deploy that changes them.
-    """
+    """  # noqa: D301 (click wants the character itself)
     pools = dict(_read_wanted(text) for text in wanted)
     result = follow(reach(place), "scale", pools=pools)
     click.echo(", ".join(f"{pool}: {count} workers" for pool, count in result["pools"].items()))
 
 
-@click.command()
+@click.command(short_help="Take workers out of service, and wait for them.")
 @click.argument("names", nargs=-1, required=True, metavar="WORKER...")
 @click.option("--timeout-s", default=60.0, show_default=True, help="How long to wait for their requests.")
 @with_place
@@ -128,7 +128,7 @@ def drain(place: Place, names: tuple[str, ...], timeout_s: float) -> None:
     click.echo(f"{', '.join(names)}: empty, out of service")
 
 
-@click.command()
+@click.command(short_help="Give requests to drained workers again.")
 @click.argument("names", nargs=-1, required=True, metavar="WORKER...")
 @with_place
 def undrain(place: Place, names: tuple[str, ...]) -> None:
@@ -137,7 +137,7 @@ def undrain(place: Place, names: tuple[str, ...]) -> None:
     click.echo(f"{', '.join(names)}: in service")
 
 
-@click.command()
+@click.command(short_help="Let requests wait, for a moment.")
 @click.argument("pools", nargs=-1, metavar="[POOL]...")
 @click.option("--hold-s", type=float, help="How long a request waits before it gets 503; else as the pool says.")
 @with_place
@@ -148,7 +148,7 @@ def pause(place: Place, pools: tuple[str, ...], hold_s: float | None) -> None:
     click.echo(f"{', '.join(result['pools'])}: paused; requests wait")
 
 
-@click.command()
+@click.command(short_help="Let the requests of paused pools through.")
 @click.argument("pools", nargs=-1, metavar="[POOL]...")
 @with_place
 def resume(place: Place, pools: tuple[str, ...]) -> None:
@@ -157,7 +157,7 @@ def resume(place: Place, pools: tuple[str, ...]) -> None:
     click.echo(f"{', '.join(result['pools'])}: in service")
 
 
-@click.command()
+@click.command(short_help="Send a signal to workers.")
 @click.argument("names", nargs=-1, required=True, metavar="WORKER|PID...")
 @click.option("--signal", default="KILL", show_default=True, help="KILL, TERM (drains), ABRT, STOP or CONT.")
 @with_place
@@ -172,7 +172,7 @@ def kill(place: Place, names: tuple[str, ...], signal: str) -> None:
         click.echo(f"{worker['name']} (process {worker['pid']}): {result['signal']}{inside}")
 
 
-@click.command()
+@click.command(short_help="Change the version of the supervisor.")
 @click.option("--python", metavar="PATH", help="Interpreter of the version to change to; else the release's own.")
 @with_place
 def upgrade(place: Place, python: str | None) -> None:

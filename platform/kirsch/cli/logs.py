@@ -20,12 +20,12 @@ LOOK_EVERY_S = 0.25
 @click.option("--lines", "-n", default=20, show_default=True, metavar="COUNT", help="How many last lines of each.")
 @with_place
 def logs(place: Place, names: tuple[str, ...], follow: bool, lines: int) -> None:
-    r"""Print the last lines of the stack's logs: all of them, or those that a NAME begins.
+    """Print the last lines of the stack's logs: all of them, or those that a NAME begins.
 
     \b
     kirsch logs                  everything
     kirsch logs web nginx-error  the workers of the pool web, and nginx's errors
-    """
+    """  # noqa: D301 (click wants the character itself)
     directory = Path(place.target.paths.log_dir)
     found = find_logs(directory, names)
     if not found:

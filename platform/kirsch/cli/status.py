@@ -30,7 +30,7 @@ STATE_STYLES = {
 }
 
 
-@click.command()
+@click.command(short_help="Show workers, addresses and health.")
 @click.option("--json", "as_json", is_flag=True, help="The whole answer of the supervisor, for programs.")
 @with_place
 def status(place: Place, as_json: bool) -> None:

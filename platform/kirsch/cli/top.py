@@ -33,7 +33,7 @@ QUEUE_SHOWN_S = 0.005
 RIGHT = {"pid", "req/s", "p99", "in flight", "memory"}
 
 
-@click.command()
+@click.command(short_help="Watch the workers at work.")
 @click.option("--interval-s", default=1.0, show_default=True, type=click.FloatRange(0.2, 60), help="Between two looks.")
 @click.option("--once", is_flag=True, help="Print one table after one interval; so it is where there is no terminal.")
 @with_place

@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 import kirsch
+from kirsch.cli import bus
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
 from kirsch.cli.down import down
@@ -27,7 +28,7 @@ from kirsch.errors import KirschError
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(kirsch.__version__, prog_name="kirsch")
 def verbs() -> None:
-    r"""Run CherryPy applications, and foreign WSGI ones beside them, as many processes behind nginx.
+    """Run CherryPy applications, and foreign WSGI ones beside them, as many processes behind nginx.
 
     \b
     kirsch deploy            deploy ./kirsch.toml to this machine; again: roll to the new code, no request lost
@@ -36,10 +37,10 @@ def verbs() -> None:
     kirsch COMMAND --help    everything about one verb
 
     Exit statuses: 0 done, 1 an act failed, 2 the input is wrong and nothing was changed.
-    """
+    """  # noqa: D301 (click wants the character itself)
 
 
-for verb in (deploy, status, top, logs, down, check, render, *VERBS):
+for verb in (deploy, status, top, logs, down, check, render, *VERBS, *bus.VERBS):
     verbs.add_command(verb)
 
 

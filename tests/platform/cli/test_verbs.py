@@ -31,6 +31,21 @@ def test_help_of_each_verb(kirsch: Kirsch, verb: str) -> None:
     assert "--inventory" in said
 
 
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        ((), "  kirsch status            what runs, where, how well; kirsch top: the same, alive"),
+        (("scale",), "  kirsch scale web=auto   between min and max, by the load"),
+        ((), "  upgrade  Change the version of the supervisor."),
+    ],
+)
+def test_help_keeps_its_lines(kirsch: Kirsch, argv: tuple[str, ...], line: str) -> None:
+    """Examples stand under each other, and what a verb does is said whole."""
+    _, said = kirsch(*argv, "--help")
+
+    assert line in said.splitlines()
+
+
 def test_unknown_verb_is_wrong_input(kirsch: Kirsch) -> None:
     """Exit status 2, and a hint where to look."""
     status, said = kirsch("deplyo")
