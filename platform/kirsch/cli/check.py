@@ -10,8 +10,10 @@ import tempfile
 from pathlib import Path
 
 import click
+import msgspec
 
 from kirsch.cli.place import Place, with_place
+from kirsch.cli.probe import probe_place, probings_as_data, show_probings
 from kirsch.cli.screen import open_console
 from kirsch.errors import NginxError
 from kirsch.nginx.binary import Nginx, find_nginx, open_file_limit, worker_user
@@ -24,13 +26,22 @@ SHOWN_ROOT = "/srv/kirsch"
 
 
 @click.command()
+@click.option("--probe", is_flag=True, help="Send forged header fields to the stack that runs, and show who believes.")
+@click.option("--json", "as_json", is_flag=True, help="With --probe: everything that was found, for programs.")
 @with_place
-def check(place: Place) -> None:
+def check(place: Place, probe: bool, as_json: bool) -> None:
     """Read the stack and its inventory, find everything that is wrong with them, and let nginx test what they make.
 
-    Nothing is deployed. Exit status 2 with every problem of a file if there are any.
+    Nothing is deployed. Exit status 2 with every problem of a file if there are any, 1 if a forgery is believed.
     """
     console = open_console()
+    if probe:
+        probings = probe_place(place)
+        if as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(probings_as_data(probings))).decode())
+        else:
+            show_probings(console, probings)
+        raise click.exceptions.Exit(0 if all(probing.is_good for probing in probings) else 1)
     stack = place_stack(place.stack, place.inventory, place.inventory_file)
     counts = ", ".join(
         count(len(found), word) for found, word in ((stack.apps, "app"), (stack.pools, "pool"), (stack.vhosts, "vhost"))

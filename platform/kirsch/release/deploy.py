@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from kirsch.errors import ControlError, DeployError, GateFailed, KirschError
+from kirsch.check.probe import Probing, probe_stack, require_honesty
+from kirsch.errors import ControlError, DeployError, ForgeryBelieved, GateFailed, KirschError
 from kirsch.link.state import state_to_json
 from kirsch.release import fleet, wheel
 from kirsch.release.environment import clean_environ, installer_environ, make_environment
@@ -42,8 +43,10 @@ from kirsch.release.progress import Progress
 from kirsch.release.prune import prune
 from kirsch.release.status import Connect, Status, describe_error, is_serving
 from kirsch.release.succession import Succession, environment_in_use, interpreter_of
+from kirsch.spec import HostPaths, Stack
 
 Gate = Callable[[Iterable[Question]], int]
+Probe = Callable[[Stack, HostPaths], list[Probing]]
 
 
 class Deploy:
@@ -57,6 +60,7 @@ class Deploy:
         *,
         environ: Mapping[str, str] = os.environ,
         gate: Gate = pass_gate,
+        probe: Probe = probe_stack,
         start: fleet.Start = fleet.start_supervisor,
     ) -> None:
         self.prepared = prepared
@@ -67,6 +71,7 @@ class Deploy:
         self.progress = progress
         self.environ = environ
         self.gate = gate
+        self.probe = probe
         self.start = start
         self.built: Path | None = None
         self.switched = False
@@ -240,7 +245,7 @@ class Deploy:
         return f"workers {_pids(fleet.require_status(self.control))}"
 
     def check_health(self, step: CheckHealth) -> str:
-        """Ask every worker on its own socket, then through nginx; each must be of the new release."""
+        """Ask every worker on its own socket, then through nginx; each must be of the new release, and honest."""
         stack = self.prepared.plan.stack
         status = fleet.require_status(self.control)
         fleet.require_nginx(status)
@@ -256,7 +261,12 @@ class Deploy:
             reasons = [] if worker else fleet.require_status(self.control).degraded
             output = fleet.log_tail(self.shell, self.paths, worker) if worker else error.output
             raise GateFailed("; ".join([str(error), *reasons]), step=step.name, output=output) from error
-        return f"{count(asked, 'question')} answered by workers and through nginx: {', '.join(step.urls)}"
+        try:
+            forged = require_honesty(self.probe(stack, self.paths))
+        except ForgeryBelieved as error:
+            raise GateFailed("a client can claim to be somebody else", step=step.name, output=str(error)) from error
+        told = f"{count(asked, 'question')} answered by workers and through nginx: {', '.join(step.urls)}"
+        return f"{told}; {count(forged, 'forged request')} believed by nobody" if forged else told
 
     def prune(self, step: Prune) -> str:
         """Remove what nobody needs any more."""

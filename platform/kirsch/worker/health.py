@@ -8,7 +8,8 @@ from kirsch.worker.voice import Voice
 
 LIVE_PATH = "/livez"
 READY_PATH = "/readyz"
-HEALTH_PATHS = frozenset({LIVE_PATH, READY_PATH})
+ASKED_PATHS = {LIVE_PATH, READY_PATH}
+"""Paths that a worker looks at before its applications do; those where apps are probed come with their mounts."""
 
 
 def answer_health(voice: Voice, path: str) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:

@@ -23,6 +23,7 @@ from kirsch.worker.engines import Engine, find_engine
 from kirsch.worker.load import load_all
 from kirsch.worker.mount import mount_all
 from kirsch.worker.patience import Patience, end_of_patience
+from kirsch.worker.probing import prepare_probes
 from kirsch.worker.voice import Voice
 from kirsch.worker.warm import warm_up
 from kirsch.worker.witness import name_slow_handlers
@@ -80,6 +81,7 @@ def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
     loaded = load_all(order, voice)
     voice.at_step("mount")
     mount_all(loaded, voice)
+    prepare_probes(loaded, voice)
     # what is there now is there for good: the collector need not walk it again and again
     gc.collect()
     gc.freeze()

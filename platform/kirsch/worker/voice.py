@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from kirsch.link.frame import encode_frame
@@ -27,6 +28,8 @@ class Voice:
         self.writer.introduce(seat=order.seat, generation=order.generation, release=order.release)
         self.broken: dict[str, str] = {}
         """Apps that failed their own mounts only: name to error, without its traceback."""
+        self.probes: dict[str, Callable[[str], None]] = {}
+        """Paths at which apps are asked what they believe, to what is done first, with the query."""
         self._pipe = order.report_fd
         if self._pipe is not None:
             os.set_inheritable(self._pipe, False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from cherrypy.http.forwarded import Trust
 from kirsch.scoreboard import Row
-from kirsch.worker.health import HEALTH_PATHS, answer_health
+from kirsch.worker.health import ASKED_PATHS, answer_health
 from kirsch.worker.origin import Environ, settle
 from kirsch.worker.voice import Voice
 from kirsch.worker.waiting import EVERY_NS, measure_wait
@@ -31,8 +31,11 @@ class WSGIAccount:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         path = environ["PATH_INFO"]
-        if path in HEALTH_PATHS:
-            return self._answer_health(path, start_response)
+        if path in ASKED_PATHS:
+            probe = self._voice.probes.get(path)
+            if probe is None:
+                return self._answer_health(path, start_response)
+            probe(environ.get("QUERY_STRING", ""))
         settle(environ, self._trust, self._voice.order.name)
         row = self._mine.row
         line = f"{environ['REQUEST_METHOD']} {path}".encode("latin-1", "replace")

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from kirsch.check.forgeries import FORGERIES, judge
+from kirsch.check.probe import Probing, doors_of
 from kirsch.errors import DeployError, GateFailed
+from kirsch.link.belief import Belief
 from kirsch.release.deploy import Deploy
 from kirsch.release.gate import Question, Refused, Reply
 from kirsch.release.history import read_lines
 from kirsch.release.prepare import Prepared, prepare
 from kirsch.release.shell import Ran
 from kirsch.release.target import Target
-from kirsch.spec import Stack
+from kirsch.spec import HostPaths, Stack
 
 
 class Field:
@@ -27,10 +30,12 @@ class Field:
         """Plan a deploy; every port is free."""
         return prepare(self.stack, self.target, self.supervisor.connect, **{"free": lambda listen: True, **given})
 
-    def deploy(self, gate: Any = lambda questions: 1) -> Prepared:
+    def deploy(self, gate: Any = lambda questions: 1, probe: Any = lambda stack, paths: []) -> Prepared:
         """Plan and do it."""
         prepared = self.prepare()
-        Deploy(prepared, self.supervisor.connect, self.watcher, gate=gate, start=self.supervisor.start).run()
+        Deploy(
+            prepared, self.supervisor.connect, self.watcher, gate=gate, probe=probe, start=self.supervisor.start
+        ).run()
         return prepared
 
     @property
@@ -193,6 +198,23 @@ def test_history_tells_every_deploy(field: Field) -> None:
     assert [line.outcome for line in lines] == ["done", "failed"]
     assert lines[1].previous == first.plan.release
     assert "did not come up" in (lines[1].reason or "")
+
+
+def test_a_believed_forgery_fails_the_deploy(field: Field) -> None:
+    """The release of before serves again: a client that can be anybody is worse than old code."""
+    first = field.deploy()
+    truth = Belief(base="http://h", remote="192.0.2.7", scheme="http")
+    lie = Belief(base="http://h", remote="203.0.113.66", scheme="http")
+
+    def probe(stack: Stack, paths: HostPaths) -> list[Probing]:
+        door = next(doors_of(stack))
+        return [Probing(door, truth, (judge(FORGERIES[0], truth, lie),))]
+
+    with pytest.raises(GateFailed, match="somebody else") as caught:
+        field.deploy(probe=probe)
+
+    assert "X-Forwarded-For: 203.0.113.66: BELIEVED remote 203.0.113.66" in caught.value.output
+    assert field.current == first.plan.release
 
 
 def test_old_releases_are_pruned(field: Field) -> None:

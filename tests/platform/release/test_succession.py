@@ -36,7 +36,12 @@ class Field:
     def run(self, prepared: Prepared) -> None:
         """Do it."""
         Deploy(
-            prepared, self.supervisor.connect, self.watcher, gate=lambda questions: 1, start=self.supervisor.start
+            prepared,
+            self.supervisor.connect,
+            self.watcher,
+            gate=lambda questions: 1,
+            probe=lambda stack, paths: [],
+            start=self.supervisor.start,
         ).run()
 
     @property
