@@ -249,9 +249,7 @@ class Cluster(OnceOnly, Shared):
 
     # The line
 
-    def ask(
-        self, frame: Any, kind: type[Answer], timeout_s: float = ANSWER_S
-    ) -> Answer | None:
+    def ask(self, frame: Any, kind: type[Answer], timeout_s: float = ANSWER_S) -> Answer | None:
         """Ask the hub, again when it was replaced meanwhile; None if there is none."""
         answer: list[Answer] = []
         come = threading.Event()

@@ -29,7 +29,8 @@ GRACE_S = 5.0
 """How long a member may be away (the hub was replaced, its line broke) before it counts as gone."""
 REMEMBERED = 4096
 """Receipts that are kept for senders whose line broke before they got theirs."""
-LONGEST_S = 3600.0
+RESERVED = "kirsch."
+"""Channels that only supervisors send to."""
 
 Send = Callable[[bytes], object]
 
@@ -107,7 +108,8 @@ class Hub:
             )
         )
         seat.come_back(send)
-        self.announce(joined=(member,))
+        if member.pool:
+            self.announce(joined=(member,))
         return seat
 
     def expect(self, member: wire.Member, opened: Iterable[str]) -> None:
@@ -158,8 +160,8 @@ class Hub:
 
     @property
     def local(self) -> tuple[wire.Member, ...]:
-        """Members of this host."""
-        return tuple(seat.member for seat in self.seats.values())
+        """Members of this host; its supervisor, which has no pool, is none."""
+        return tuple(seat.member for seat in self.seats.values() if seat.member.pool)
 
     @property
     def members(self) -> tuple[wire.Member, ...]:
@@ -187,6 +189,15 @@ class Hub:
             self._on_change()
 
     # Messages
+
+    def set(self, section: str, key: str, value: Any) -> None:
+        """Keep a setting for those who join from now on; None takes it back."""
+        found = self.settings.setdefault(section, {})
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = value
+        self._on_change()
 
     def receive(self, seat: Seat, line: bytes) -> None:
         """Take a line of a member; what is wrong with it is counted and said, and goes no further."""
@@ -219,6 +230,11 @@ class Hub:
             self.refuse(seat, "bad_channel", str(error))
             return
         key = f"{seat.id}/{frame.id}"
+        if frame.channel.startswith(RESERVED) and seat.member.pool:
+            # SECURITY: settings and purges are the operator's; a worker of one pool does not command those of another
+            self.refuse(seat, "reserved", frame.channel)
+            self._keep(key, seat.id, frame.id, wire.Receipted(id=key, failed={seat.id: f"{RESERVED}* is reserved"}))
+            return
         if key in self._finished:
             self._give(seat.id, self._finished[key])
             return

@@ -104,7 +104,7 @@ class Keeper:
             id=self._next_id(), lease=lease.name, token=lease.token, scope=lease.scope, ttl_s=lease.ttl_s
         )
         answer = self._ask(frame, wire.Granted, lease.ttl_s / 3)
-        if answer is None:
+        if answer is None or answer.why == "unreachable":
             return  # nobody answers: it lasts as long as it lasts
         if answer.granted:
             if lease._until:

@@ -75,6 +75,8 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     """Settings of gunicorn or uWSGI, by their own names."""
     public_host: str = "localhost"
     """The name that a visitor would ask for; what warms the apps up asks for it too."""
+    bus_socket: str = ""
+    """Where the hub listens; empty for a worker that is alone."""
     report_fd: int | None = None
     """Inherited descriptor of the report pipe; None for a worker started by hand."""
 

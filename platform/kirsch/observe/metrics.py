@@ -57,6 +57,7 @@ class StackCollector(Collector):
         yield rolls
         yield from _requests(view)
         yield from _workers(view)
+        yield from _bus(view)
 
 
 def render_metrics(look: Callable[[], StackView]) -> bytes:
@@ -121,6 +122,22 @@ def _workers(view: StackView) -> Iterator[Metric]:
         wanted.add_metric([pool.name], pool.wanted)
         load.add_metric([pool.name], pool.load or 0.0)
     yield from (states, restarts, alerts, memory, slots, wanted, load)
+
+
+def _bus(view: StackView) -> Iterator[Metric]:
+    if not view.bus:
+        return
+    yield _gauge("kirsch_bus_members", "Workers on the bus, of all reachable hosts.", len(view.bus["members"]))
+    yield _gauge("kirsch_bus_degraded", "1 while other hosts cannot be reached.", float(bool(view.bus["degraded"])))
+    yield _gauge("kirsch_bus_leases", "Leases that somebody holds.", len(view.bus["leases"]))
+    yield _gauge("kirsch_bus_queued", "Messages that wait for workers.", sum(view.bus["queued"].values()))
+    passed = CounterMetricFamily("kirsch_bus_messages", "What became of messages.", labels=["outcome"])
+    for outcome in ("messages", "deliveries", "failed", "timed_out", "dropped"):
+        passed.add_metric([outcome], view.bus["counted"].get(outcome, 0))
+    wrong = CounterMetricFamily("kirsch_bus_wrong", "What was dropped as it may not be said, by kind.", labels=["kind"])
+    for kind, count in view.bus["wrong"].items():
+        wrong.add_metric([kind], count)
+    yield from (passed, wrong)
 
 
 def _buckets(counters: Counters) -> list[tuple[str, float]]:

@@ -127,6 +127,8 @@ class StackView:
     is_rolling: bool = False
     events: tuple[Mapping[str, Any], ...] = ()
     """What happened last, oldest first."""
+    bus: Mapping[str, Any] = field(default_factory=dict)
+    """Members, leases and counts of the bus between processes."""
 
     @property
     def is_ready(self) -> bool:
@@ -150,6 +152,7 @@ class StackView:
             "log_dir": self.log_dir,
             "degraded": list(self.degraded),
             "rolling": self.is_rolling,
+            "bus": dict(self.bus),
         }
 
 

@@ -116,6 +116,16 @@ class HostPaths:
         return f"{self.run}/control.sock"
 
     @property
+    def bus_socket(self) -> str:
+        """``RUN/bus.sock``: where workers join the hub."""
+        return f"{self.run}/bus.sock"
+
+    @property
+    def bus_file(self) -> str:
+        """``ROOT/bus.json``: tokens, leases and settings, which outlive the supervisor and the machine's next start."""
+        return f"{self.root}/bus.json"
+
+    @property
     def admin_socket(self) -> str:
         """``RUN/admin.sock``: status page and metrics over a Unix socket."""
         return f"{self.run}/admin.sock"

@@ -93,6 +93,7 @@ class Nursery:
             engine_options=spec.engine_options,
             threads=spec.threads,
             public_host=_public_host(state),
+            bus_socket=self.site.paths.bus_socket,
             limits=Limits(
                 body_bytes=max(map(int, bodies), default=0),
                 request_deadline_s=spec.request_deadline_s,

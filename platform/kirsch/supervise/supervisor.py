@@ -20,6 +20,8 @@ from kirsch.link.state import State, keep_state, load_state, restore_state
 from kirsch.observe.view import StackView
 from kirsch.spec import HostPaths
 from kirsch.supervise.adoption import adopt, describe_everybody, end_orphans, take_posture
+from kirsch.supervise.bus import BusHub
+from kirsch.supervise.busverbs import acts_of
 from kirsch.supervise.control import ControlServer
 from kirsch.supervise.events import Events
 from kirsch.supervise.fleet import Fleet
@@ -39,6 +41,7 @@ from kirsch.supervise.site import Site
 from kirsch.supervise.successor import Successor
 from kirsch.supervise.verbs import QUIET, STEADFAST, Verbs
 from kirsch.supervise.watch import Watch
+from kirsch.supervise.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +98,7 @@ class Supervisor:
         self._roster_is_due = False
         self._changing: asyncio.Task[Any] | None = None
         """The roll that is under way: the end of everything calls it off first."""
+        self.bus = BusHub(paths, self._everybody, acts_of(self))
         self._control = ControlServer(paths.control_socket, Verbs(self).table(), events, QUIET, STEADFAST)
 
     # Life
@@ -126,6 +130,7 @@ class Supervisor:
         for leaving in filter(None, [adopt(self.fleets, entry) for entry in living]):
             self.keep(leaving[0].retire(leaving[1]))
         end_orphans(self.paths.workers, self._pids(), self.events)
+        await self.bus.start(self.state.stack.name, self.state.stack.bus, self._handover)
         for fleet in self.fleets.values():
             fleet.relink()
             fleet.keep_filled()
@@ -155,7 +160,7 @@ class Supervisor:
         if self._leaves_everything:
             self._write_roster()
             self.events.say("left", message="workers and nginx go on")
-            await self._control.stop()
+            await asyncio.gather(self._control.stop(), self.bus.stop())
             self._lock.drop()
             return
         await self._end_everything()
@@ -185,6 +190,7 @@ class Supervisor:
                 self.events.say("nginx", level=logging.ERROR, message=str(error))
         await asyncio.gather(*[fleet.close(drains[name]) for name, fleet in self.fleets.items()])
         await self.holdings.close()
+        await self.bus.stop()
         remove_roster(self.paths.run)
         self._rundir.remove()
         self.events.say("stopped", message="everything")
@@ -218,8 +224,11 @@ class Supervisor:
 
     # Who is here
 
+    def _everybody(self) -> list[Worker]:
+        return [worker for fleet in self.fleets.values() for worker in fleet.everybody()]
+
     def _pids(self) -> set[int]:
-        return {worker.pid for fleet in self.fleets.values() for worker in fleet.everybody()}
+        return {worker.pid for worker in self._everybody()}
 
     def _on_change(self) -> None:
         if not self._roster_is_due:
@@ -255,8 +264,9 @@ class Supervisor:
             rolls=dict(self.rolls),
             is_rolling=self._rolling.locked(),
             events=tuple(self.events.recent),
+            bus=self.bus.describe(),
         )
-        faults = list(find_faults(view))
+        faults = list(find_faults(view)) + self.bus.faults()
         if self.front is not None and self.front.problem is not None:
             faults.append(f"nginx: {self.front.problem}")
         if self._roll_problem is not None:
@@ -364,6 +374,7 @@ class Supervisor:
         handed = Handover(lock=self._lock.hand_over())
         # first those who wait for a worker: whoever paused a pool can still resume it
         handed.sockets |= await self.holdings.hand_over()
+        handed.sockets |= await self.bus.hand_over()
         handed.sockets[self.paths.control_socket] = await self._control.hand_over()
         for task in tuple(self._tasks):
             task.cancel()

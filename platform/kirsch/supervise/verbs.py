@@ -12,6 +12,7 @@ import msgspec
 from kirsch.errors import ControlError
 from kirsch.link.order import LEAVE_SIGNAL
 from kirsch.link.state import State, load_state
+from kirsch.supervise.busverbs import BusVerbs
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.retirement import inside
 from kirsch.supervise.seat import Seat
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kirsch.supervise.supervisor import Supervisor
 
 #: Only look: their askers want no events.
-QUIET = frozenset({"ping", "status"})
+QUIET = frozenset({"ping", "status", "bus", "call", "set"})
 #: Go on when their asker has hung up: they end something, and half an end is worse than none.
 STEADFAST = frozenset({"stop", "leave", "upgrade", "pause", "resume", "drain", "undrain", "kill"})
 
@@ -50,6 +51,7 @@ class Verbs:
             "upgrade": self.upgrade,
             "stop": self.stop,
             "leave": self.leave,
+            **BusVerbs(self.supervisor).table(),
         }
 
     async def ping(self, args: Mapping[str, Any]) -> Any:

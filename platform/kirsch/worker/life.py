@@ -19,6 +19,7 @@ from types import FrameType
 import cherrypy
 from kirsch.link.order import LAST_WORDS_S, LEAVE_SIGNAL, SHED_SIGNAL, WHOLE_TRACEBACK, Order, load_order
 from kirsch.worker.blame import format_blame
+from kirsch.worker.bus import attach, obey
 from kirsch.worker.engines import Engine, find_engine
 from kirsch.worker.load import load_all
 from kirsch.worker.mount import mount_all
@@ -78,6 +79,7 @@ def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
     voice.at_step("engine")
     engine = find_engine(order.engine)(order, voice)
     engine.prepare()
+    cluster = attach(order)
     loaded = load_all(order, voice)
     voice.at_step("mount")
     mount_all(loaded, voice)
@@ -88,12 +90,14 @@ def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
     voice.at_step("listen")
     path = order.socket_path(os.getpid())
     engine.start(path)
+    obey(cluster)
     voice.beat()
     warm_up(order, voice, path)
     _hear(bell)
     voice.beat()
     voice.step = ""
     voice.enter("ready", socket=path)
+    cluster.say_state("ready")
     return engine
 
 
@@ -131,6 +135,7 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell, patience: Pat
 
 def _drain(order: Order, voice: Voice, engine: Engine, bell: Bell, patience: Patience) -> None:
     voice.enter("draining")
+    cherrypy.engine.cluster.say_state("draining")
     cherrypy.engine.publish("drain")  # for streams: a chance to tell their clients to come again
     began = time.monotonic()
     is_empty = False
