@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import time
@@ -22,22 +23,12 @@ from kirsch.errors import ControlError
 from kirsch.spec import Bytes
 from kirsch.spec.pool import Rolling
 
+from .chaos_report import Result
+from .loadgen import Shot
+from .lost import APP, Lost, locate
+
 CLIENTS = 8
-
-
-@dataclass
-class Result:
-    """One line of the table."""
-
-    engine: str
-    scene: str
-    requests: int
-    failed: int
-    allowed: int
-    quiet_p99_ms: float
-    p99_ms: float
-    took_s: float
-    failures: dict[str, int] = field(default_factory=dict)
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass
@@ -50,9 +41,27 @@ class Play:
     times: int
     """How often to do it: once in the short form."""
     allowed: int = 0
+    slow_s: float = 0.0
+    """How long the handlers of half of the clients take."""
+    kills: int = 0
+    lost: Lost = field(default_factory=Lost)
+    held: dict[int, set[str]] = field(default_factory=dict)
+    """The slots under which nginx may know a worker, by process id: all that it has had, as far as was looked at."""
+
+    def aim(self, client: int, index: int) -> Any:
+        """Return a client's next request: half of them POST; two of either may be slow."""
+        value = f"{client}-{index}"
+        pause = f"&s={self.slow_s}" if self.slow_s and client < CLIENTS // 2 else ""
+        answer = f"echo {value}".encode()
+        if client % 2:
+            return Shot("GET", f"/echo?id={value}&value={value}{pause}", b"", 200, answer)
+        return Shot("POST", f"/echo?id={value}{pause}", f"value={value}".encode(), 200, answer, FORM)
 
     def state(self, release: str = "r1", **keys: Any) -> Any:
         """Describe the stack of the suite: two workers behind four slots, on the engine in question."""
+        os.makedirs(self.host.paths.shared, exist_ok=True)
+        if not os.path.isdir(f"{self.host.paths.releases}/{release}"):
+            self.host.release(release, APP)
         return self.host.state(release, **{"slots": 4, "engine": self.engine} | keys)
 
     def settle(self, count: int = 2) -> dict[str, Any]:
@@ -74,6 +83,27 @@ class Play:
         with urllib.request.urlopen(f"{self.host.status()['admin']}status.json", timeout=10) as answer:
             found: list[dict[str, Any]] = json.load(answer)["events"]
         return found
+
+    def watch_slots(self, for_s: float) -> None:
+        """Look for some time at who has which slot."""
+        deadline = time.monotonic() + for_s
+        while True:
+            for slot, socket in self.host.slot_targets().items():
+                if found := re.search(r"\.([0-9]+)\.sock$", socket):
+                    self.held.setdefault(int(found[1]), set()).add(slot)
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.02)
+
+    def wait_for_death(self, pid: int) -> dict[str, Any]:
+        """Wait until the supervisor has noticed the end of a worker; return what it says of it."""
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline:
+            for event in self.events():
+                if event["kind"] == "died" and event["pid"] == pid:
+                    return event
+            time.sleep(0.02)
+        raise TimeoutError(f"the end of {pid} was not noticed: {self.events()[-5:]}")
 
     def serve(self, count: int = 150) -> None:
         """Let so many requests be answered."""
@@ -140,27 +170,48 @@ def recycling(play: Play) -> None:
 
 
 def killing(play: Play) -> None:
-    """SIGKILL of a worker each second: what is inside of it is lost, and nothing else."""
+    """SIGKILL of a worker each second: what nginx had handed to it may be lost, if it must not be sent twice."""
+    play.slow_s = 0.01
     kills = max(3, 20 * (play.times > 1))
-    for _ in range(kills):
-        play.host.wait_for(lambda status: play.pids())
-        os.kill(min(play.pids().values()), signal.SIGKILL)
-        time.sleep(1.0)
+    for number in range(kills):
+        pids = play.settle_quickly()
+        _kill(play, min(pids.values()))
+        play.watch_slots(1.0)
+        if number % 5 == 4:
+            play.host.control.call("roll")  # which forgives: a seat whose workers die all the time is tried less often
     play.serve()
-    play.host.control.call("roll")  # which forgives: a seat whose workers died all the time is tried once a minute
+    play.host.control.call("roll")
     play.settle()
-    # nginx knows slots, not workers: a client may meet a dying worker once under each of its two
-    play.allowed = kills * CLIENTS * 2
+    # of each client that POSTs one under each of the worker's two slots
+    play.allowed = kills * CLIENTS
+
+
+def _kill(play: Play, pid: int) -> None:
+    """Kill a worker; find out where every request was that is lost, and that there is no other."""
+    play.watch_slots(0.0)
+    seen = len(play.load.tally.lost)
+    os.kill(pid, signal.SIGKILL)
+    death = play.wait_for_death(pid)
+    play.serve(100)
+    where = locate(play.host, pid, play.held[pid], play.load.tally.lost[seen:])
+    play.kills += 1
+    play.lost += where
+    # the scoreboard says the same: it outlives the worker
+    assert where.inside <= len(death["lost"]), (where, death)
 
 
 def freezing(play: Play) -> None:
-    """SIGSTOP of a worker: it is found out and replaced; what was inside of it is lost."""
+    """SIGSTOP of a worker: its sibling serves on, it is found out and replaced; what was inside of it is lost."""
     before = play.pids()
     os.kill(before["web.1"], signal.SIGSTOP)
+    answers = play.load.tally.headers_seen
+    seen = answers["web.1 r1"]
+    play.serve(300)
+    assert answers["web.1 r1"] <= seen + CLIENTS  # those that were on their way
     play.host.wait_for(lambda status: play.pids().get("web.1") not in {None, before["web.1"]}, 60)
     play.serve()
     assert play.pids()["web.2"] == before["web.2"]
-    play.allowed = CLIENTS * 2
+    play.allowed = CLIENTS
 
 
 def orphaning(play: Play) -> None:
@@ -189,7 +240,7 @@ def breaking(play: Play) -> None:
     allowed = 0
     for how, source in BROKEN.items():
         name = f"broken-{how.replace(' ', '-')}"
-        folder = play.host.release(name)
+        folder = play.host.release(name, APP)
         with open(f"{folder}/shop.py", "a") as file:
             file.write(source)
         play.host.write(play.state(name, roll=Rolling(bake_s=6.0)))
@@ -219,12 +270,30 @@ def _starve(play: Play, which: int, limit: int, words: str) -> None:
     play.serve()
     told = [str(event) for event in play.events() if event["kind"] == "failed"]
     assert any(words in text for text in told), told
-    play.allowed = CLIENTS * 2
+    play.allowed = CLIENTS
 
 
 def no_disk(play: Play) -> None:
     """Not an octet can be written: the sibling serves, the state is told, and a successor comes when there is room."""
     _starve(play, resource.RLIMIT_FSIZE, 0, "File too large")
+
+
+def no_memory(play: Play) -> None:
+    """A new process gets no more memory than a few pages, and the supervisor none that it does not have already."""
+    pid = play.host.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_AS)
+    victim = play.settle()["pools"][0]["workers"][0]["pid"]
+    resource.prlimit(pid, resource.RLIMIT_AS, (16 * 2**20, before[1]))
+    try:
+        os.kill(victim, signal.SIGKILL)
+        play.serve(300)
+        status = play.host.wait_for(lambda status: "MemoryError" in str(status["pools"]))
+        assert any(fault.startswith("web.1: ") for fault in status["degraded"]), status["degraded"]
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
+    play.settle()
+    play.serve()
+    play.allowed = CLIENTS
 
 
 def no_descriptors(play: Play) -> None:
@@ -246,6 +315,7 @@ SCENES: dict[str, Scene] = {
     "broken releases": breaking,
     "full disk": no_disk,
     "no file descriptors": no_descriptors,
+    "no memory for a process": no_memory,
 }
 
 
@@ -260,27 +330,16 @@ def perform(play: Play, name: str) -> Result:
     took_s = time.monotonic() - began
     ordered = sorted(tally.latencies_s[first:])
     p99 = 1000 * ordered[int(0.99 * (len(ordered) - 1))] if ordered else 0.0
-    return Result(play.engine, name, tally.sent, tally.failed, play.allowed, quiet, p99, took_s, dict(tally.failures))
-
-
-HEAD = (
-    "| engine | what is done | requests | failed | may fail | p99 quiet | p99 meanwhile | seconds |",
-    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-)
-ENGINES = ("native", "gunicorn", "uwsgi")
-
-
-def table(results: list[Result], before: str = "") -> str:
-    """Return the results as a table in Markdown; rows of the table *before* that were not done again stay."""
-    rows = {}
-    for line in before.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 8 and cells[0] in ENGINES:
-            rows[cells[0], cells[1]] = line
-    for one in results:
-        rows[one.engine, one.scene] = (
-            f"| {one.engine} | {one.scene} | {one.requests} | {one.failed} | {one.allowed} | {one.quiet_p99_ms:.1f} ms "
-            f"| {one.p99_ms:.1f} ms | {one.took_s:.1f} |"
-        )
-    order = [(engine, scene) for engine in ENGINES for scene in SCENES]
-    return "\n".join([*HEAD, *[rows[key] for key in order if key in rows]]) + "\n"
+    return Result(
+        play.engine,
+        name,
+        tally.sent,
+        tally.failed,
+        play.allowed,
+        quiet,
+        p99,
+        took_s,
+        dict(tally.failures),
+        play.kills,
+        play.lost,
+    )

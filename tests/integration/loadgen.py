@@ -40,6 +40,8 @@ class Tally:
     stale: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    lost: list[Shot] = field(default_factory=list)
+    """Requests that failed, in the order in which they did."""
     headers_seen: Counter[str] = field(default_factory=Counter)
     """Values of the header that was asked for (``Load.note_header``)."""
     latencies_s: list[float] = field(default_factory=list)
@@ -293,6 +295,7 @@ class Load:
                     tally.headers_seen[headers.get(self.note_header, "")] += 1
             else:
                 tally.failures[failure.cause] += 1
+                tally.lost.append(shot)
                 tally.examples.append(f"{time.strftime('%H:%M:%S')} {shot.method} {shot.path}: {failure}")
 
 
