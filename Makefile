@@ -11,6 +11,7 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 600
+SOAK_RATE ?= 1000
 CHAOS_TIMES ?= 5
 CHAOS_ENGINES ?= native gunicorn uwsgi
 
@@ -25,10 +26,10 @@ PURGE := $(if $(filter deploy/local.toml,$(INVENTORY)),$(if $(filter deploy/demo
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install deploy status logs down render test check lint types architecture bench fuzz soak chaos conformance clean
+.PHONY: help install deploy status logs down render test check lint types architecture bench fuzz soak soak-rolls chaos conformance clean
 
 help: ## list the verbs
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  STACK=$(STACK) INVENTORY=$(INVENTORY)"
 
@@ -74,10 +75,13 @@ fuzz: $(VENV)/.fuzz ## look for requests that break the server's parser, for FUZ
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 soak: $(VENV)/.test ## slow and idle clients by the thousand, then mixed traffic for SOAK_SECONDS: memory stays flat
-	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -n 0 -s --timeout $$(($(SOAK_SECONDS) + 300)) tests/soak
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -n 0 -s --timeout $$(($(SOAK_SECONDS) + 300)) --ignore tests/soak/test_rolls.py tests/soak
+
+soak-rolls: $(VENV)/.test $(VENV)/.nginx ## a stack at SOAK_RATE requests a second for SOAK_SECONDS, with a roll each minute: docs/soak.md
+	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_RATE=$(SOAK_RATE) SOAK_REPORT=docs/soak.md $(BIN)/pytest -n 0 -s tests/soak/test_rolls.py
 
 chaos: $(VENV)/.test $(VENV)/.nginx ## break a stack in every way, on every engine, under clients that check every answer: docs/chaos.md
-	CHAOS_TIMES=$(CHAOS_TIMES) CHAOS_ENGINES="$(CHAOS_ENGINES)" CHAOS_REPORT=docs/chaos.md $(BIN)/pytest -n 0 -v tests/integration/test_chaos.py
+	CHAOS_TIMES=$(CHAOS_TIMES) CHAOS_ENGINES="$(CHAOS_ENGINES)" CHAOS_REPORT=docs/chaos.md $(BIN)/pytest -n 0 -v tests/integration/test_chaos.py tests/integration/test_roll_latency.py
 
 conformance: $(VENV)/.test ## the released CherryPy's own tests against ours; they are fetched, not part of this repository
 	@deploy/debian_packages.sh memcached
