@@ -13,7 +13,6 @@ from types import FrameType
 import click
 
 import kirsch
-from kirsch.cli import bus
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
 from kirsch.cli.down import down
@@ -40,7 +39,7 @@ def verbs() -> None:
     """  # noqa: D301 (click wants the character itself)
 
 
-for verb in (deploy, status, top, logs, down, check, render, *VERBS, *bus.VERBS):
+for verb in (deploy, status, top, logs, down, check, render, *VERBS):
     verbs.add_command(verb)
 
 
