@@ -130,6 +130,23 @@ def test_uploads(live: Running, pki: Pki) -> None:
     assert in_chunks == body
 
 
+@pytest.mark.parametrize("piece", [65_537, 100_000, 3_000_000])
+def test_an_upload_that_is_read_in_large_pieces(serve: Serve, localhost: Issued, pki: Pki, piece: int) -> None:
+    """A piece ends inside a record: what OpenSSL holds of it comes first in the next one."""
+
+    def respond(message: Message) -> Answer:
+        return b"200 OK", [], [b"".join(iter(lambda: message.body.read(piece), b""))], None
+
+    running = secure(serve, localhost, respond, body_memory_bytes=0)
+    with Client(pki.connect(running.server.bind_addr)) as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(BIG) + BIG + GET[:-4] + b"\r\n\r\n"
+        )
+
+        assert client.reply().body == BIG
+        assert client.reply().status == 200
+
+
 def test_pipelined_requests_in_one_record(live: Running, pki: Pki) -> None:
     """What OpenSSL holds already is no news to the poll set; all are answered all the same."""
     with Client(pki.connect(live.server.bind_addr)) as client:
@@ -293,9 +310,10 @@ def test_abrupt_clients_make_no_noise(live: Running, pki: Pki, caplog: pytest.Lo
     assert [record.getMessage() for record in caplog.records if record.name.startswith("cherrypy")] == []
 
 
-def test_what_is_behind_an_upload_in_its_last_record_is_the_next_request(live: Running, pki: Pki) -> None:
-    """Nobody but OpenSSL knows of it."""
-    body = BIG[:100_000]
+@pytest.mark.parametrize("size", [100_000, len(BIG)])
+def test_what_is_behind_an_upload_in_its_last_record_is_the_next_request(live: Running, pki: Pki, size: int) -> None:
+    """Nobody but OpenSSL knows of it, whoever receives the body."""
+    body = BIG[:size]
     with Client(pki.connect(live.server.bind_addr)) as client:
         for _ in range(3):
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body + GET)
