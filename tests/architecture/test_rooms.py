@@ -67,6 +67,8 @@ PURE = {
         "nginx/guards",
         "nginx/caching",
         "nginx/compress",
+        "nginx/assets",
+        "nginx/handlers",
         "nginx/version",
         "targets",
     ),

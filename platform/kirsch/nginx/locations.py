@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kirsch.nginx.assets import asset_locations, fallback, files_of, has_files
 from kirsch.nginx.caching import cache_lines
 from kirsch.nginx.compress import switched_off
 from kirsch.nginx.directives import Block, Directive, Node, block, directive, size
 from kirsch.nginx.fields import fields_file
 from kirsch.nginx.guards import closed, route_guards
+from kirsch.nginx.handlers import derived_routes
 from kirsch.nginx.headers import proxy_file
 from kirsch.nginx.scope import Scope
 from kirsch.nginx.upstream import pass_to
@@ -27,10 +29,26 @@ _KINDS = {
 
 def app_locations(scope: Scope, vhost: Vhost, app: App) -> Iterable[Block]:
     """``/legacy`` itself and all below it, but not ``/legacyfoo``, which is another app's."""
-    for path, route in {"": Route(), **app.routes}.items():
+    routes = routes_of(scope, app)
+    for path, route in routes.items():
         body = (*_body(scope, vhost, app, path, route),)
         for words in ways_into(app.mount.rstrip("/") + path):
             yield block("location", *words, body=body)
+    yield from asset_locations(scope, vhost, app)
+    if has_files(scope, app):
+        yield block("location", fallback(app), body=[*_body(scope, vhost, app, "", routes[""])])
+
+
+def routes_of(scope: Scope, app: App) -> dict[str, Route]:
+    """Every route of *app*, path below the mount to what holds there: what the operator says counts before what follows
+    from the app's configuration, and what is somebody else's place is left to them.
+    """
+    stack, mount = scope.stack, app.mount.rstrip("/")
+    taken = {other.mount for other in stack.apps.values()} | {stack.health.live.path, stack.health.ready.path}
+    taken |= {f"{mount}{path}" for path in (*app.assets, *files_of(scope, app))}
+    derived = derived_routes(scope.ground.sections.get(app.name, {}))
+    free = {path: route for path, route in derived.items() if not path or f"{mount}{path}" not in taken}
+    return {"": Route(), **free, **app.routes}
 
 
 def ways_into(path: str) -> tuple[tuple[str, ...], ...]:

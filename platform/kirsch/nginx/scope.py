@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kirsch.nginx.handlers import Sections
 from kirsch.nginx.version import Build
 from kirsch.spec import HostPaths, Stack
 
@@ -18,6 +19,8 @@ class Ground:
 
     certificates: Mapping[str, str] | None = None
     """Files of certificates and keys that are there, each with a fingerprint; None when nobody has looked."""
+    sections: Mapping[str, Sections] = field(default_factory=dict)
+    """What each app's own configuration says, as far as it can be read without running it."""
 
 
 @dataclass(frozen=True, slots=True)

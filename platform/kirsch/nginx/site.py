@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from kirsch.nginx import caching, compress, fields, forwarded, guards, headers, tls
-from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, row, seconds
+from kirsch.nginx import assets, caching, compress, fields, forwarded, guards, headers, tls
+from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, seconds
 from kirsch.nginx.headers import proxy_file, proxy_settings
 from kirsch.nginx.names import catch_alls, closing_servers
 from kirsch.nginx.pages import load_pages
@@ -134,7 +134,7 @@ def _main(scope: Scope, user: str | None, processes: int | str, open_files: int,
 def _http(scope: Scope, vhosts: list[str]) -> list[Directive | Block]:
     includes = ["upstreams.conf", MARKER_FILE, "closing.conf", *vhosts]
     return [
-        block("types", body=[row("text/html", "html")]),
+        assets.types(),
         *_names_hash(scope.stack),
         *_temp_paths(scope.paths, scope.build),
         *headers.maps(scope.build),
@@ -186,6 +186,9 @@ def _client_limits(build: Build) -> list[Directive]:
     return [
         directive("server_tokens", "off"),
         directive("sendfile", "on"),
+        # the link to the current release is looked at again after so long
+        directive("open_file_cache", "max=1000", "inactive=20s"),
+        directive("open_file_cache_valid", "2s"),
         directive("tcp_nopush", "on"),
         directive("tcp_nodelay", "on"),
         directive("charset", "utf-8"),

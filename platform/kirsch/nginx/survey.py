@@ -8,6 +8,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from kirsch.nginx.appconfig import read_sections
+from kirsch.nginx.assets import OLD_RELEASES, releases_folder
 from kirsch.nginx.placeholder import make_placeholder
 from kirsch.nginx.scope import Ground, Scope
 from kirsch.nginx.tls import placeholder, present
@@ -30,12 +32,32 @@ def survey(stack: Stack, paths: HostPaths) -> Ground:
                     found[scope.on_host(file)] = _fingerprint(Path(scope.on_host(file)))
         if vhost.acme is True:
             Path(paths.shared, "acme").mkdir(parents=True, exist_ok=True)
-    ground = Ground(certificates=found)
+    sections = {app.name: read_sections(app, stack.directory) for app in stack.apps.values()}
+    if any(app.assets for app in stack.apps.values()):
+        _link_releases(paths)
+    ground = Ground(certificates=found, sections=sections)
     for vhost in stack.vhosts.values():
         own = placeholder(scope, vhost)
         if vhost.tls and own in present(Scope(stack, paths, scope.build, ground), vhost):
             _make_once(own.certificate, own.key, vhost.all_names)
     return ground
+
+
+def _link_releases(paths: HostPaths) -> None:
+    """Give the current release and the newest ones names that do not change from release to release."""
+    folder = Path(releases_folder(paths))
+    folder.mkdir(parents=True, exist_ok=True)
+    releases = [path for path in Path(paths.releases).glob("*") if path.is_dir()]
+    newest = sorted(releases, key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+    targets = {"current": paths.current} | {str(place): str(path) for place, path in enumerate(newest, 1)}
+    for name in ("current", *map(str, range(1, OLD_RELEASES + 1))):
+        part = folder / f".{name}.part"
+        part.unlink(missing_ok=True)
+        if name in targets:
+            part.symlink_to(targets[name])
+            os.rename(part, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _fingerprint(path: Path) -> str:

@@ -73,5 +73,13 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     """A failure at its import fails its own mount (503) and not the worker, so its neighbours go on."""
     routes: dict[RoutePath, Route] = {}
     """Parts of the app for which nginx does something else, by their path below the mount."""
+    files: dict[RoutePath, Text] = {}
+    """Folders below the stack's that nginx serves by itself, by their path below the mount."""
+    assets: dict[RoutePath, Text] = {}
+    """The same for files whose name changes with their content: browsers keep them, and those of the releases before
+    are there as well."""
+    offload: bool = False
+    """Let nginx serve what ``tools.staticdir`` and ``tools.staticfile`` of ``config`` do. Only where no code protects
+    those files: nginx asks nobody."""
     log: Name | None = None
     """What stands before its lines in the worker's log, where it writes to ``wsgi.errors``; None for its name."""

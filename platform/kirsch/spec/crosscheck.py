@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from kirsch.spec.app import App
 from kirsch.spec.host import ADMIN_RULE, Inventory
 from kirsch.spec.pool import Pool
 from kirsch.spec.shape import Shaper, join, nearest, show
@@ -25,13 +26,7 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
         if app.mount in (stack.health.ready.path, stack.health.live.path):
             allowed = "a path that is not a probe's (health.ready.path, health.live.path)"
             shaper.report(f"app.{app.name}.mount", given=show(app.mount), allowed=allowed)
-        if isinstance(app.config, str):
-            _check_path(shaper, f"app.{app.name}.config", app.config, stack.directory, "file")
-        if app.directory is not None:
-            _check_path(shaper, f"app.{app.name}.directory", app.directory, stack.directory, "folder")
-        if ":" not in app.entry:  # a project's manage.py
-            manage = str(PurePosixPath(app.directory or "", app.entry))
-            _check_path(shaper, f"app.{app.name}.entry", manage, stack.directory, "file")
+        _check_files(shaper, app, stack.directory)
     for vhost in stack.vhosts.values():
         for place, name in enumerate(vhost.apps):
             _check_reference(shaper, f"vhost.{vhost.name}.apps[{place}]", name, apps)
@@ -102,6 +97,19 @@ def parse_listens(text: str) -> tuple[Listen, ...]:
         return tuple(Listen.parse(part) for part in text.split(","))
     except ValueError as error:
         raise ValueError(f"{LISTEN_RULE}; several with commas between") from error
+
+
+def _check_files(shaper: Shaper, app: App, directory: str) -> None:
+    if isinstance(app.config, str):
+        _check_path(shaper, f"app.{app.name}.config", app.config, directory, "file")
+    if app.directory is not None:
+        _check_path(shaper, f"app.{app.name}.directory", app.directory, directory, "folder")
+    for key, folders in (("files", app.files), ("assets", app.assets)):
+        for path, folder in folders.items():
+            _check_path(shaper, join(f"app.{app.name}.{key}", path), folder, directory, "folder")
+    if ":" not in app.entry:  # a project's manage.py
+        manage = str(PurePosixPath(app.directory or "", app.entry))
+        _check_path(shaper, f"app.{app.name}.entry", manage, directory, "file")
 
 
 def _check_reference(shaper: Shaper, key: str, name: str, known: list[str]) -> None:

@@ -12,15 +12,16 @@ from kirsch.spec.network import Network
 from kirsch.spec.size import Bytes
 
 CACHE_RULE = "true (a second), or a table { valid_s = 60, ignore_cookies = true }"
+# '.' and '..' as segments and '//' never reach a location: nginx resolves them, or the app's mount ends before them;
+# what nginx has for itself is below /.kirsch and in the folder of challenges
+ROUTE_PATTERN = (
+    r"^(?!/\.kirsch(?:/|\Z)|/\.well-known/acme-challenge(?:/|\Z))"
+    r"(?:/(?!\.{1,2}(?:/|\Z))[^\x00-\x1f\x7f-\x9f$/?\ud800-\udfff]+)+\Z"
+)
 RoutePath = Annotated[
     str,
     msgspec.Meta(
-        # '.' and '..' as segments and '//' never reach a location: nginx resolves them, or the app's mount ends before
-        # (what nginx has for itself is below /.kirsch and the folder of challenges)
-        pattern=(
-            r"^(?!/\.kirsch(?:/|\Z)|/\.well-known/acme-challenge(?:/|\Z))"
-            r"(?:/(?!\.{1,2}(?:/|\Z))[^\x00-\x1f\x7f-\x9f$/?\ud800-\udfff]+)+\Z"
-        ),
+        pattern=ROUTE_PATTERN,
         max_length=500,
         description=(
             'a path below the mount, as it is when decoded, for itself and all below it: "/live", "/a b"; without an '

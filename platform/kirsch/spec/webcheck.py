@@ -55,9 +55,16 @@ def check_routes(shaper: Shaper, stack: Stack) -> None:
     """Report routes of apps that do not fit together, or are taken by something else."""
     probes = (stack.health.live.path, stack.health.ready.path)
     for app in stack.apps.values():
+        for path in app.assets:
+            if path in app.files:
+                allowed = "one of files and assets for a path"
+                shaper.report(join(f"app.{app.name}.assets", path), given=show(path), allowed=allowed)
         for path, route in app.routes.items():
             here = join(f"app.{app.name}.routes", path)
             full = app.mount.rstrip("/") + path
+            if path in app.files or path in app.assets:
+                allowed = "a path that is not among files or assets, which nginx serves by itself"
+                shaper.report(here, given=show(path), allowed=allowed)
             if full in probes:
                 shaper.report(here, given=show(full), allowed="a path that is not a probe's")
             for other in stack.apps.values():

@@ -128,6 +128,12 @@ WRONG = {
         'app.shop.routes."/a".cache',
         "cannot be kept",
     ),
+    "a folder that is not there": (
+        'files = { "/s" = "nowhere" }\n',
+        'app.shop.files."/s"',
+        "there is no folder",
+    ),
+    "assets above the stack": ('assets = { "/s" = "../x" }\n', 'app.shop.assets."/s"', "written relative"),
     "a body of nothing": ('[app.shop.routes."/a"]\nmax_body = 0\n', 'app.shop.routes."/a".max_body', "one octet"),
     "a cache of a number": ('[app.shop.routes."/a"]\ncache = 5\n', 'app.shop.routes."/a".cache', "valid_s"),
     "a network of a route": (
