@@ -226,22 +226,36 @@ class Asked(io.BytesIO):
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
-        self.sizes: list[int | None] = []
+        self.sizes: list[int] = []
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Note *size*."""
-        self.sizes.append(size)
+        self.sizes.append(-1 if size is None else size)
         return super().read(size)
 
 
-@pytest.mark.parametrize("size", [None, 1_000_000])
+@pytest.mark.parametrize("size", [None, 4_000_000])
 def test_much_is_asked_for_at_once(size: int | None) -> None:
-    """Servers that copy what is left with every read do so once."""
-    fp = Asked(b"x" * 1_000_000)
-    body = SizedReader(fp, 1_000_000, None)
+    """Servers that copy what is left with every read do so once; what comes in one piece is not copied again."""
+    fp = Asked(b"x" * 4_000_000)
+    body = SizedReader(fp, 4_000_000, None)
 
-    assert body.read(size) == fp.getvalue()
-    assert fp.sizes == [1_000_000]
+    assert body.read(size) is fp.getvalue()
+    assert fp.sizes == [4_000_000]
+
+
+def test_a_length_is_not_taken_for_memory() -> None:
+    """Nobody asks for a terabyte because a client says so, nor for more than a part of what goes to a file."""
+    fp = Asked(b"x" * 3_000_000)
+    with pytest.raises(cherrypy.HTTPError):
+        SizedReader(fp, 1 << 40, None).read()
+    whole = fp.sizes
+    fp.sizes = []
+    fp.seek(0)
+    SizedReader(fp, 3_000_000, None).read(fp_out=io.BytesIO())
+
+    assert max(whole) == 16 << 20
+    assert fp.sizes == [1 << 20, 1 << 20, 3_000_000 - (2 << 20)]
 
 
 def test_it_reads_ahead_if_told_to() -> None:
