@@ -12,10 +12,13 @@ from pathlib import Path
 import click
 import msgspec
 
+from kirsch.check.case import Case, open_case
+from kirsch.check.lint import lint
+from kirsch.cli.findings import findings_as_data, show_findings
 from kirsch.cli.place import Place, with_place
 from kirsch.cli.probe import probe_place, probings_as_data, show_probings
 from kirsch.cli.screen import open_console
-from kirsch.errors import NginxError
+from kirsch.errors import NginxError, Problem, SpecError
 from kirsch.nginx.binary import Nginx, find_nginx, open_file_limit, worker_user
 from kirsch.nginx.site import render_site
 from kirsch.release.plan import count
@@ -27,14 +30,16 @@ SHOWN_ROOT = "/srv/kirsch"
 
 @click.command()
 @click.option("--probe", is_flag=True, help="Send forged header fields to the stack that runs, and show who believes.")
-@click.option("--json", "as_json", is_flag=True, help="With --probe: everything that was found, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Everything that was found, for programs.")
 @with_place
 def check(place: Place, probe: bool, as_json: bool) -> None:
-    """Read the stack and its inventory, find everything that is wrong with them, and let nginx test what they make.
+    """Read the stack and its inventory, find everything that is wrong with them, let nginx test what they make, and
+    hold nginx and the applications' configurations against each other.
 
-    Nothing is deployed. Exit status 2 with every problem of a file if there are any, 1 if a forgery is believed.
+    Nothing is deployed, no application is run. Exit status 2 with every problem of a file if there are any, 1 for a
+    finding that is an error, and with --probe for a forgery that is believed.
     """
-    console = open_console()
+    console = open_console(stderr=as_json)
     if probe:
         probings = probe_place(place)
         if as_json:
@@ -52,6 +57,27 @@ def check(place: Place, probe: bool, as_json: bool) -> None:
     nginx = find_nginx()
     files = prove_rendering(stack, nginx)
     console.print(f"  [green]✓[/] nginx {nginx.version_text} ({nginx.path}) accepts the {files} files that they make")
+    findings = lint(read_case(stack, place))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(findings_as_data(findings))).decode())
+    else:
+        console.print()
+        show_findings(console, findings)
+    if any(finding.severity == "error" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def read_case(stack: Stack, place: Place) -> Case:
+    """Read what the applications' files say.
+
+    Raises:
+        SpecError: one of them cannot be read.
+    """
+    try:
+        return open_case(stack, place.stack_file, _paths(place).root)
+    except (OSError, ValueError) as error:
+        allowed = "configuration files that CherryPy can read"
+        raise SpecError([Problem(file="", key="", message=str(error), allowed=allowed)]) from error
 
 
 @click.command()

@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     try:
-        verbs.main(args=None if argv is None else list(argv), prog_name="kirsch", standalone_mode=False)
+        # with standalone_mode off an Exit is not raised: its status is what comes back; verbs return None
+        status = verbs.main(args=None if argv is None else list(argv), prog_name="kirsch", standalone_mode=False)
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
@@ -64,7 +65,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     except KirschError as error:
         show_error(error)
         return error.exit_status
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kirsch.cli.verbs import run
 from kirsch.errors import NginxError
 from kirsch.nginx.binary import find_nginx
 
@@ -65,3 +67,38 @@ def test_inventory_addresses_are_rendered(kirsch: Kirsch, folder: Path) -> None:
     _, said = kirsch("render", "--inventory", "local.toml")
 
     assert "listen 0.0.0.0:81" in said
+
+
+@pytest.mark.nginx
+def test_what_does_not_fit_is_told(kirsch: Kirsch, folder: Path) -> None:
+    """Both sides, why and what to write; the exit status is 1 for an error."""
+    with (folder / "kirsch.toml").open("a") as file:
+        file.write('config = { "/account" = { "tools.sessions.on" = true } }\n')
+    status, said = kirsch("check")
+
+    assert status == 1
+    assert "sessions of shop live in one process" in said
+    assert "kirsch.toml: pool.web.workers" in said
+    assert 'app.shop.config."/account"."tools.sessions.on"' in said
+    assert "RedisSession" in said
+
+
+@pytest.mark.nginx
+def test_findings_are_data(folder: Path, kirsch: Kirsch, capfd: pytest.CaptureFixture[str]) -> None:
+    """JSON alone on the standard output; a warning is no failure."""
+    with (folder / "kirsch.toml").open("a") as file:
+        file.write('config = { "/" = { "request.show_tracebacks" = true } }\n')
+    status = run(("check", "--json"))
+    findings = json.loads(capfd.readouterr().out)
+
+    assert status == 0
+    assert [finding["code"] for finding in findings if finding["code"] != "K132"] == ["K312"]
+    assert findings[0]["cure"]
+
+
+def test_probing_what_does_not_run_is_told(kirsch: Kirsch) -> None:
+    """With what to type."""
+    status, said = kirsch("check", "--probe")
+
+    assert status == 1
+    assert "does not run: kirsch deploy" in said
