@@ -87,8 +87,7 @@ def _settle(error: BaseException, server: Server, connection: Connection, messag
     if isinstance(error, KeyboardInterrupt | SystemExit):
         server.interrupt = error
         return END  # nothing was sent: a plain end of the connection, without an answer
-    if not isinstance(error, Exception):
-        raise error
+    # Whatever else it is, also what is no Exception (a CancelledError, a GreenletExit): the thread must outlive it.
     status, text = b"500 Internal Server Error", b"The server could not complete the request."
     if isinstance(error, BodyError):
         status, text = _BODY_STATUS[error.status], b"The request body could not be read."
@@ -138,5 +137,5 @@ def finish(server: Server, close: Callable[[], object]) -> None:
         close()
     except (KeyboardInterrupt, SystemExit) as error:
         server.interrupt = error
-    except Exception:
+    except BaseException:
         log.exception("close of an answer failed")

@@ -225,7 +225,7 @@ def send_stream(
     except (KeyboardInterrupt, SystemExit) as error:
         server.interrupt = error
         return CUT if chunked or length is not None else RESET
-    except Exception:
+    except BaseException:  # a CancelledError, say: the thread must outlive it
         log.exception("stream failed path=%s", message.path)
         return CUT if chunked or length is not None else RESET
     if length is not None and sent < length:

@@ -323,7 +323,7 @@ class Server:
                         break
                 else:
                     baton.release()
-            except Exception:
+            except BaseException:  # without its threads the server would be dumb
                 log.exception("the server's loop failed; it goes on")
                 self._recover(loop, seat)
 

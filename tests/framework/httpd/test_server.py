@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cherrypy.httpd.errors import ServerStateError
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.server import Server
 
-from .conftest import Serve, hello
+from .conftest import Serve, eventually, hello
 
 
 def test_a_request_is_answered_with_date_and_length(serve: Serve) -> None:
@@ -305,6 +306,42 @@ def test_an_exception_is_a_plain_500(serve: Serve) -> None:
 
     assert answer.startswith(b"HTTP/1.1 500 ")
     assert b"secret" not in answer
+
+
+class Odd(BaseException):
+    """What is no Exception, and no wish to end the process: pytest's Failed, greenlet's GreenletExit."""
+
+
+@pytest.mark.parametrize("error", [Odd, CancelledError, GeneratorExit])
+@pytest.mark.parametrize(("where", "answer"), [("page", b"500"), ("stream", b"200"), ("close", b"200")])
+def test_threads_outlive_every_error(serve: Serve, where: str, answer: bytes, error: type[BaseException]) -> None:
+    """With a thread that dies of it goes the right to poll, and the server would be dumb for ever."""
+
+    def fail() -> Iterator[bytes]:
+        raise error
+        yield b""
+
+    def stream() -> Iterator[bytes]:
+        yield b"begun"
+        yield from fail()
+
+    def respond(message: Message) -> Answer:
+        if message.path == "/":
+            return hello(message)
+        if where == "page":
+            list(fail())
+        if where == "close":
+            return b"200 OK", [], [b"x"], lambda: list(fail())
+        return b"200 OK", [], stream(), None
+
+    running = serve(respond, threads=2)
+    answers = [running.exchange(b"GET /odd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") for _ in range(3)]
+
+    assert [one.split()[1] for one in answers] == [answer] * 3
+    assert not any(one.endswith(b"0\r\n\r\n") for one in answers)
+    with running.connect() as client:
+        assert client.get().body == b"hello"
+    assert eventually(lambda: sum(thread.is_alive() for thread in running.server._crew.threads) == 2)
 
 
 def test_serve_needs_prepare() -> None:
