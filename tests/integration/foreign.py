@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import cherrypy
 
 BIN = Path(sys.executable).parent
 GUNICORN = [sys.executable, "-m", "gunicorn", "-b", "unix:socket", "--access-logfile", "access.log"]
 UWSGI = [str(BIN / "uwsgi"), "--http-socket", "socket", "--die-on-term", "--wsgi-file", "shop.py"]
 UWSGI += ["--binary-path", sys.executable]  # what it replaces itself with
+APACHE = ["/usr/sbin/apache2", "-DFOREGROUND"]
+APACHE_MODULES = Path("/usr/lib/apache2/modules")
 # {name: (command, is the site loaded before the workers are forked)}
 FORKING: dict[str, tuple[list[str], bool]] = {
     "gunicorn": ([*GUNICORN, "-w", "2", "shop"], False),
     "gunicorn threads": ([*GUNICORN, "-w", "2", "-k", "gthread", "--threads", "4", "shop"], False),
+    "gunicorn gevent": ([*GUNICORN, "-w", "2", "-k", "gevent", "shop"], False),
     "gunicorn preload": ([*GUNICORN, "-w", "2", "--preload", "shop"], True),
     "uwsgi": ([*UWSGI, "--master", "-p", "2"], True),
     "uwsgi lazy": ([*UWSGI, "--master", "-p", "2", "--lazy-apps", "--threads", "4"], False),
+    "mod_wsgi": ([*APACHE, "-C", "Define processes 2"], False),
 }
 SINGLE: dict[str, list[str]] = {
     "uwsgi alone": UWSGI,
@@ -33,6 +42,28 @@ SINGLE: dict[str, list[str]] = {
     "wsgiref": [sys.executable, "host.py"],
     "module in a thread": [sys.executable, "host.py", "thread"],
 }
+
+# As docs/servers.md has it, and what Debian's configuration has around that. The daemons may not be root.
+APACHE_CONFIGURATION = """
+ServerRoot ${here}
+ServerName localhost
+PidFile ${here}/pid
+DefaultRuntimeDir ${here}
+Mutex file:${here}
+ErrorLog ${here}/screen
+Listen 127.0.0.1:${port}
+User www-data
+Group www-data
+LoadModule mpm_event_module MODULES/mod_mpm_event.so
+LoadModule authz_core_module MODULES/mod_authz_core.so
+LoadModule wsgi_module MODULES/mod_wsgi.so
+WSGISocketPrefix ${here}/wsgi
+WSGIDaemonProcess shop processes=${processes} threads=4 home=${here} python-path=${here}/packages
+WSGIScriptAlias / ${here}/shop.py process-group=shop application-group=%{GLOBAL}
+<Directory ${here}>
+  Require all granted
+</Directory>
+""".replace("MODULES", str(APACHE_MODULES))
 
 # A host in the manner of mod_wsgi: it loads the site (in any thread), serves it, and ends with the interpreter.
 HOST = """
@@ -85,6 +116,7 @@ class Site:
     directory: Path
     jar: dict[str, str] = field(default_factory=dict)
     answered: int = 0
+    port: int = 0  # where there is no socket in the directory
 
     @property
     def address(self) -> str:
@@ -93,6 +125,8 @@ class Site:
 
     def connect(self) -> socket.socket:
         """A new connection."""
+        if self.port:
+            return socket.create_connection(("127.0.0.1", self.port), 30)
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(30)
         sock.connect(self.address)
@@ -162,27 +196,65 @@ def until(is_so: Callable[[], bool], what: Callable[[], str]) -> None:
         time.sleep(0.02)
 
 
+def what_lacks(command: list[str]) -> str:
+    """Why *command* cannot be run on this machine; '' if it can."""
+    if "gevent" in command and find_spec("gevent") is None:
+        return "gevent is not installed"
+    if command[: len(APACHE)] == APACHE:
+        if not Path(APACHE[0]).exists():
+            return "Apache is not installed"
+        # the system's Python, not the one that runs this
+        if not any(APACHE_MODULES.glob("mod_wsgi.so-3.1[1-9]")):
+            return "no mod_wsgi for Python 3.11 or newer is installed"
+    return ""
+
+
 @contextmanager
 def running(command: list[str], directory: Path, source: str) -> Iterator[Site]:
     """Serve the module with *source* by *command*; the server has ended afterwards."""
-    (directory / "shop.py").write_text(source)
-    (directory / "host.py").write_text(HOST)
-    environ = {**os.environ, "HOME": str(directory), "PYTHONUNBUFFERED": "1"}
-    with (directory / "screen").open("wb") as screen:
-        process = subprocess.Popen(
-            command, cwd=directory, env=environ, stdout=screen, stderr=screen, stdin=subprocess.DEVNULL
-        )
-    site = Site(process, directory)
-    try:
-        until(lambda: _answers(site), lambda: f"{command}\n{site.screen}")
-        yield site
-    finally:
+    with ExitStack() as stack:
+        port = 0
+        if command[: len(APACHE)] == APACHE:
+            directory, port = stack.enter_context(_open_to_all()), _free_port()
+            command = [*command, "-C", f"Define here {directory}", "-C", f"Define port {port}"]
+            command += ["-f", str(directory / "apache.conf")]
+        (directory / "shop.py").write_text(source)
+        (directory / "host.py").write_text(HOST)
+        environ = {**os.environ, "HOME": str(directory), "PYTHONUNBUFFERED": "1"}
+        with (directory / "screen").open("wb") as screen:
+            process = subprocess.Popen(
+                command, cwd=directory, env=environ, stdout=screen, stderr=screen, stdin=subprocess.DEVNULL
+            )
+        site = Site(process, directory, port=port)
         try:
-            site.stop()
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+            until(lambda: _answers(site), lambda: f"{command}\n{site.screen}")
+            yield site
+        finally:
+            try:
+                site.stop()
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+
+@contextmanager
+def _open_to_all() -> Iterator[Path]:
+    """A directory with the framework in it, which Apache's own user may read and write."""
+    with tempfile.TemporaryDirectory(prefix="kirsch-apache-") as made:
+        directory = Path(made)
+        directory.chmod(0o777)
+        package = Path(cherrypy.__file__).parent
+        shutil.copytree(package, directory / "packages" / "cherrypy", ignore=shutil.ignore_patterns("__pycache__"))
+        (directory / "apache.conf").write_text(APACHE_CONFIGURATION)
+        yield directory
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _answers(site: Site) -> bool:

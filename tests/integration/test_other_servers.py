@@ -1,23 +1,24 @@
-"""One application under gunicorn, uWSGI, waitress and wsgiref: embedded by one call, and the same everywhere."""
+"""One application under gunicorn, uWSGI, Apache, waitress and wsgiref: embedded by one call, the same everywhere."""
 
 from __future__ import annotations
 
 import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .foreign import FORKING, GUNICORN, SINGLE, UWSGI, Site, running, until
+from .foreign import FORKING, GUNICORN, SINGLE, UWSGI, Site, running, until, what_lacks
 
 FILE = bytes(range(256)) * 1200
 COMMANDS = {name: command for name, (command, _) in FORKING.items()} | SINGLE
 
 SHOP = """
-import os, threading
+import os, threading, time
 import cherrypy
 from cherrypy.process.plugins import BackgroundTask, Monitor, SimplePlugin
 
@@ -81,6 +82,12 @@ class Root:
         return "noted"
 
     @cherrypy.expose
+    def slow(self, n):
+        cherrypy.request.mark = n
+        time.sleep(0.05)
+        return f"{n} {cherrypy.request.mark} {cherrypy.request.params['n']}"
+
+    @cherrypy.expose
     def restart(self):
         cherrypy.engine.restart()
         return str(cherrypy.engine.state)
@@ -101,14 +108,20 @@ application = cherrypy.tree
 """
 
 
-@pytest.fixture(scope="module", params=COMMANDS)
+def wherever_there_is(names: Iterable[str]) -> list[Any]:
+    """Parameters: the servers of these *names*, some of them skipped with the reason."""
+    reasons = {name: what_lacks(COMMANDS[name]) for name in names}
+    return [pytest.param(name, marks=pytest.mark.skipif(bool(why), reason=why)) for name, why in reasons.items()]
+
+
+@pytest.fixture(scope="module", params=wherever_there_is(COMMANDS))
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The shop under each server in turn."""
     with running(COMMANDS[request.param], tmp_path_factory.mktemp("site"), SHOP) as site:
         yield site
 
 
-@pytest.fixture(params=FORKING)
+@pytest.fixture(params=wherever_there_is(FORKING))
 def forking(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Site, bool]]:
     """The shop under a server with two workers of its own; and True if they are forked from where it was loaded."""
     command, is_preloaded = FORKING[request.param]
@@ -144,6 +157,14 @@ def test_pages_and_forms(site: Site) -> None:
 def test_streams(site: Site) -> None:
     """A generator's pieces arrive, whatever the framing."""
     assert site.ask("/stream").body == b"0\n1\n2\n3\n4\n"
+
+
+def test_requests_of_one_moment_are_kept_apart(site: Site) -> None:
+    """By threads, or by greenlets: a page has its own request before and after it was blocked."""
+    with ThreadPoolExecutor(4) as clients:  # as many as wsgiref lets wait
+        answers = list(clients.map(lambda n: site.ask(f"/slow?n={n}").body.decode(), range(24)))
+
+    assert answers == [f"{n} {n} {n}" for n in range(16)]
 
 
 def test_head_has_the_length_and_no_body(site: Site) -> None:
@@ -343,6 +364,16 @@ def test_mistakes_are_said_when_the_site_is_loaded(mistake: str, says: str, tmp_
 
     assert failure is not None
     assert re.search(says, failure), failure
+
+
+@pytest.mark.skipif(bool(what_lacks(["gevent"])), reason=what_lacks(["gevent"]))
+def test_greenlets_that_would_share_a_request_are_refused(tmp_path: Path) -> None:
+    """The library is patched in the worker: too late for a site that was loaded before."""
+    with running([*GUNICORN, "-k", "gevent", "--preload", "shop"], tmp_path, SHOP) as site:
+        refused = site.ask("/who")
+
+    assert refused.status == 500
+    assert "Let each worker load the site (gunicorn without --preload)" in site.screen
 
 
 def test_a_failing_start_is_tried_again(tmp_path: Path) -> None:

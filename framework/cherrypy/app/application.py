@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from cherrypy.conf import site
 from cherrypy.conf.epoch import changes
 from cherrypy.conf.ini import NamespaceSet, Source
 from cherrypy.conf.namespaces import attribute_namespace
-from cherrypy.context import serving
+from cherrypy.context import Serving, serving
 from cherrypy.core.logs import LogManager
 from cherrypy.core.plan import PlanCache
 from cherrypy.core.request import Request
@@ -18,6 +19,8 @@ from cherrypy.process.wspbus import bus
 from cherrypy.toolbox.builtin import tools
 from cherrypy.wsgi.app import CPWSGIApp
 from cherrypy.wsgi.sendfile import hand_over
+
+(_LOCAL,) = Serving.__bases__
 
 
 class Application:
@@ -148,7 +151,18 @@ class Application:
         serving.clear()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Serve one WSGI request."""
+        """Serve one WSGI request.
+
+        Raises:
+            RuntimeError: requests of this process cannot be told apart.
+        """
+        if threading.local is not _LOCAL:
+            # SECURITY: pages would see each other's requests, and sessions
+            raise RuntimeError(
+                "threading.local was replaced after cherrypy had been imported (by gevent's monkey.patch_all, say), so "
+                "requests would not be kept apart. Let each worker load the site (gunicorn without --preload), or "
+                "patch before anything else is imported."
+            )
         if self.answer_shortly is not None:
             answer = self.answer_shortly(environ, start_response)
             if answer is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import sys
+import threading
 import weakref
 from typing import Any
 from wsgiref.validate import validator
@@ -161,3 +162,11 @@ def test_routes_die_with_their_application() -> None:
     gc.collect()
 
     assert gone() is None
+
+
+def test_requests_that_would_be_mixed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody has patched the library since: greenlets of one thread would share what a thread has."""
+    monkeypatch.setattr(threading, "local", type("local", (), {}))
+
+    with pytest.raises(RuntimeError, match="patch before anything else is imported"):
+        ask(make_application(), "/")
