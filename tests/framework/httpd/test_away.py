@@ -141,7 +141,7 @@ def test_the_owner_hears_that_its_client_has_gone(serve: Serve) -> None:
 def test_the_rest_of_a_large_body_stays_the_applications(serve: Serve) -> None:
     """A body that is still on the network is read by the answer, and the next request starts behind it."""
     owner = Patient()
-    running = serve(Desk(owner))
+    running = serve(Desk(owner), body_memory_bytes=0)
     size = 200_000
     with running.connect() as client:
         client.send(b"POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
@@ -293,7 +293,7 @@ def test_a_body_may_send_itself(serve: Serve) -> None:
 def test_what_follows_a_large_body_is_not_lost(serve: Serve) -> None:
     """A request that came in one segment with the end of a body which was read elsewhere is answered."""
     owner = Patient()
-    running = serve(Desk(owner))
+    running = serve(Desk(owner), body_memory_bytes=0)
     size = 200_000
     with running.connect() as client:
         client.send(b"POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
