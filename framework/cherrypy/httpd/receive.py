@@ -98,7 +98,7 @@ class Receiver:
             connection.buffer = b""
             return self._begin_body(connection, message, data[end + 4 :], seat)
         except Refusal as refusal:
-            self.refuse(connection, refusal)
+            self.refuse(connection, refusal, data)
             return False
 
     def _wait_for_more(self, connection: Connection, data: bytes) -> None:
@@ -249,15 +249,20 @@ class Receiver:
         connection.queued = True
         self._loop.ready.append(connection)
 
-    def refuse(self, connection: Connection, refusal: Refusal) -> None:
+    def refuse(self, connection: Connection, refusal: Refusal, data: bytes = b"") -> None:
         """Answer in the application's stead, once, and read nothing of this connection any more.
+
+        *data* is how the refused request begins, if it is not all in the buffer.
 
         SECURITY: after a syntax error nobody knows where the next request starts; whatever is behind it is not parsed.
         """
+        message = connection.message
+        is_head = (data or connection.buffer).startswith(b"HEAD ") if message is None else message.method == "HEAD"
+        answer = render_error(refusal.status, refusal.text, refusal.headers)
         connection.forget_request()
         with suppress(OSError):
             # A few hundred octets: a client whose window is too small even for them has no claim on the text.
-            connection.send(render_error(refusal.status, refusal.text, refusal.headers))
+            connection.send(answer[: -len(refusal.text)] if is_head else answer)
         self._loop.leave(connection)
 
 

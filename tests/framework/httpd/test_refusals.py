@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from cherrypy.httpd.message import Answer, Message
 
 from .conftest import Serve
@@ -97,3 +99,26 @@ def test_nothing_behind_an_error_is_served(serve: Serve) -> None:
 
         assert answer.count(b"HTTP/1.1 400 ") == 1
         assert served == (["/good"] if pieces[0].startswith(b"GET /good") else [])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HEAD / HTTP/1.1\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"HEAD / HTTP/2.0\r\n",
+        b"\r\nHEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nshort",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\n",
+    ],
+)
+def test_a_refused_head_has_no_text(serve: Serve, data: bytes) -> None:
+    """RFC 9110, 9.3.2: not a word behind the head, which is that of any other refusal."""
+    running = serve(body_bytes=1000, head_s=0.05, body_grace_s=0.05)
+    of_head = running.exchange(data)
+    of_get = running.exchange(data.replace(b"HEAD ", b"GET "))
+
+    assert of_head.endswith(b"\r\n\r\n")
+    assert of_get.split()[1] == of_head.split()[1]
+    assert not of_get.endswith(b"\r\n\r\n")
