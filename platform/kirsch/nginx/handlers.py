@@ -46,18 +46,13 @@ def derived_files(sections: Sections) -> dict[str, str]:
     everywhere = _merged(sections)
     for path, merged, _ in everywhere:
         own = sections.get(path or "/", {})
-        on = _tools(merged)
         below = [_tools(each) for other, each, _ in everywhere if f"{other}/".startswith(f"{path}/")]
         if not path or not set().union(*below) <= set(HARMLESS):
             continue
         for tool, key in (("staticdir", "dir"), ("staticfile", "filename")):
             name, root = own.get(f"tools.{tool}.{key}"), merged.get(f"tools.{tool}.root", "")
-            if (
-                tool in on
-                and isinstance(name, str)
-                and isinstance(root, str)
-                and merged.get(f"tools.{tool}.match", "") == ""
-            ):
+            is_plain = merged.get(f"tools.{tool}.on") is True and merged.get(f"tools.{tool}.match", "") == ""
+            if is_plain and isinstance(name, str) and isinstance(root, str):
                 full = name if name.startswith("/") or not root else f"{root.rstrip('/')}/{name}"
                 if full.startswith("/"):
                     found[path] = full.rstrip("/") + ("/" if tool == "staticdir" else "")
