@@ -314,8 +314,9 @@ class Fleet:
         await asyncio.sleep(delay_s)
         try:
             worker = await self.boot(seat.number, self.state, self.generation)
-        except SuperviseError as error:
-            seat.last_failure = dict(error.report)
+        except (SuperviseError, OSError, MemoryError) as error:  # whatever was short: the seat must not stay empty
+            report = {"worker": f"{self.pool}.{seat.number}", "message": f"{type(error).__name__}: {error}"}
+            seat.last_failure = dict(error.report) if isinstance(error, SuperviseError) else report
             self._replace_later(seat, 0.0)
             self.site.on_change()
             return

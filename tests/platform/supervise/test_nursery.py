@@ -56,6 +56,31 @@ def test_no_memory_for_a_fork(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, num
     assert not fleet.booting
 
 
+@pytest.mark.parametrize("error", [MemoryError("none left"), OSError(errno.EMFILE, "none left")])
+def test_a_boot_that_breaks_off_is_tried_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Wherever the supervisor itself runs short, the seat is not forgotten."""
+
+    async def refuse(*args: object) -> None:
+        raise error
+
+    async def scene() -> tuple[bool, dict[str, Any]]:
+        fleet.keep_filled()
+        seat = fleet.seats[1]
+        first = seat.replacing
+        assert first is not None
+        await first
+        is_tried_again = seat.replacing is not None and seat.replacing is not first and not seat.replacing.done()
+        for one in fleet.seats.values():
+            one.stop_replacing()
+        return is_tried_again, seat.last_failure or {}
+
+    monkeypatch.setattr(fleet, "boot", refuse)
+    is_tried_again, report = asyncio.run(scene())
+
+    assert is_tried_again
+    assert "none left" in report["message"]
+
+
 def test_a_seat_tries_again_later_and_later(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not spin while the machine has nothing to give; the status has the reason."""
     tries: list[int] = []
