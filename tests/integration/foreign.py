@@ -190,7 +190,7 @@ class Site:
 
 def until(is_so: Callable[[], bool], what: Callable[[], str]) -> None:
     """Wait for something in another process."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60  # a machine that is busy elsewhere takes 25 s to load a site
     while not is_so():
         assert time.monotonic() < deadline, f"waited in vain for {what()}"
         time.sleep(0.02)
