@@ -68,6 +68,7 @@ PURE = {
         "nginx/caching",
         "nginx/compress",
         "nginx/assets",
+        "nginx/canary",
         "nginx/handlers",
         "nginx/version",
         "targets",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kirsch.nginx import canary
 from kirsch.nginx.assets import asset_locations, fallback, files_of, has_files
 from kirsch.nginx.caching import cache_lines
 from kirsch.nginx.compress import switched_off
@@ -34,6 +35,7 @@ def app_locations(scope: Scope, vhost: Vhost, app: App) -> Iterable[Block]:
         body = (*_body(scope, vhost, app, path, route),)
         for words in ways_into(app.mount.rstrip("/") + path):
             yield block("location", *words, body=body)
+    yield from canary.mirror_locations(scope, vhost, app)
     yield from asset_locations(scope, vhost, app)
     if has_files(scope, app):
         yield block("location", fallback(app), body=[*_body(scope, vhost, app, "", routes[""])])
@@ -80,8 +82,11 @@ def _body(scope: Scope, vhost: Vhost, app: App, path: str, route: Route) -> Iter
     yield from _KINDS.get(route.kind, ())
     if route.kind in ("events", "stream"):
         yield from switched_off(scope.build)
+    yield from canary.field_lines(app)
+    if route.kind != "upload":  # which is not here yet, so there is nothing to copy
+        yield from canary.mirror_lines(app)
     wait_s = route.timeout_s or (LONG_WAIT_S if route.kind in ("events", "websocket") else None)
-    yield from pass_to(scope.stack.pools[app.pool], wait_s)
+    yield from pass_to(scope.stack.pools[app.pool], wait_s, canary.chosen_upstream(app))
 
 
 def shared_files(scope: Scope, vhost: Vhost) -> list[Directive]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from kirsch.nginx import assets, caching, compress, fields, forwarded, guards, headers, tls
+from kirsch.nginx import assets, caching, canary, compress, fields, forwarded, guards, headers, tls
 from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, seconds
 from kirsch.nginx.headers import proxy_file, proxy_settings
 from kirsch.nginx.names import catch_alls, closing_servers
@@ -142,6 +142,7 @@ def _http(scope: Scope, vhosts: list[str]) -> list[Directive | Block]:
         *tls.maps(scope),
         *fields.maps(scope),
         *guards.maps(scope),
+        *canary.maps(scope),
         *guards.zones(scope),
         *caching.shared_settings(scope),
         *compress.shared_settings(scope.build),

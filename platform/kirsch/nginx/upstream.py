@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from kirsch.nginx.directives import Block, Directive, block, directive, seconds
+from kirsch.nginx.directives import Block, Directive, Expr, block, directive, seconds
 from kirsch.spec import HostPaths, Pool
 
 KEEPALIVE_TIMEOUT_S = 3.0
@@ -55,15 +55,18 @@ def upstream(pool: Pool, paths: HostPaths) -> Block:
     )
 
 
-def pass_to(pool: Pool, wait_s: float | None = None) -> list[Directive]:
-    """What a location says to hand its requests to *pool*, and to wait *wait_s* for it (None: its deadline)."""
+def pass_to(pool: Pool, wait_s: float | None = None, to: Expr | None = None) -> list[Directive]:
+    """What a location says to hand its requests to *pool*, and to wait *wait_s* for it (None: its deadline).
+
+    *to* is another place for them than the pool itself.
+    """
     wait = seconds(pool.request_deadline_s + READ_MARGIN_S if wait_s is None else wait_s)
     return [
         directive("proxy_next_upstream_tries", tries(pool)),
         directive("proxy_read_timeout", wait),
         directive("proxy_send_timeout", wait),
         # no URI part: the raw path goes through, "%2F" stays "%2F"
-        directive("proxy_pass", f"http://{upstream_name(pool.name)}"),
+        directive("proxy_pass", to or f"http://{upstream_name(pool.name)}"),
     ]
 
 

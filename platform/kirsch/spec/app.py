@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from kirsch.spec.canary import Canary, Mirror
 from kirsch.spec.name import Name, Text
 from kirsch.spec.route import Route, RoutePath
 
@@ -78,6 +79,10 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     assets: dict[RoutePath, Text] = {}
     """The same for files whose name changes with their content: browsers keep them, and those of the releases before
     are there as well."""
+    canary: Canary | None = None
+    """Another app that a share of the clients gets instead."""
+    mirror: Mirror | None = None
+    """Another app that gets a copy of the requests."""
     offload: bool = False
     """Let nginx serve what ``tools.staticdir`` and ``tools.staticfile`` of ``config`` do. Only where no code protects
     those files: nginx asks nobody."""

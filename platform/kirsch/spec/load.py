@@ -59,7 +59,7 @@ def load_stack(path: str | os.PathLike[str]) -> Stack:
     sections: dict[str, Any] = {
         "apps": {name: app for name, app in apps.items() if app},
         "pools": {name: pool for name, pool in pools.items() if pool},
-        "vhosts": {name: _with_apps(vhost, list(apps)) for name, vhost in vhosts.items() if vhost},
+        "vhosts": {name: _with_apps(vhost, apps) for name, vhost in vhosts.items() if vhost},
         "health": health or Health(),
         "bus": bus or Bus(),
         "directory": str(Path(file).resolve().parent),
@@ -161,8 +161,11 @@ def _with_probe_defaults(table: object) -> object:
     return filled
 
 
-def _with_apps(vhost: Vhost, apps: list[str]) -> Vhost:
-    return vhost if vhost.apps else msgspec.structs.replace(vhost, apps=tuple(apps))
+def _with_apps(vhost: Vhost, apps: dict[str, App | None]) -> Vhost:
+    """Give a vhost that names none all apps but those that stand behind another one."""
+    behind = {other.app for app in apps.values() if app for other in (app.canary, app.mirror) if other}
+    shown = tuple(name for name in apps if name not in behind)
+    return vhost if vhost.apps else msgspec.structs.replace(vhost, apps=shown)
 
 
 def _cores() -> int:

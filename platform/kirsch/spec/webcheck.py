@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kirsch.spec.app import App
 from kirsch.spec.guard import Auth
 from kirsch.spec.network import NETWORK_RULE, why_no_network
-from kirsch.spec.shape import Shaper, join, show
+from kirsch.spec.shape import Shaper, join, nearest, show
 from kirsch.spec.stack import Stack
 from kirsch.spec.vhost import Listen, Vhost
 
@@ -55,6 +56,9 @@ def check_routes(shaper: Shaper, stack: Stack) -> None:
     """Report routes of apps that do not fit together, or are taken by something else."""
     probes = (stack.health.live.path, stack.health.ready.path)
     for app in stack.apps.values():
+        for key, behind in (("canary", app.canary), ("mirror", app.mirror)):
+            if behind is not None:
+                _check_behind(shaper, stack, app, f"app.{app.name}.{key}.app", behind.app)
         for path in app.assets:
             if path in app.files:
                 allowed = "one of files and assets for a path"
@@ -88,6 +92,18 @@ def check_networks(shaper: Shaper, key: str, networks: Iterable[str]) -> None:
         if wrong:
             message, meant = wrong
             shaper.report(f"{key}[{place}]", message=f"{show(network)} {message}", allowed=NETWORK_RULE, hint=meant)
+
+
+def _check_behind(shaper: Shaper, stack: Stack, app: App, key: str, name: str) -> None:
+    """Report an app behind another one that could not take its place."""
+    other = stack.apps.get(name)
+    if other is None:
+        shaper.report(key, given=show(name), allowed=", ".join(stack.apps), hint=nearest(name, list(stack.apps)))
+    elif other.pool == app.pool or other.mount != app.mount:
+        allowed = f"an app with mount = {show(app.mount)} in another pool than {app.pool}"
+        shaper.report(key, given=show(name), allowed=allowed)
+    elif other.canary is not None or other.mirror is not None:
+        shaper.report(key, given=show(name), allowed="an app without a canary or mirror of its own")
 
 
 def _check_auth(shaper: Shaper, key: str, auth: Auth | None) -> None:

@@ -85,7 +85,7 @@ def walk(nodes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize(("case", "version"), list(itertools.product(CASES, BUILDS)))
 def test_no_location_forgets_the_trusted_headers(case: str, version: Version) -> None:
-    """A proxy_set_header or add_header of its own would drop the shared set, so proxied locations have none."""
+    """A proxied location includes both shared sets itself; what it adds stands beside them, not instead."""
     payload = crossplane.parse(str(GOLDEN / case / version_text(version) / "nginx.conf"))
     proxied = [
         [(child["directive"], child["args"]) for child in node["block"]]
@@ -98,7 +98,7 @@ def test_no_location_forgets_the_trusted_headers(case: str, version: Version) ->
     for location in proxied:
         included = [args[0].rpartition(".conf")[0].rpartition(".")[2] for name, args in location if name == "include"]
         assert included[:2] == ["proxy", "fields"]
-        assert not {"proxy_set_header", "add_header"} & {name for name, _ in location}
+        assert "proxy_set_header" not in {name for name, _ in location}
 
 
 @pytest.mark.parametrize(("case", "version"), list(itertools.product(CASES, BUILDS)))
@@ -106,7 +106,9 @@ def test_a_linter_of_others_finds_nothing(case: str, version: Version) -> None:
     """gixy-ng knows the usual holes; nothing at medium or above."""
     gixy = Path(sys.executable).with_name("gixy")
     main = GOLDEN / case / version_text(version) / "nginx.conf"
-    ran = subprocess.run([gixy, "-ll", "-f", "json", main], capture_output=True, text=True, check=False)
+    # the variable of a canary holds one of two names of `upstream` blocks, for which nobody asks a DNS server
+    skipped = ["--skips", "missing_resolver"] if case == "versions" else []
+    ran = subprocess.run([gixy, "-ll", "-f", "json", *skipped, main], capture_output=True, text=True, check=False)
 
     assert [(found["plugin"], found["reason"]) for found in json.loads(ran.stdout)] == []
 

@@ -128,6 +128,13 @@ WRONG = {
         'app.shop.routes."/a".cache',
         "cannot be kept",
     ),
+    "a canary of nobody": (
+        'canary = { app = "shp", percent = 5 }\n',
+        "app.shop.canary.app",
+        "did you mean shop?",
+    ),
+    "a canary of all": ('canary = { app = "shop", percent = 100 }\n', "app.shop.canary.percent", "under 100"),
+    "a mirror in the same pool": ('mirror = { app = "shop" }\n', "app.shop.mirror.app", "in another pool than web"),
     "a folder that is not there": (
         'files = { "/s" = "nowhere" }\n',
         'app.shop.files."/s"',
