@@ -30,9 +30,9 @@ REPORT = os.environ.get("CHAOS_REPORT")
 MARK = "<!-- latency -->"
 
 RATE = 300.0
-TURNS = 10 if IS_FULL else 4
-COUNTED = 7 if IS_FULL else 3
-QUIET_S = 4.0
+TURNS = 10 if IS_FULL else 6
+COUNTED = 7 if IS_FULL else 5
+QUIET_S = 4.0 if IS_FULL else 2.0
 ALLOWED = 2.0
 #: Share of the processors in others' hands beyond which a figure that is too high is theirs.
 CROWDED = 0.3
