@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 import kirsch
+from kirsch.cli import bus
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
 from kirsch.cli.down import down
@@ -39,7 +40,7 @@ def verbs() -> None:
     """  # noqa: D301 (click wants the character itself)
 
 
-for verb in (deploy, status, top, logs, down, check, render, *VERBS):
+for verb in (deploy, status, top, logs, down, check, render, *VERBS, *bus.VERBS):
     verbs.add_command(verb)
 
 
