@@ -99,12 +99,23 @@ def probe_stack(stack: Stack, paths: HostPaths) -> list[Probing]:
     Raises:
         OSError: the run directory cannot be written: this is not the operator.
     """
+    with asking(paths) as token:
+        return [probe_door(door, token) for door in doors_of(stack)]
+
+
+@contextlib.contextmanager
+def asking(paths: HostPaths) -> Iterator[str]:
+    """Give a token that the workers of *paths* answer to, until the end of the block.
+
+    Raises:
+        OSError: the run directory cannot be written.
+    """
     token = make_token()
     file = Path(str(token_file(paths.workers, token)))
     file.touch(mode=0o644, exist_ok=False)
     file.chmod(0o644)
     try:
-        return [probe_door(door, token) for door in doors_of(stack)]
+        yield token
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(file)

@@ -15,6 +15,7 @@ from kirsch.cli.place import Place
 from kirsch.cli.screen import show_table
 from kirsch.errors import ControlError
 from kirsch.link.state import load_state
+from kirsch.spec import Stack
 
 HEADS = ("verdict", "forgery", "sent", "passed", "believed")
 SENT_WIDTH = 60
@@ -27,15 +28,25 @@ def probe_place(place: Place) -> list[Probing]:
     Raises:
         ControlError: it does not run here, or is somebody else's.
     """
-    paths = place.target.paths
+    stack = load_running(place)
     try:
-        return probe_stack(load_state(paths.state_file).stack, paths)
-    except FileNotFoundError as error:
+        return probe_stack(stack, place.target.paths)
+    except OSError as error:
+        raise ControlError(f"the stack cannot be probed: {error}", kind="unreachable") from error
+
+
+def load_running(place: Place) -> Stack:
+    """Return the stack as it runs there, with the addresses that it got.
+
+    Raises:
+        ControlError: it does not run.
+    """
+    try:
+        return load_state(place.target.paths.state_file).stack
+    except (OSError, msgspec.MsgspecError) as error:
         raise ControlError(
             f'the stack "{place.stack.name}" does not run: kirsch deploy {place.options}'.rstrip(), kind="unreachable"
         ) from error
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ControlError(f"the stack cannot be probed: {error}", kind="unreachable") from error
 
 
 def show_probings(console: Console, probings: Iterable[Probing]) -> None:

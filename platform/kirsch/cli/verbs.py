@@ -17,6 +17,7 @@ from kirsch.cli import bus
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
 from kirsch.cli.down import down
+from kirsch.cli.explain import explain
 from kirsch.cli.fleet import VERBS
 from kirsch.cli.logs import logs
 from kirsch.cli.screen import show_error
@@ -40,7 +41,7 @@ def verbs() -> None:
     """  # noqa: D301 (click wants the character itself)
 
 
-for verb in (deploy, status, top, logs, down, check, render, *VERBS, *bus.VERBS):
+for verb in (deploy, status, top, logs, down, check, explain, render, *VERBS, *bus.VERBS):
     verbs.add_command(verb)
 
 

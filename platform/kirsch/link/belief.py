@@ -17,6 +17,22 @@ PROBE_PATH = "/.kirsch/probe/"
 _TOKEN = re.compile(r"[0-9a-f]{32}\Z")
 
 
+class Value(msgspec.Struct, kw_only=True, frozen=True):
+    """One key of a page's configuration, and where it stands."""
+
+    key: str
+    value: str
+    level: str
+
+
+class Explained(msgspec.Struct, kw_only=True, frozen=True):
+    """What an application would do with a path."""
+
+    handler: str
+    arguments: list[str]
+    config: list[Value]
+
+
 class Belief(msgspec.Struct, kw_only=True, frozen=True):
     """Who asked, and for what, as the application sees it."""
 
@@ -27,6 +43,8 @@ class Belief(msgspec.Struct, kw_only=True, frozen=True):
     fields: dict[str, str] = {}
     """The header fields as they reached it, names in lower case."""
     worker: str = ""
+    explained: Explained | None = None
+    """Of the path that was asked about."""
 
 
 def make_token() -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 import cherrypy
 from kirsch.link.belief import PROBE_PATH, Belief, token_file
-from kirsch.spec import App
+from kirsch.worker.explaining import explain as find_way
 from kirsch.worker.graft import Graft
 from kirsch.worker.health import ASKED_PATHS
 from kirsch.worker.load import Loaded
@@ -76,33 +76,38 @@ class Probe:
         elif self._loaded.kind == "asgi":
             cherrypy.tree.graft_asgi(believe_asgi(worker), self.script_name)
         else:
-            cherrypy.tree.mount(Page(worker), self.script_name, {"/": proxy_config(app)})
+            application = cherrypy.tree.apps.get(app.mount.rstrip("/"))
+            cherrypy.tree.mount(Page(worker, application), self.script_name, {"/": proxy_config(application)})
 
 
 class Page:
     """What a page of a CherryPy application sees."""
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, application: Any = None) -> None:
         self._worker = worker
+        self._application = application
 
     @cherrypy.expose
-    def index(self, token: str = "") -> bytes:
-        """Return it as JSON."""
+    def index(self, token: str = "", explain: str | None = None) -> bytes:
+        """Return it as JSON; with what the application would do with the path *explain*."""
         request, headers = cherrypy.request, cherrypy.response.headers
         headers["Content-Type"] = "application/json"
         headers["Cache-Control"] = "no-store"
         fields = {name.lower(): str(value) for name, value in request.headers.items()}
-        return msgspec.json.encode(
-            Belief(
-                base=request.base, remote=request.remote.ip, scheme=request.scheme, fields=fields, worker=self._worker
-            )
+        belief = Belief(
+            base=request.base,
+            remote=request.remote.ip,
+            scheme=request.scheme,
+            fields=fields,
+            worker=self._worker,
+            explained=None if explain is None else find_way(self._application, explain),
         )
+        return msgspec.json.encode(belief)
 
 
-def proxy_config(app: App) -> dict[str, Any]:
+def proxy_config(application: Any) -> dict[str, Any]:
     """Return what an application's own configuration says of the proxy tool at its root."""
     found: dict[str, Any] = {}
-    application = cherrypy.tree.apps.get(app.mount.rstrip("/"))
     if isinstance(application, cherrypy.Application):
         own = getattr(application.root, "_cp_config", {})
         found |= {key: own[key] for key in _PROXY_KEYS if key in own}
