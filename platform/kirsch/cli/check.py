@@ -20,7 +20,9 @@ from kirsch.cli.probe import probe_place, probings_as_data, show_probings
 from kirsch.cli.screen import open_console
 from kirsch.errors import NginxError, Problem, SpecError
 from kirsch.nginx.binary import Nginx, find_nginx, open_file_limit, worker_user
+from kirsch.nginx.scope import Ground
 from kirsch.nginx.site import render_site
+from kirsch.nginx.survey import survey
 from kirsch.release.plan import count
 from kirsch.spec import HostPaths, Stack, place_stack
 
@@ -102,8 +104,8 @@ def render(place: Place, out: str | None) -> None:
     click.echo(f"{len(files)} files in {out}")
 
 
-def render_files(stack: Stack, paths: HostPaths, nginx: Nginx) -> dict[str, str]:
-    """Return the files of one generation, file name to text."""
+def render_files(stack: Stack, paths: HostPaths, nginx: Nginx, ground: Ground | None = None) -> dict[str, str]:
+    """Return the files of one generation, file name to text; *ground* is what a look at the host found."""
     return render_site(
         stack,
         paths,
@@ -112,6 +114,7 @@ def render_files(stack: Stack, paths: HostPaths, nginx: Nginx) -> dict[str, str]
         user=worker_user(),
         modules=nginx.modules,
         open_files=open_file_limit(),
+        ground=ground,
     )
 
 
@@ -126,7 +129,7 @@ def prove_rendering(stack: Stack, nginx: Nginx) -> int:
         paths = HostPaths(root=f"{scratch}/root", run=f"{scratch}/run")
         for folder in (paths.log_dir, f"{paths.nginx}/temp", paths.slots, f"{scratch}/site"):
             os.makedirs(folder)
-        files = render_files(stack, paths, nginx)
+        files = render_files(stack, paths, nginx, survey(stack, paths))
         for name, text in files.items():
             path = Path(scratch) / "site" / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,14 +35,14 @@ def test_good_files_are_good(kirsch: Kirsch) -> None:
 
 
 @pytest.mark.nginx
-def test_missing_certificate_is_found(kirsch: Kirsch, folder: Path) -> None:
-    """Nginx says it before a deploy does."""
+def test_a_certificate_need_not_be_there_yet(kirsch: Kirsch, folder: Path) -> None:
+    """A placeholder answers until it is: an authority asks nginx before it gives out the first one."""
     with (folder / "kirsch.toml").open("a") as file:
         file.write('[vhost.main]\nlisten = ["8443 tls"]\ntls = { certificate = "no.pem", key = "no.key" }\n')
     status, said = kirsch("check")
 
-    assert status in {1, 2}
-    assert "no.pem" in said
+    assert status == 0, said
+    assert "accepts" in said
 
 
 @pytest.mark.nginx
