@@ -77,6 +77,8 @@ class Nursery:
     def _order(self, number: int, state: State, generation: int) -> Order:
         spec = state.stack.pools[self.pool]
         bodies = [vhost.max_body for vhost in state.stack.vhosts.values()]
+        routes = [route for app in state.stack.apps_of(self.pool) for route in app.routes.values()]
+        bodies += [route.max_body for route in routes if route.max_body is not None]
         return Order(
             stack=state.stack.name,
             pool=self.pool,
