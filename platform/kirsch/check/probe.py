@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from cherrypy.http.forwarded import Trust
 from kirsch.check.forgeries import FORGERIES, REFUSALS, Forgery, Outcome, judge, request_octets
-from kirsch.check.reach import connect_to
+from kirsch.check.reach import connect_to, source_of
 from kirsch.errors import ForgeryBelieved
 from kirsch.link.belief import PROBE_PATH, Belief, make_token, token_file
 from kirsch.spec import HostPaths, Listen, Stack
@@ -100,7 +101,19 @@ def probe_stack(stack: Stack, paths: HostPaths) -> list[Probing]:
         OSError: the run directory cannot be written: this is not the operator.
     """
     with asking(paths) as token:
-        return [probe_door(door, token) for door in doors_of(stack)]
+        return [
+            Probing(door, None, why_not=why) if (why := why_not_asked(stack, door)) else probe_door(door, token)
+            for door in doors_of(stack)
+        ]
+
+
+def why_not_asked(stack: Stack, door: Door) -> str:
+    """Why what this host sends through *door* would prove nothing; empty where it proves something."""
+    if door.listen.proxy:
+        return "connections begin with a PROXY header here, which only the proxy in front may send"
+    if source_of(door.listen) in Trust(stack.vhosts[door.vhost].trusted_proxies):
+        return "this host is one of the vhost's trusted_proxies, whose word counts"
+    return ""
 
 
 @contextlib.contextmanager
