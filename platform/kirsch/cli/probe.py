@@ -18,7 +18,7 @@ from kirsch.link.state import load_state
 from kirsch.spec import Stack
 
 HEADS = ("verdict", "forgery", "sent", "passed", "believed")
-SENT_WIDTH = 60
+SENT_WIDTH = 44
 STYLES = {"refused": "green", "cleared": "green", "passed on": "yellow", "BELIEVED": "bold red", "unclear": "bold red"}
 
 
