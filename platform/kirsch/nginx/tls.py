@@ -1,4 +1,4 @@
-"""TLS of a vhost: certificates, protocols, sessions, stapling, and what browsers are told."""
+"""TLS of a vhost: certificates, protocols, sessions, and what browsers are told."""
 
 from __future__ import annotations
 
@@ -41,9 +41,6 @@ def vhost_settings(scope: Scope, vhost: Vhost) -> Iterable[Directive | Comment]:
     yield from protocols(tls.profile)
     # before 1.23.2 one key would last until the next reload: whoever gets it reads everything of that time
     yield directive("ssl_session_tickets", "on" if tls.tickets and scope.build.has("ticket rotation") else "off")
-    if tls.stapling:
-        yield directive("ssl_stapling", "on")
-        yield directive("ssl_stapling_verify", "on")
 
 
 def protocols(profile: str) -> list[Directive]:

@@ -73,8 +73,6 @@ class Tls(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     hsts: Hsts | None = None
     tickets: bool = False
     """Sessions resumed by tickets, besides nginx's own memory. Only where nginx changes their keys by itself."""
-    stapling: bool = False
-    """Ask the certificate's OCSP responder and staple its answer; for certificates that name one."""
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:

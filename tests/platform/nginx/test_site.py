@@ -148,6 +148,22 @@ def test_versions_are_told_the_same_in_their_own_words() -> None:
     assert "keepalive_min_timeout 5s;" in new["nginx.conf"]
 
 
+def test_http3_and_other_compressions_are_told_to_builds_that_have_them(tmp_path: Path) -> None:
+    """Neither build at hand does; what is written stands where the modules' own directives may stand."""
+    stack = load_stack(GOLDEN / "full" / "kirsch.toml")
+    modules = BUILDS[(1, 31, 3)] | {"http_v3", "brotli", "zstd", "http_gzip"}
+    files = render_site(stack, PATHS, (1, 31, 3), generation="000001", modules=modules, pages={})
+    main = files["vhosts/main.conf"]
+
+    assert "listen 0.0.0.0:443 quic;" in main
+    assert "http3 on;" in main
+    assert "listen 0.0.0.0:443 quic default_server reuseport;" in files["closing.conf"]
+    assert """add_header Alt-Svc 'h3=":443"; ma=86400' always;""" in files["vhosts/main.fields.conf"]
+    assert all(f"    {name} on;" in main for name in ("gzip", "brotli", "zstd"))
+    assert "reuseport" not in main
+    assert "quic" not in rendered("full", (1, 31, 3))["vhosts/main.conf"]
+
+
 def test_a_path_that_nginx_would_misread_is_refused() -> None:
     """A folder with a dollar in its name cannot be written, and says so."""
     stack = load_stack(GOLDEN / "plain" / "kirsch.toml")

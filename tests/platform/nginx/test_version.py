@@ -57,3 +57,16 @@ def test_http2_changed_its_spelling_at_1_25_1() -> None:
 
     assert (old.has("http2"), old.has("http2 directive")) == (True, False)
     assert (new.has("http2"), new.has("http2 directive")) == (True, True)
+
+
+def test_compressions_of_others_are_seen_where_they_are_compiled_in() -> None:
+    """A module that is loaded at run time would need a line that nobody can write."""
+    inside = parse_build(
+        "nginx version: nginx/1.28.0\n--add-module=/src/ngx_brotli --add-module=../zstd-nginx-module/x"
+    )
+    beside = parse_build("nginx version: nginx/1.28.0\n--add-dynamic-module=/src/ngx_brotli")
+
+    assert inside is not None
+    assert (inside.has("brotli"), inside.has("zstd"), inside.has("gzip")) == (True, True, True)
+    assert beside is not None
+    assert not beside.has("brotli")
