@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import msgspec
+import pytest
+
+from kirsch.spec.bus import Bus
 
 APP = """
 import os, cherrypy
@@ -174,3 +180,31 @@ def test_nobody_else_gets_in(host: Any) -> None:
     assert host.status()["bus"]["wrong"] == {"stranger": 1}
     assert host.stop() == 0
     assert not os.path.exists(host.paths.bus_socket)
+
+
+def test_with_a_redis(host: Any) -> None:
+    """While it is away the status says so and the host serves itself; when it comes nobody has to be started anew."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    host.release("r1", APP)
+    state = host.state("r1", workers=1)
+    bus = Bus(url=f"redis+unix://{host.folder}/redis")
+    stack = msgspec.structs.replace(state.stack, bus=bus)
+    host.start(msgspec.structs.replace(state, stack=stack))
+    away = host.wait_for(lambda status: "Redis is away" in status["bus"]["degraded"] and members_of(host))
+    alone = get(host, "/who")
+    server = subprocess.Popen(
+        [binary, "--port", "0", "--unixsocket", f"{host.folder}/redis", "--save", "", "--dir", host.folder],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        host.wait_for(lambda status: not status["bus"]["degraded"])
+        there = get(host, "/who")
+    finally:
+        server.kill()
+        server.wait()
+
+    assert any("Redis is away" in why for why in away["degraded"])
+    assert alone["text"].startswith("1 of 1; other hosts cannot be reached")
+    assert there["text"] == "1 of 1"
