@@ -38,7 +38,7 @@ CLEARED = (
 
 
 def maps(build: Build) -> list[Block]:
-    """The ``map`` blocks that :func:`proxy_settings` needs."""
+    """The ``map`` blocks that :func:`proxy_settings` and the access log need."""
     found = [
         # an upgrade to anything but a WebSocket stays out: `Upgrade: h2c` would tunnel past every rule here
         block(
@@ -55,6 +55,16 @@ def maps(build: Build) -> list[Block]:
             body=[row("default", ""), row("websocket", "upgrade")],
         ),
     ]
+    # $request_method is GET once an error page stands in for the answer: a lost POST would be logged as a GET
+    method = row(Expr("~^(?<kirsch_verb>[A-Z]+) "), Expr("$kirsch_verb"))
+    found.append(
+        block(
+            "map",
+            Expr("$request"),
+            Expr("$kirsch_method"),
+            body=[row("default", Expr("$request_method")), method],
+        )
+    )
     if not build.has("$request_port"):
         port = row(Expr(r"~:(?<kirsch_port>[0-9]{1,5})$"), Expr(":$kirsch_port"))
         found.append(block("map", Expr("$http_host"), Expr("$kirsch_host_port"), body=[row("default", ""), port]))

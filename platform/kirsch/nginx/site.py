@@ -33,7 +33,7 @@ LOG_FIELDS = {
     "client": "$remote_addr",
     "vhost": "$server_name",
     "host": "$host",
-    "method": "$request_method",
+    "method": "$kirsch_method",
     "uri": "$request_uri",
     "protocol": "$server_protocol",
     "status": "$status",

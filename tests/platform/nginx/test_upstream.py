@@ -149,3 +149,17 @@ def test_every_request_is_one_line_of_json(
     assert [(line["status"], line["method"], line["uri"]) for line in lines] == [("200", "GET", "/a%22b")] * 2
     assert all(len(line["id"]) == 32 and line["agent"].startswith('quo"te\\back') for line in lines)
     assert any(", " in line["upstream"] for line in lines)
+
+
+@pytest.mark.nginx
+def test_what_was_lost_is_logged_as_it_was_asked(
+    port: int, control: NginxControl, worker: Callable[..., Any], stage: HostPaths, ask: Ask
+) -> None:
+    """A POST without an answer is a POST, though nginx answers with a page of its own, which it GETs."""
+    for slot in (1, 2):
+        worker("web", slot).drops_after_head = True
+    ask(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    control.stop(timeout_s=5)
+    lines = [json.loads(line) for line in Path(stage.nginx_access_log).read_text(encoding="utf-8").splitlines()]
+
+    assert [(line["status"], line["method"]) for line in lines] == [("502", "POST")]
