@@ -82,7 +82,8 @@ def make(
     finished = here.pop("_finished", None)
     if finished is not None:
         # somebody looks behind the end: a log
-        response.output_status, response.header_list, response._body, _ = finished
+        response.output_status, fields, response._body, _ = finished
+        response.header_list = list(fields)  # the answers of others may have the same
         response.status = "200 OK"
         request.stage = "on_end_resource"
 

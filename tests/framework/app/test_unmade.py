@@ -132,6 +132,24 @@ def test_a_log_that_is_read_sees_the_finished_answer(pages: Site, made: list[str
     assert made == ["/blind"] * (len(lines) - 1)
 
 
+def test_who_changes_the_fields_of_a_finished_answer_changes_no_others(pages: Site) -> None:
+    """Many answers have the same ones."""
+    counts: list[int] = []
+
+    def listen() -> None:
+        fields = cherrypy.response.header_list
+        counts.append(len(fields))
+        fields.append((b"X-Late", b"1"))
+
+    cherrypy.engine.subscribe("after_request", listen)
+    try:
+        ask_often(pages, "/blind")
+    finally:
+        cherrypy.engine.unsubscribe("after_request", listen)
+
+    assert len(set(counts)) == 1
+
+
 def test_a_proxy_that_is_trusted_is_believed(pages: Site) -> None:
     """By the request that is made late, too."""
     pages.server.trusted_proxies = ["192.0.2.0/24"]
