@@ -67,9 +67,9 @@ types: $(VENV)/.check
 architecture: $(VENV)/.test
 	$(BIN)/pytest -q tests/architecture
 
-bench: $(VENV)/.bench ## what a request costs, then side by side with other servers (BENCH_ARGS: --only --rounds --seconds --servers)
-	@deploy/debian_packages.sh wrk libev-dev
-	@missed=0; $(BIN)/python tests/bench/stage_cost.py || missed=1; $(BIN)/python tests/bench/run.py $(BENCH_ARGS) || missed=1; exit $$missed
+bench: $(VENV)/.bench ## what a request costs, side by side with other servers, through nginx (BENCH_ARGS: --only --rounds --seconds --servers)
+	@deploy/debian_packages.sh nginx wrk libev-dev
+	@missed=0; $(BIN)/python tests/bench/stage_cost.py || missed=1; $(BIN)/python tests/bench/run.py $(BENCH_ARGS) || missed=1; $(BIN)/python tests/bench/through_nginx.py || missed=1; exit $$missed
 
 fuzz: $(VENV)/.fuzz ## look for requests that break the server's parser, for FUZZ_SECONDS
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
