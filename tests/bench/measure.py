@@ -30,6 +30,8 @@ class Score:
 
     Attributes:
         rates: requests/s of each round.
+        cpu_us: processor time of all its processes for a request, in microseconds; what other work there is on the
+            machine changes it much less than the rates.
         rss_mib: resident memory of all its processes at the end of each round.
         failed: answers that were not 2xx, socket errors, and idle connections lost.
     """
@@ -37,13 +39,15 @@ class Score:
     rates: list[float] = field(default_factory=list)
     p50_ms: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
     rss_mib: list[float] = field(default_factory=list)
     failed: int = 0
 
-    def medians(self) -> tuple[float, float, float, float]:
-        """Requests/s, both latencies, memory."""
-        rate, p50, p99, rss = map(statistics.median, (self.rates, self.p50_ms, self.p99_ms, self.rss_mib))
-        return rate, p50, p99, rss
+    def medians(self) -> tuple[float, float, float, float, float]:
+        """Requests/s, both latencies, processor time, memory."""
+        measured = (self.rates, self.p50_ms, self.p99_ms, self.cpu_us, self.rss_mib)
+        rate, p50, p99, cpu, rss = map(statistics.median, measured)
+        return rate, p50, p99, cpu, rss
 
 
 def make_scratch() -> None:
@@ -131,13 +135,14 @@ def wait_for_answer(port: int, scenario: Scenario, process: psutil.Popen, conten
         time.sleep(0.05)
 
 
-def load(port: int, scenario: Scenario, seconds: float, score: Score) -> None:
-    """One round of wrk from the second core, added to *score*."""
+def load(port: int, scenario: Scenario, seconds: float, score: Score) -> int:
+    """One round of wrk from the second core, added to *score*; returns how many requests it has made."""
     wrk = ["taskset", "-c", "1", "wrk", "-t1", f"-c{scenario.connections}", f"-d{seconds:g}s", "--latency"]
     if scenario.upload:
         wrk += ["-s", str(HERE / "post.lua")]
     text = subprocess.run([*wrk, scenario.url(port)], check=True, capture_output=True, text=True).stdout
     read_wrk(text, score)
+    return int(re.findall(r"(\d+) requests in", text)[0])
 
 
 def read_wrk(text: str, score: Score) -> None:
@@ -189,6 +194,16 @@ def family(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+def cpu_s(process: psutil.Process) -> float:
+    """Processor time that a process and its children have used."""
+    total = 0.0
+    for one in family(process):
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total
+
+
 def rss_mib(process: psutil.Process) -> float:
     """Resident memory of a process and its children."""
     total = 0
@@ -211,7 +226,9 @@ def measure(contender: Contender, scenario: Scenario, seconds: float, score: Sco
             raise Unavailable(f"does not take {scenario.idle} connections: {error}") from error
         try:
             load(port, scenario, 1, Score())
-            load(port, scenario, seconds, score)
+            before_s = cpu_s(process)
+            count = load(port, scenario, seconds, score)
+            score.cpu_us.append((cpu_s(process) - before_s) / max(count, 1) * 1e6)
             score.rss_mib.append(rss_mib(process))
             score.failed += count_lost(idle)
             wrong = scenario.ask(port)

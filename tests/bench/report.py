@@ -20,7 +20,7 @@ Reasons = dict[tuple[str, str], str]
 def print_table(players: Sequence[Contender], scenarios: Sequence[Scenario], scores: Scores, reasons: Reasons) -> None:
     """Medians with ratios to the first player; below, why something is missing."""
     shown = Table(title="one process on one core, medians of interleaved rounds")
-    for heading in ("scenario", "server", "req/s", "ratio", "p50 ms", "p99 ms", "MiB", "failed"):
+    for heading in ("scenario", "server", "req/s", "ratio", "p50 ms", "p99 ms", "CPU µs", "MiB", "failed"):
         shown.add_column(heading, justify="left" if heading in ("scenario", "server") else "right")
     notes: list[str] = []
     for scenario in scenarios:
@@ -31,12 +31,12 @@ def print_table(players: Sequence[Contender], scenarios: Sequence[Scenario], sco
                 note = f"{player.title}: {reasons[key]}"
                 if note not in notes:
                     notes.append(note)
-                shown.add_row(scenario.name, player.title, "-", "", "", "", "", f"[{notes.index(note) + 1}]")
+                shown.add_row(scenario.name, player.title, "-", "", "", "", "", "", f"[{notes.index(note) + 1}]")
                 continue
-            rate, p50, p99, rss = scores[key].medians()
+            rate, p50, p99, cpu, rss = scores[key].medians()
             ratio = f"{rate / base.medians()[0]:.1f} x" if base and base.rates else ""
-            cells = [f"{rate:,.0f}", ratio, f"{p50:.2f}", f"{p99:.2f}", f"{rss:.0f}", str(scores[key].failed)]
-            shown.add_row(scenario.name, player.title, *cells)
+            cells = [f"{rate:,.0f}", ratio, f"{p50:.2f}", f"{p99:.2f}", f"{cpu:.1f}", f"{rss:.0f}"]
+            shown.add_row(scenario.name, player.title, *cells, str(scores[key].failed))
         shown.add_section()
     console = Console(width=120)
     console.print(shown)
@@ -48,19 +48,36 @@ def write_csv(file: Path, scenarios: Sequence[Scenario], scores: Scores, reasons
     """One line for each contender in each scenario; *reasons* in the last column."""
     with file.open("w", newline="") as output:
         lines = csv.writer(output, lineterminator="\n")
-        lines.writerow(
-            ["scenario", "server", "requests_per_s", "p50_ms", "p99_ms", "rss_mib", "failed", "rounds", "note"]
-        )
+        columns = ["requests_per_s", "p50_ms", "p99_ms", "cpu_us", "rss_mib", "failed", "rounds", "note"]
+        lines.writerow(["scenario", "server", *columns])
         for scenario in scenarios:
             for (title, name), score in scores.items():
                 if name != scenario.name:
                     continue
                 if reason := reasons.get((title, name)):
-                    lines.writerow([name, title, "", "", "", "", "", "", reason])
+                    lines.writerow([name, title, *[""] * 7, reason])
                     continue
-                rate, p50, p99, rss = score.medians()
-                cells = [f"{rate:.0f}", f"{p50:.3f}", f"{p99:.3f}", f"{rss:.1f}", score.failed, len(score.rates)]
-                lines.writerow([name, title, *cells, ""])
+                rate, p50, p99, cpu, rss = score.medians()
+                cells = [f"{rate:.0f}", f"{p50:.3f}", f"{p99:.3f}", f"{cpu:.1f}", f"{rss:.1f}"]
+                lines.writerow([name, title, *cells, score.failed, len(score.rates), ""])
+
+
+def write_tables(file: Path, players: Sequence[Contender], scenarios: Sequence[Scenario], scores: Scores) -> None:
+    """Put requests/s and processor time of all contenders into a document that has places for them."""
+    text = file.read_text()
+    for place, number, digits in (("requests", 0, 0), ("processor", 3, 1)):
+        lines = ["| | " + " | ".join(scenario.name for scenario in scenarios) + " |"]
+        lines.append("| --- |" + " ---: |" * len(scenarios))
+        for player in players:
+            found = [scores[player.title, scenario.name] for scenario in scenarios]
+            cells = [f"{score.medians()[number]:,.{digits}f}" if score.rss_mib else "-" for score in found]
+            lines.append(f"| {player.title} | " + " | ".join(cells) + " |")
+        mark = f"<!-- {place} -->\n"
+        before, _, rest = text.partition(mark)
+        _, found_end, after = rest.partition(mark)
+        if found_end:
+            text = before + mark + "\n".join(lines) + "\n" + mark + after
+    file.write_text(text)
 
 
 def draw(file: Path, players: Sequence[Contender], scenarios: Sequence[Scenario], scores: Scores) -> bool:

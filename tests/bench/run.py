@@ -16,7 +16,7 @@ from pathlib import Path
 
 from contenders import CACHE, HERE, Contender, Unavailable, all_contenders, rival_python
 from measure import Score, make_scratch, measure
-from report import Reasons, Scores, draw, print_table, write_csv
+from report import Reasons, Scores, draw, print_table, write_csv, write_tables
 from scenarios import SCENARIOS, Scenario
 
 __all__ = ["main", "rival_python"]
@@ -92,6 +92,8 @@ def main() -> None:
     folder = options.out or (DOCUMENTS if is_full else CACHE)
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "results.csv", chosen, scores, reasons)
+    if (folder / "README.md").exists():
+        write_tables(folder / "README.md", players, chosen, scores)
     drawn = draw(folder / "results.svg", players, chosen, scores)
     print(f"{folder / 'results.csv'}{', results.svg' if drawn else '; no plot without matplotlib'}")
     if not options.only and not options.servers:

@@ -97,7 +97,7 @@ def test_reasons_are_footnotes(
     """A contender that did not take part is in the table and in the file, with the reason."""
     peers = bench["contenders"].all_contenders()[:2]
     scenario = bench["scenarios"].SCENARIOS[0]
-    score = bench["measure"].Score([10.0, 30.0, 20.0], [1.0], [2.0], [3.0])
+    score = bench["measure"].Score([10.0, 30.0, 20.0], [1.0], [2.0], [17.5], [3.0])
     scores = {(peers[0].title, "hello"): score, (peers[1].title, "hello"): bench["measure"].Score()}
     reasons = {(peers[1].title, "hello"): "it does not build"}
     bench["report"].print_table(peers, [scenario], scores, reasons)
@@ -108,3 +108,26 @@ def test_reasons_are_footnotes(
     assert f"[1] {peers[1].title}: it does not build" in shown
     assert [line["requests_per_s"] for line in lines] == ["20", ""]
     assert lines[1]["note"] == "it does not build"
+
+
+def test_tables_of_a_document_are_renewed(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    """What stands around them stays, and who did not take part has a dash."""
+    peers = bench["contenders"].all_contenders()[:2]
+    scenario = bench["scenarios"].SCENARIOS[0]
+    score = bench["measure"].Score([10.0, 3000.0, 2000.0], [1.0], [2.0], [17.5], [3.0])
+    scores = {(peers[0].title, "hello"): score, (peers[1].title, "hello"): bench["measure"].Score()}
+    file = tmp_path / "README.md"
+    file.write_text("before\n<!-- requests -->\nold\n<!-- requests -->\nafter\n")
+    for _ in range(2):
+        bench["report"].write_tables(file, peers, [scenario], scores)
+
+    assert file.read_text().splitlines() == [
+        "before",
+        "<!-- requests -->",
+        "| | hello |",
+        "| --- | ---: |",
+        f"| {peers[0].title} | 2,000 |",
+        f"| {peers[1].title} | - |",
+        "<!-- requests -->",
+        "after",
+    ]
