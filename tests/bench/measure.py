@@ -141,12 +141,11 @@ def load(port: int, scenario: Scenario, seconds: float, score: Score) -> int:
     if scenario.upload:
         wrk += ["-s", str(HERE / "post.lua")]
     text = subprocess.run([*wrk, scenario.url(port)], check=True, capture_output=True, text=True).stdout
-    read_wrk(text, score)
-    return int(re.findall(r"(\d+) requests in", text)[0])
+    return read_wrk(text, score)
 
 
-def read_wrk(text: str, score: Score) -> None:
-    """Add what wrk printed to *score*."""
+def read_wrk(text: str, score: Score) -> int:
+    """Add what wrk printed to *score*; returns how many requests it has made."""
     score.rates.append(float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0]))
     score.p50_ms.append(milliseconds(re.findall(r"^ +50% +(\S+)", text, re.MULTILINE)[0]))
     score.p99_ms.append(milliseconds(re.findall(r"^ +99% +(\S+)", text, re.MULTILINE)[0]))
@@ -154,6 +153,7 @@ def read_wrk(text: str, score: Score) -> None:
     score.failed += sum(
         int(number) for found in re.findall(r"Socket errors: (.*)", text) for number in re.findall(r"\d+", found)
     )
+    return int(re.findall(r"(\d+) requests in", text)[0])
 
 
 def milliseconds(text: str) -> float:

@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from contenders import CACHE, HERE
-from measure import Score, read_wrk
+import psutil
+from contenders import HERE
+from measure import Score, cpu_s, read_wrk
 
 NAMES = ("backend in C", "two kirsch workers")
 _MAIN = """
@@ -75,9 +76,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(core: int, command: list[str], awaited: list[Path | int]) -> Iterator[None]:
+def running(core: int, command: list[str], awaited: list[Path | int]) -> Iterator[psutil.Process]:
     """Run *command* on *core* until the end of the block; it is there when all it is awaited at takes connections."""
-    process = subprocess.Popen(["taskset", "-c", str(core), *command], stderr=subprocess.DEVNULL)
+    process = psutil.Popen(["taskset", "-c", str(core), *command], stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 20
         for place in awaited:
@@ -85,7 +86,7 @@ def running(core: int, command: list[str], awaited: list[Path | int]) -> Iterato
                 if process.poll() is not None or time.monotonic() > end:
                     raise SystemExit(f"through_nginx: {command[0]} does not serve at {place}")
                 time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(10)
@@ -107,27 +108,34 @@ def main() -> None:
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if nginx is None or shutil.which("wrk") is None:
         raise SystemExit("through_nginx: nginx or wrk is missing; install it (Debian: apt-get install nginx wrk)")
-    CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kb") as name, ExitStack() as stack:
         folder = Path(name)
         c, k = free_ports(2)
         for file, text in (("back", _BACKEND), ("front", _FRONT)):
             (folder / file).write_text(text.format(folder=folder, name=file, c=c, k=k, long=_KEPT_LONG))
         backend = [nginx, "-p", name, "-c", str(folder / "back")]
-        stack.enter_context(running(1, backend, [folder / "c.0.sock", folder / "c.1.sock"]))
+        behind = {c: [stack.enter_context(running(1, backend, [folder / "c.0.sock", folder / "c.1.sock"]))], k: []}
         for number in (0, 1):
             place = folder / f"k.{number}.sock"
-            stack.enter_context(running(1, [sys.executable, "-c", _WORKER, str(place), str(HERE)], [place]))
-        stack.enter_context(running(0, [nginx, "-p", name, "-c", str(folder / "front")], [c, k]))
+            worker = [sys.executable, "-c", _WORKER, str(place), str(HERE)]
+            behind[k].append(stack.enter_context(running(1, worker, [place])))
+        front = stack.enter_context(running(0, [nginx, "-p", name, "-c", str(folder / "front")], [c, k]))
         scores = {c: Score(), k: Score()}
+        front_us: dict[int, list[float]] = {c: [], k: []}
         for turn in range(given.rounds + 1):
             for port, score in scores.items():
                 wrk = ["taskset", "-c", "0", "wrk", "-t1", "-c32", f"-d{given.seconds:g}s", "--latency"]
+                before = cpu_s(front), sum(map(cpu_s, behind[port]))
                 text = subprocess.run([*wrk, f"http://127.0.0.1:{port}/"], check=True, capture_output=True, text=True)
-                read_wrk(text.stdout, score if turn else Score())
+                if turn:
+                    count = read_wrk(text.stdout, score)
+                    front_us[port].append((cpu_s(front) - before[0]) / count * 1e6)
+                    score.cpu_us.append((sum(map(cpu_s, behind[port])) - before[1]) / count * 1e6)
     rates = [statistics.median(score.rates) for score in scores.values()]
-    for title, rate, score in zip(NAMES, rates, scores.values(), strict=True):
-        print(f"through nginx, {title}: {rate:,.0f} requests/s, p99 {statistics.median(score.p99_ms):.2f} ms")
+    for title, rate, (port, score) in zip(NAMES, rates, scores.items(), strict=True):
+        costs = [statistics.median(costs) for costs in (score.p99_ms, front_us[port], score.cpu_us)]
+        print(f"through nginx, {title}: {rate:,.0f} requests/s, p99 {costs[0]:.2f} ms,", end=" ")
+        print(f"processor time of a request: nginx {costs[1]:.1f} us, behind it {costs[2]:.1f} us")
     print(f"ratio {rates[1] / rates[0]:.2f} (wanted: 0.85), failed: {sum(score.failed for score in scores.values())}")
     sys.exit(rates[1] < 0.85 * rates[0] or any(score.failed for score in scores.values()))
 
