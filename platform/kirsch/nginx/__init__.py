@@ -2,6 +2,7 @@
 
 from kirsch.nginx.binary import Nginx, find_nginx, open_file_limit, worker_user
 from kirsch.nginx.control import Generation, NginxControl
+from kirsch.nginx.isolation import Held
 from kirsch.nginx.site import render_site
 from kirsch.nginx.survey import survey
 from kirsch.nginx.version import Build, Version, version_text
@@ -13,6 +14,7 @@ __all__ = [
     "Nginx",
     "NginxControl",
     "Generation",
+    "Held",
     "Build",
     "Version",
     "version_text",

@@ -10,15 +10,18 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from kirsch.errors import NginxError
 from kirsch.nginx.binary import Nginx
 from kirsch.nginx.generations import Generations
+from kirsch.nginx.isolation import Held, Make, isolate
 from kirsch.nginx.marker import ask_marker
 from kirsch.nginx.master import Master, emergencies, is_serving
+from kirsch.nginx.reloads import Budget, Coalescer
+from kirsch.nginx.trial import Trial, try_files
 from kirsch.spec import HostPaths
 
 PROOF_TIMEOUT_S = 20.0
@@ -41,6 +44,8 @@ class Generation:
     action: Literal["started", "reloaded", "unchanged"]
     pid: int
     duration_s: float
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """The vhosts that are not in it as they are written now."""
 
 
 class NginxControl:
@@ -49,12 +54,13 @@ class NginxControl:
     *user* is who its workers run as (``name`` or ``name:group``, when root); their group may read the configuration.
     """
 
-    def __init__(self, paths: HostPaths, nginx: Nginx, user: str | None = None) -> None:
+    def __init__(self, paths: HostPaths, nginx: Nginx, user: str | None = None, budget: Budget | None = None) -> None:
         self.paths = paths
         self.nginx = nginx
         self.user = user
         self._generations = Generations(paths)
         self._master = Master(paths, nginx)
+        self._reloads = Coalescer[Generation](budget or Budget())
 
     def next_generation(self) -> str:
         """The number to render the next generation with."""
@@ -84,17 +90,55 @@ class NginxControl:
         """
         began = time.monotonic()
         with self._locked():
-            last_good = self._generations.current()
-            if last_good and self.is_running() and self._generations.holds(last_good, files):
-                return self._done(last_good, "unchanged", began)
-            name = self._generations.write(files, self._group())
-            troubles = self._master.test(self._generations.folder(name))
-            if troubles:
+            if served := self._served(files, began):
+                return served
+            if troubles := try_files(self.paths, self.nginx, files):
+                name = self._generations.write(files, self._group())
                 aside = self._generations.refuse(name)
                 raise NginxError(f"nginx refuses the configuration in {aside}", lines=troubles, generation=name)
-            action = self._take_up(name, last_good)
-            self._generations.prune()
-            return self._done(name, action, began)
+            return self._serve(files, began)
+
+    def bring(self, make: Make) -> Generation:
+        """Make nginx serve what *make* renders, without the vhosts that it refuses; ``Generation.held`` names those.
+
+        A bad vhost keeps its last good text, or is left out when it has none. Who asks while another waits for the
+        budget of reloads shares the newest one's reload.
+
+        Raises:
+            NginxError: as :meth:`apply`; what is wrong concerns all vhosts.
+        """
+        return self._reloads.run(lambda: self._bring(make))
+
+    def _bring(self, make: Make) -> Generation:
+        began = time.monotonic()
+        with self._locked():
+            name = self._generations.next()
+            files = make(name, frozenset())
+            if served := self._served(files, began):
+                return served
+            current = self._generations.current()
+            before = self._generations.read(current) if current else {}
+            try:
+                files, held = isolate(make, name, before, lambda files: Trial(self.paths, self.nginx, files))
+            except NginxError as error:
+                aside = self._generations.refuse(self._generations.write(files, self._group()))
+                raise NginxError(f"{error.message}: {aside}", lines=error.lines, generation=name) from error
+            return replace(self._served(files, began) or self._serve(files, began), held=held)
+
+    def _served(self, files: Mapping[str, str], began: float) -> Generation | None:
+        """The current generation, when it runs and says what *files* say."""
+        current = self._generations.current()
+        if current and self.is_running() and self._generations.holds(current, files):
+            return self._done(current, "unchanged", began)
+        return None
+
+    def _serve(self, files: Mapping[str, str], began: float) -> Generation:
+        """Write and take up *files*, which have been tested."""
+        last_good = self._generations.current()
+        name = self._generations.write(files, self._group())
+        action = self._take_up(name, last_good)
+        self._generations.prune()
+        return self._done(name, action, began)
 
     def start(self) -> Generation:
         """Start nginx on the current generation, if it does not run.
@@ -159,6 +203,7 @@ class NginxControl:
     def _reload(self, name: str) -> list[str]:
         old = self._master.serving_workers()
         offset = _length(self.paths.nginx_error_log)
+        self._reloads.budget.spend()
         if not self._master.signal(signal.SIGHUP):
             return ["nginx ended before it could be signalled"]
         return self._prove(name, old, offset)

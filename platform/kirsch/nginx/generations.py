@@ -61,6 +61,12 @@ class Generations:
             if file not in GENERATION_FILES
         )
 
+    def read(self, name: str) -> dict[str, str]:
+        """The files of generation *name*."""
+        folder = self.folder(name)
+        found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in found}
+
     def write(self, files: Mapping[str, str], group: int = -1) -> str:
         """Put *files* on disk under the name that they carry, readable to *group*; returns the name.
 

@@ -71,7 +71,7 @@ def zones(scope: Scope) -> Iterator[Directive]:
 def password_files(scope: Scope) -> dict[str, str]:
     """The files of passwords of a generation: name to content."""
     return {
-        _file(place): _lines(one.auth)
+        password_file(place): _lines(one.auth)
         for place, one in _all_guarded(scope).items()
         if one.auth is not None and one.auth.users
     }
@@ -132,10 +132,11 @@ def _rate_zone(place: str, guarded: Guarded) -> str:
 def _passwords(scope: Scope, auth: Auth, place: str) -> str:
     if auth.users_file is not None:
         return scope.on_host(auth.users_file)
-    return f"{scope.paths.nginx_current}/{_file(place)}"
+    return f"{scope.paths.nginx_current}/{password_file(place)}"
 
 
-def _file(place: str) -> str:
+def password_file(place: str) -> str:
+    """The file of passwords of *place*, a vhost's name or a route's, in a generation."""
     return f"passwords/{place}"
 
 

@@ -15,7 +15,6 @@ from kirsch.nginx.binary import Nginx
 from kirsch.nginx.site import MAIN_FILE
 from kirsch.spec import HostPaths
 
-TEST_TIMEOUT_S = 60
 START_TIMEOUT_S = 30
 _TROUBLE = re.compile(r"\[(warn|error|crit|alert|emerg)\] ?(?:[0-9]+#[0-9]+: )?(.*)")
 _EMERGENCY = re.compile(r"\[emerg\] (?:[0-9]+#[0-9]+: )?(.*)")
@@ -29,27 +28,6 @@ class Master:
         self._paths = paths
         self._nginx = nginx
         self._config = f"{paths.nginx_current}/{MAIN_FILE}"
-
-    def test(self, folder: Path) -> list[str]:
-        """What ``nginx -t`` has against the configuration in *folder*; empty when it is good.
-
-        Warnings count: "conflicting server name" is only one, and leaves a vhost that nobody reaches.
-        """
-        try:
-            ran = subprocess.run(
-                self._command(str(folder / MAIN_FILE), "stderr", "-t"),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=TEST_TIMEOUT_S,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                env=_environment(),
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return [f"{self._nginx.path} -t: {error}"]
-        lines = troubles(ran.stderr.splitlines())
-        return lines or ([f"nginx -t ended with status {ran.returncode}"] if ran.returncode else [])
 
     def start(self) -> list[str]:
         """Start it on the current generation; what it complains about, empty when it went into the background."""
@@ -66,7 +44,7 @@ class Master:
                     timeout=START_TIMEOUT_S,
                     check=False,
                     cwd="/",
-                    env=_environment(),
+                    env=environment(),
                 ).returncode
             except (OSError, subprocess.TimeoutExpired) as error:
                 return [f"{self._nginx.path}: {error}"]
@@ -180,8 +158,8 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _environment() -> dict[str, str]:
-    """Only what nginx needs: a variable NGINX would name sockets to inherit."""
+def environment() -> dict[str, str]:
+    """What nginx is run with: only what it needs, for a variable NGINX would name sockets to inherit."""
     return {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C"} | (
         {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
     )

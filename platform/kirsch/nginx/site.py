@@ -99,6 +99,11 @@ def render_site(
     return texts
 
 
+def vhost_files(name: str) -> tuple[str, ...]:
+    """The names that the own files of the vhost *name* may have in a generation."""
+    return tuple(f"vhosts/{name}{kind}.conf" for kind in ("", ".proxy", ".fields", ".pages"))
+
+
 def _own_files(scope: Scope, vhost: Vhost) -> dict[str, list[Node]]:
     """What *vhost*'s locations include, where everybody's files do not do."""
     found: dict[str, list[Node]] = {}

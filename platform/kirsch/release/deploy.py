@@ -254,8 +254,9 @@ class Deploy:
             seen = ", ".join(f"{worker.name} {worker.state} {worker.release}" for worker in status.workers)
             raise GateFailed(f"not every worker serves {self.prepared.plan.release}: {seen}")
         try:
+            left_out = status.nginx.left_out if status.nginx else frozenset()
             asked = self.gate(worker_questions(stack, status, self.paths))
-            asked += self.gate(public_questions(stack))
+            asked += self.gate(public_questions(stack, left_out))
         except Refused as error:
             worker = error.question.worker
             reasons = [] if worker else fleet.require_status(self.control).degraded

@@ -11,7 +11,7 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from kirsch.errors import GateFailed
@@ -69,9 +69,14 @@ class Refused(GateFailed):
         self.question = question
 
 
-def public_questions(stack: Stack) -> tuple[Question, ...]:
-    """Return what is asked through nginx: for each vhost each of its apps' mounts, on each of its addresses."""
-    return tuple(_public(stack))
+def public_questions(stack: Stack, leave_out: Collection[str] = ()) -> tuple[Question, ...]:
+    """Return what is asked through nginx: for each vhost each of its apps' mounts, on each of its addresses.
+
+    A vhost under maintenance answers 503 to everybody, which is what it is for; *leave_out* are those that nginx does
+    not serve.
+    """
+    silent = {vhost.name for vhost in stack.vhosts.values() if vhost.maintenance}
+    return tuple(_public(stack, silent.union(leave_out)))
 
 
 def worker_questions(stack: Stack, status: Status, paths: HostPaths) -> tuple[Question, ...]:
@@ -115,8 +120,10 @@ def put_question(question: Question, *, timeout_s: float = 10.0) -> Reply:
         connection.close()
 
 
-def _public(stack: Stack) -> Iterator[Question]:
+def _public(stack: Stack, leave_out: Collection[str] = ()) -> Iterator[Question]:
     for vhost in stack.vhosts.values():
+        if vhost.name in leave_out:
+            continue
         for listen in vhost.listen:
             host = vhost.served_names[0].replace("*.", "any.") if vhost.names else listen.endpoint
             for app in vhost.apps:
@@ -126,7 +133,7 @@ def _public(stack: Stack) -> Iterator[Question]:
 
 def _of_workers(stack: Stack, status: Status, paths: HostPaths) -> Iterator[Question]:
     paths_of = {app.name: app.mount if app.mount.endswith("/") else f"{app.mount}/" for app in stack.apps.values()}
-    asked = {question.path: question for question in reversed(public_questions(stack))}
+    asked = {question.path: question for question in reversed(tuple(_public(stack)))}
     for pool in status.pools:
         apps = [app.name for app in stack.apps_of(pool.name)]
         for worker in pool.workers:

@@ -45,6 +45,13 @@ class Nginx(msgspec.Struct, frozen=True, kw_only=True):
     listen: list[str] = []
     generation: str | int | None = None
     problem: str | None = None
+    held: dict[str, dict[str, Any]] = {}
+    """Vhosts that it refuses as they are written: ``{"shop": {"serves": "nothing", "lines": ["[emerg] …"]}}``."""
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The vhosts that answer nobody."""
+        return frozenset(name for name, one in self.held.items() if one.get("serves") == "nothing")
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

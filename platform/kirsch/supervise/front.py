@@ -10,10 +10,9 @@ from typing import Any
 
 from kirsch.errors import NginxError
 from kirsch.link.state import State
-from kirsch.nginx.binary import Nginx, open_file_limit
+from kirsch.nginx.binary import Nginx
 from kirsch.nginx.control import NginxControl
-from kirsch.nginx.site import render_site
-from kirsch.nginx.survey import survey
+from kirsch.nginx.making import maker
 from kirsch.spec import HostPaths
 from kirsch.supervise.events import Events
 from kirsch.supervise.process import open_pidfd
@@ -32,6 +31,8 @@ class Front:
         self.control = NginxControl(paths, nginx, user)
         self.problem: str | None = None
         """Why nginx does not run although it should."""
+        self.held: dict[str, dict[str, Any]] = {}
+        """The vhosts that nginx refuses as they are written: what they do meanwhile, and nginx's words."""
         self.restarts = 0
         self._listens: list[str] = []
         self._pidfd = -1
@@ -44,19 +45,10 @@ class Front:
         Raises:
             NginxError: it refused; what it served before it serves still.
         """
-        files = render_site(
-            state.stack,
-            self.paths,
-            self.nginx.version,
-            generation=self.control.next_generation(),
-            user=self.user,
-            modules=self.nginx.modules,
-            open_files=open_file_limit(),
-            ground=await asyncio.to_thread(survey, state.stack, self.paths),
-        )
         self._is_wanted = True
-        done = await asyncio.to_thread(self.control.apply, files)
+        done = await asyncio.to_thread(self.control.bring, maker(state.stack, self.paths, self.nginx, self.user))
         self.problem = None
+        self.held = {name: {"serves": held.serves, "lines": held.lines} for name, held in done.held.items()}
         self._listens = [listen.url for vhost in state.stack.vhosts.values() for listen in vhost.listen]
         if done.action != "unchanged":
             self.events.say("nginx", message=done.action, pid=done.pid, generation=done.name)
@@ -79,6 +71,7 @@ class Front:
             "listen": list(dict.fromkeys(self._listens)),
             "generation": self.control.generation,
             "problem": self.problem,
+            "held": self.held,
         }
 
     def _watch(self) -> None:

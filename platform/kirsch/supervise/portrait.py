@@ -90,6 +90,9 @@ def describe_briefly(view: StackView) -> str:
 def find_faults(view: StackView) -> tuple[str, ...]:
     """Say what is not as it should be, a sentence each."""
     faults = []
+    for name, held in ((view.nginx or {}).get("held") or {}).items():
+        does = "is as it was before" if held["serves"] == "last good" else "answers nobody"
+        faults.append(f"vhost {name} {does}; nginx refuses it: {' '.join(held['lines'][:1])}")
     for pool in view.pools:
         if pool.is_paused:
             faults.append(f"pool {pool.name}: paused; requests wait")

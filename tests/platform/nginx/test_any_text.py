@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from kirsch.errors import SpecError
 from kirsch.nginx import Nginx, NginxControl, render_site
-from kirsch.nginx.generations import Generations
-from kirsch.nginx.master import Master
+from kirsch.nginx.trial import try_files
 from kirsch.spec import HostPaths, Stack, load_stack
 
 PATHS = HostPaths("/srv/kirsch/x", "/run/kirsch/x")
@@ -139,10 +138,7 @@ def test_nginx_accepts_every_text_that_the_spec_does(
     files = render_site(
         stack_from("".join(parts)), stage, nginx.version, generation="000001", user=control.user, modules=nginx.modules
     )
-    generations = Generations(stage)
-    for folder in (stage.log_dir, f"{stage.nginx}/temp", stage.nginx_generations):
-        Path(folder).mkdir(parents=True)
-    troubles = Master(stage, nginx).test(generations.folder(generations.write(files)))
+    troubles = try_files(stage, nginx, files)
 
     assert accepted > 300
     assert troubles == []

@@ -19,9 +19,8 @@ import pytest
 
 from kirsch.errors import SpecError
 from kirsch.nginx import Nginx, NginxControl, render_site
-from kirsch.nginx.generations import Generations
-from kirsch.nginx.master import Master
 from kirsch.nginx.site import GENERATION_FILES
+from kirsch.nginx.trial import try_files
 from kirsch.nginx.version import Version, version_text
 from kirsch.spec import App, HostPaths, Pool, Stack, Vhost, load_stack
 
@@ -207,13 +206,9 @@ def test_nginx_accepts_every_golden_case(
         tls = msgspec.structs.replace(vhost.tls, **files) if vhost.tls else None
         vhosts[name] = msgspec.structs.replace(vhost, listen=listen, tls=tls)
     stack = msgspec.structs.replace(stack, vhosts=vhosts)
-    os.makedirs(stage.log_dir)
-    os.makedirs(f"{stage.nginx}/temp")
     files = render_site(stack, stage, nginx.version, generation="000001", user=control.user, modules=nginx.modules)
-    generations = Generations(stage)
-    os.makedirs(stage.nginx_generations)
 
-    troubles = Master(stage, nginx).test(generations.folder(generations.write(files)))
+    troubles = try_files(stage, nginx, files)
 
     assert troubles == []
 

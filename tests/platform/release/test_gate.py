@@ -15,7 +15,7 @@ import pytest
 from kirsch.errors import GateFailed
 from kirsch.release.gate import Question, Reply, pass_gate, public_questions, put_question, worker_questions
 from kirsch.release.status import Pool, Status, Worker
-from kirsch.spec import App, HostPaths, Listen, Stack
+from kirsch.spec import App, HostPaths, Listen, Maintenance, Stack
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -144,3 +144,14 @@ def test_failing_application_does_not_use_up_patience(stack: Stack) -> None:
         pass_gate(asked(stack, 1, "/"), ask=lambda question: next(answers))
 
     assert time.monotonic() - began < 5
+
+
+def test_a_vhost_that_is_meant_to_be_silent_is_not_asked(stack: Stack, port: int) -> None:
+    """Under maintenance it answers 503 to everybody, left out it answers nobody: neither is the release's fault."""
+    served = with_mounts(stack, port, "/")
+    closed = msgspec.structs.replace(served.vhosts["main"], maintenance=Maintenance())
+    under_maintenance = msgspec.structs.replace(served, vhosts={"main": closed})
+
+    assert len(public_questions(served)) == 1
+    assert public_questions(served, {"main"}) == ()
+    assert public_questions(under_maintenance) == ()
