@@ -13,7 +13,7 @@ from cherrypy.httpd.message import HTTP_11, Answer
 from cherrypy.httpd.writer import FileSlice, RepeatedFields
 from cherrypy.lib.filehead import WISHES
 from cherrypy.wsgi import sendfile
-from cherrypy.wsgi.app import BEGUN, header_fields
+from cherrypy.wsgi.app import BEGUN, ENTERING, header_fields
 
 # What a request that goes the short way may not have: a body, another life before, an encoding of its own.
 _STRANGE = frozenset({"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "cherrypy.previous_request", "wsgi.url_encoding"})
@@ -47,7 +47,10 @@ class EnvironMessage:
         return self.environ["wsgi.input"]
 
     def entering(self, key: object) -> None:
-        """Nobody here remembers which pages block."""
+        """Tell whoever has put himself into the environ which page runs now."""
+        announce = self.environ.get(ENTERING)
+        if announce is not None:
+            announce(key)
 
 
 class _Fields:

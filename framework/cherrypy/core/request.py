@@ -26,9 +26,7 @@ from cherrypy.core.host import Host
 from cherrypy.core.later import Later
 from cherrypy.core.lazy import lazy, reserve, tracked
 from cherrypy.core.logs import log
-from cherrypy.core.namespaces import (
-    namespaces,
-)
+from cherrypy.core.namespaces import namespaces
 from cherrypy.core.plan import NO_PLAN, Plan, SharedHooks, Watched, set_all
 from cherrypy.core.rawheaders import RawHeaders
 from cherrypy.core.uniqueid import LazyUUID4
@@ -127,6 +125,7 @@ class Request(metaclass=Watched):
     _make_handler: Any = None
     _arguments: Any = ()
     _message: Any = None
+    _entering: Any = None  # through WSGI: who is told which page runs
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -249,7 +248,7 @@ class Request(metaclass=Watched):
             if self._hooks is not None and self._hooks_of is not plan:
                 lazyparts.add_hooks(self, plan)
         points = plan.points
-        if self._message is not None:
+        if self._message is not None or self._entering is not None:
             self._announce_handler()
         self.stage = "on_start_resource"
         if "on_start_resource" in points or self._hooks is not None:
@@ -279,9 +278,10 @@ class Request(metaclass=Watched):
 
     def _announce_handler(self) -> None:
         """Tell the server which page is going to run: it remembers which of them block."""
+        announce = self._entering or self._message.entering
         page = getattr(self.handler, "callable", None)
         # a code object: there are as many as there are functions, however many objects have them as methods
-        self._message.entering(getattr(page, "__code__", None) or type(self.handler))
+        announce(getattr(page, "__code__", None) or type(self.handler))
 
     def _run_hooks(self, point: str) -> None:
         own = self._hooks

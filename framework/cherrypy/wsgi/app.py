@@ -14,6 +14,8 @@ from cherrypy.wsgi.middleware import ExceptionTrapper, InternalRedirector
 
 #: Key of an environ: the request and response that have begun on the short way (``app.embedded``).
 BEGUN = "cherrypy.begun"
+#: Key of an environ: a callable that is told which page runs, by its code or its handler's class.
+ENTERING = "cherrypy.entering"
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -86,6 +88,8 @@ class AppResponse:
         request.multithread = environ["wsgi.multithread"]
         request.multiprocess = environ["wsgi.multiprocess"]
         request.wsgi_environ = environ
+        if ENTERING in environ:
+            request._entering = environ[ENTERING]
         request.script_name = self.cpapp.script_name
         request.prev = get("cherrypy.previous_request", None)
         path = get("SCRIPT_NAME", "").rstrip("/") + get("PATH_INFO", "")

@@ -1,7 +1,8 @@
 """Names the handlers that nobody else names: of requests that take their time, by the stacks of their threads.
 
-The native server says which page runs when it calls it, and a graft says its app's name. For CherryPy's pages under
-gunicorn and uWSGI nothing is said on the way in, as no request that ends soon needs it: once a second the worker looks.
+A page of CherryPy is announced when it is called, and a graft says its app's name. What stands before a page says
+nothing, a dispatcher or a middleware of the application's, as no request that ends soon needs it: once a second the
+worker looks.
 """
 
 from __future__ import annotations

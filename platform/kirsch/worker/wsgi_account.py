@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cherrypy.http.forwarded import Trust
+from cherrypy.wsgi.app import ENTERING
 from kirsch.scoreboard import Row
+from kirsch.worker.desk import Desks
 from kirsch.worker.health import ASKED_PATHS, answer_health
 from kirsch.worker.origin import Environ, settle
 from kirsch.worker.voice import Voice
@@ -25,7 +27,7 @@ class WSGIAccount:
     def __init__(self, site: Site, voice: Voice) -> None:
         self._site = site
         self._voice = voice
-        self._mine = voice.writer.mine
+        self._desks = Desks(voice.writer)
         self._trust = Trust(voice.order.trusted_proxies)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -37,7 +39,9 @@ class WSGIAccount:
                 return self._answer_health(path, start_response)
             probe(environ.get("QUERY_STRING", ""))
         settle(environ, self._trust, self._voice.order.name)
-        row = self._mine.row
+        desk = self._desks.mine
+        row = desk.row
+        environ[ENTERING] = desk.announce
         line = f"{environ['REQUEST_METHOD']} {path}".encode("latin-1", "replace")
         began = row.begin(line, environ.get("HTTP_X_REQUEST_ID", "").encode("latin-1", "replace"))
         if began >= row.next_look:

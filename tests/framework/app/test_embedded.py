@@ -124,6 +124,26 @@ def test_anything_else_goes_the_long_way(ways: list[bool], fields: dict[str, Any
     assert ways == []
 
 
+@pytest.mark.parametrize("fields", [{}, {"REQUEST_METHOD": "HEAD"}], ids=["the short way", "the long way"])
+def test_whoever_asks_is_told_which_page_runs(ways: list[bool], fields: dict[str, Any]) -> None:
+    """In the thread of the request, before the page; handlers without code are told by their class."""
+    told: list[Any] = []
+
+    class Pages:
+        @cherrypy.expose
+        def index(self) -> str:
+            told.append("the page")
+            return "x"
+
+    application = Application(Pages())
+    for _ in range(2):
+        ask(application, "/", **{"cherrypy.entering": told.append, **fields})
+    ask(application, "/absent", **{"cherrypy.entering": told.append, **fields})
+
+    assert told == [Pages.index.__code__, "the page"] * 2 + [cherrypy.NotFound]
+    assert ways == ([] if fields else [True])
+
+
 def test_a_request_knows_where_it_came_from() -> None:
     """Client, server, login, headers and environ."""
 

@@ -10,6 +10,7 @@ from wsgiref.util import FileWrapper
 
 import pytest
 
+import cherrypy
 from kirsch.scoreboard import Scoreboard
 from kirsch.worker.voice import Voice
 from kirsch.worker.wsgi_account import WSGIAccount
@@ -82,6 +83,27 @@ def test_a_close_that_fails_is_counted_too(voice: Voice, board: Scoreboard) -> N
         body.close()
 
     assert board.read(1).counters.in_flight == 0
+
+
+def test_a_page_is_named_while_it_runs(voice: Voice, board: Scoreboard) -> None:
+    """On the short way and on the long one, and with the name of its function."""
+    seen: list[tuple[str, str]] = []
+
+    class Pages:
+        @cherrypy.expose
+        def index(self) -> str:
+            seen.extend((one.line, one.handler) for one in board.read(1).running)
+            return "x"
+
+    application = cherrypy.Application(Pages())
+    there = {"SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "h", "SERVER_NAME": "h", "SERVER_PORT": "80"}
+    there |= {"wsgi.multithread": True, "wsgi.multiprocess": False}  # type: ignore[dict-item]
+    for method in ("GET", "GET", "HEAD"):
+        body: Any = call(voice, application, REQUEST_METHOD=method, **there)
+        getattr(body, "close", bool)()
+    name = "worker/test_wsgi_account.py: test_a_page_is_named_while_it_runs.<locals>.Pages.index"
+
+    assert seen == [("GET /", name), ("GET /", name), ("HEAD /", name)]
 
 
 def test_an_error_out_of_the_site_is_a_server_error(voice: Voice, board: Scoreboard) -> None:
