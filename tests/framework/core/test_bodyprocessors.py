@@ -10,6 +10,7 @@ import pytest
 import cherrypy
 from cherrypy.core.entity import Entity, RequestBody, process_urlencoded
 from cherrypy.core.formdata import Part, process_multipart, process_multipart_form_data
+from cherrypy.http.headers import HeaderMap
 
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=XX"}
 
@@ -197,3 +198,45 @@ def test_subclasses_may_take_the_place(site: Any, kind: Any) -> None:
     site.mount(Echo(), config={"/": {"hooks.before_request_body": replace}})
 
     assert site.form("/", b"abc").body == b"[('own', 'abc')]"
+
+
+FORMS = [b"a=1&b=2", b"a=1&a=2&a=3", b"a", b"12,7", b"=", b"&&a=&", b"a=%C3%A9+x", b"a=%FF", b"a=%&b=%4", b"", b"a=b=c"]
+FORMS += [b"a=1;b=2", "a=\xe9".encode(), b"a=\xff", b"%61=1&a=2", b"a%3D=1&+=+", b"a=%F0%9F&b=%98%80", b"12,7&a=1"]
+
+
+@pytest.mark.parametrize("separators", ["&", "&;"])
+@pytest.mark.parametrize("declared", ["", "; charset=UTF-8", "; charset=latin-1"])
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_are_read_the_same_both_ways(site: Any, form: bytes, declared: str, separators: str) -> None:
+    """The way of most forms is shorter; a list of charsets that is a tuple goes the long one."""
+
+    class Root(Echo):
+        @cherrypy.expose
+        def long(self, **params: Any) -> str:
+            return self.index(**params)
+
+    def lengthen() -> None:
+        body = cherrypy.request.body
+        body.attempt_charsets = tuple(body.attempt_charsets)
+
+    site.mount(
+        Root(),
+        config={"/": {"request.query_separators": separators}, "/long": {"hooks.before_request_body": lengthen}},
+    )
+    headers = {"Content-Type": f"application/x-www-form-urlencoded{declared}"}
+    short, long = (site(path, "POST", headers, form) for path in ("/", "/long"))
+
+    assert (short.status, short.body if short.status == 200 else b"") == (
+        long.status,
+        long.body if long.status == 200 else b"",
+    )
+
+
+@pytest.mark.parametrize("given", ["a/b", " a/b ", "a/b;c=d", "a/b, c/d", ",", " ", "", 'a/b; c="d,e"', ";", "a/b;"])
+def test_a_content_type_is_read_as_a_list_would_be(given: str) -> None:
+    """Most are of one word, and need none."""
+    headers = HeaderMap({"Content-Type": given})
+    elements = headers.elements("Content-Type")
+    found = Entity(None, headers).content_type
+
+    assert str(found) == str(elements[0] if elements else Entity.default_content_type)

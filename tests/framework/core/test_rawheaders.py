@@ -78,3 +78,31 @@ def test_pairs_of_a_foreign_server_are_the_same(order: int) -> None:
     pairs = [("HOST", "x"), ("X-ONE", "1")][::order]
 
     assert parse_headers(pairs) == {"Host": "x", "X-One": "1"}
+
+
+PAIRS = [
+    (b"Host", b"a.test"),
+    (b"X-Word", b"=?utf-8?b?w6k=?="),
+    (b"Cookie", b"a=secret"),
+    (b"x-pad", b" b "),
+    (b"X", b"x" * 200),
+]
+
+
+def test_fields_that_come_again_are_the_same() -> None:
+    """Those that are remembered, and those that are too long, or a secret."""
+    rawheaders._fields.clear()
+    first, second = (RawHeaders(PAIRS, "192.0.2.1").parse() for _ in range(2))
+
+    assert first == second
+    assert first == {**parse_headers(RawHeaders(PAIRS)), "Remote-Addr": "192.0.2.1"}
+    assert [name for name, _ in rawheaders._fields] == [b"Host", b"X-Word", b"x-pad"]
+
+
+def test_few_fields_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients choose them."""
+    monkeypatch.setattr(rawheaders, "_FIELDS_LIMIT", 4)
+    for number in range(20):
+        RawHeaders([(b"X", b"%d" % number)]).parse()
+
+    assert len(rawheaders._fields) <= 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -283,3 +284,14 @@ def test_nothing_is_read_far_beyond_the_limit(length: int | None, ahead: int) ->
         body.read()
     assert refused.value.status == 413
     assert fp.tell() <= 51
+
+
+@pytest.mark.parametrize("step", [1, 3, 100])
+def test_a_whole_body_comes_in_pieces_or_at_once(step: int) -> None:
+    """However much the stream below gives at a time; and what follows the body stays there."""
+    stream = io.BytesIO(b"0123456789next")
+    short = SimpleNamespace(read=lambda size: stream.read(min(size, step)))
+    reader = SizedReader(short, 10, None)
+
+    assert (reader.read(), reader.read(), reader.done) == (b"0123456789", b"", True)
+    assert stream.read() == b"next"
