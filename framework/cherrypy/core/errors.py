@@ -4,6 +4,7 @@
       CherryPyException
         HTTPError(status, message)          4xx or 5xx: an error page
           NotFound(path)                    404
+          MalformedAddress(address, why)    400, of a redirect
         HTTPRedirect(urls, status)          3xx: a Location
         InternalRedirect(path, qs)          run another page instead, unseen by the client
 
@@ -48,6 +49,9 @@ class InternalRedirect(CherryPyException):
 
     The new request is a GET without a body. *path* is joined to the current ``path_info``; a ``?`` in it begins
     the query string.
+
+    Raises:
+        MalformedAddress: *path* is none.
     """
 
     def __init__(self, path: str, query_string: str = "") -> None:
@@ -55,7 +59,7 @@ class InternalRedirect(CherryPyException):
         self.query_string = query_string
         if "?" in path:
             path, self.query_string = path.split("?", 1)
-        path = urllib.parse.urljoin(self.request.path_info, path)
+        path = _join(self.request.path_info, path)
         self.path = path
         super().__init__(path, self.query_string)
 
@@ -88,6 +92,7 @@ class HTTPRedirect(CherryPyException):
 
     Raises:
         ValueError: *status* is not between 300 and 399.
+        MalformedAddress: one of *urls* is no address (``http://[::1``).
 
     >>> raise HTTPRedirect('/login')                    # 303 (302 to an HTTP/1.0 client)
     >>> raise HTTPRedirect(['/a', '/b'], 300)
@@ -100,7 +105,7 @@ class HTTPRedirect(CherryPyException):
         given = [urls] if isinstance(urls, str | bytes) else urls
         encoding = encoding or self.encoding
         here = url()
-        self.urls = [urllib.parse.urljoin(here, one if isinstance(one, str) else one.decode(encoding)) for one in given]
+        self.urls = [_join(here, one if isinstance(one, str) else one.decode(encoding)) for one in given]
         self._status = None if status is None else int(status)
         if self._status is not None and not 300 <= self._status <= 399:
             raise ValueError(f"status must be between 300 and 399, not {status!r}")
@@ -217,3 +222,25 @@ class NotFound(HTTPError):
             path = request.script_name + request.path_info
         self.args = (path,)
         HTTPError.__init__(self, 404, f"The path '{path}' was not found.")
+
+
+class MalformedAddress(HTTPError, ValueError):
+    """400: a redirect was to lead to *address*, which is none; pages pass on what clients have sent.
+
+    COMPAT: a ValueError, for pages that catch it around such a redirect.
+    """
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(400, f"The address to go to, {address[:200]!r}, is malformed: {why}.")
+
+
+def _join(here: str, address: str) -> str:
+    """Join *address* to the one of this page.
+
+    Raises:
+        MalformedAddress: it cannot be taken apart.
+    """
+    try:
+        return urllib.parse.urljoin(here, address)
+    except ValueError as error:
+        raise MalformedAddress(address, str(error)) from error

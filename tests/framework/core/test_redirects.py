@@ -280,3 +280,22 @@ def test_attributes_of_an_internal_redirect(site: Any, app: Any, monkeypatch: py
 
     assert (redirected.path, redirected.query_string, redirected.args) == ("/other", "x=1", ("/other", "x=1"))
     assert redirected.request is request
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "//[x]/", "//\u2100.test/"])
+@pytest.mark.parametrize("kind", [cherrypy.HTTPRedirect, cherrypy.InternalRedirect])
+def test_a_malformed_address_is_the_clients_error(
+    site: Any, app: Any, monkeypatch: pytest.MonkeyPatch, kind: Any, address: str
+) -> None:
+    """Pages pass on what they were sent; the answer says what was wrong with it."""
+    monkeypatch.setattr(Root, "error", lambda self: kind(address))
+    reply = site("/sub/")
+
+    assert reply.status == 400
+    assert b"The address to go to, " in reply.body
+
+
+def test_a_malformed_address_is_a_value_error() -> None:
+    """What pages caught before, they catch now."""
+    with pytest.raises(ValueError, match="malformed"):
+        cherrypy.HTTPRedirect("http://[::1")
