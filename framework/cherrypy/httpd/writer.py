@@ -132,7 +132,7 @@ class FileSlice:
 #:
 #: - head: status line, fields and the empty line;
 #: - keep_alive: the connection may carry another request after this answer;
-#: - has_body: False for HEAD, 101, 204 and 304, after whose head no octet may follow;
+#: - has_body: False for HEAD, 101, 204, 205 and 304, after whose head no octet may follow;
 #: - length: octets of body that must follow; None when chunked or delimited by the close;
 #: - chunked: the body goes out in chunks.
 #:
@@ -203,9 +203,9 @@ def _frame_answer(
         line, may_have_length, may_have_body = _statuses[status]
     except KeyError:
         line, may_have_length, may_have_body = _learn_status(status)
-    if not may_have_length and size is not None and status[:3] == b"101":
-        raise AnswerError(NOT_FINAL)
     out = [line]
+    if not may_have_length:
+        _begin_without_length(out, status[:3], size)
     seen, declared = _add_fields(out, headers)
     if seen & _CONNECTION:
         keep_alive = False
@@ -235,6 +235,14 @@ def _frame_answer(
     elif not is_http11:
         out.append(b"Connection: Keep-Alive")
     return (_join_head(out, seen, server_name), keep_alive, has_body, length, chunked), seen
+
+
+def _begin_without_length(out: list[bytes], code: bytes, size: int | None) -> None:
+    if code == b"101" and size is not None:
+        raise AnswerError(NOT_FINAL)
+    if code == b"205":
+        # RFC 9110, 15.3.6: it has no content, and unlike 204 it has to say so
+        out.append(b"Content-Length: 0")
 
 
 def _add_fields(out: list[bytes], headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes | None]:
@@ -306,7 +314,7 @@ def _learn_status(status: bytes) -> tuple[bytes, bool, bool]:
     if code < 200 and code != 101:
         raise AnswerError(NOT_FINAL)
     reason = status[4:]
-    has_body = code >= 200 and code not in (204, 304)
+    has_body = code >= 200 and code not in (204, 205, 304)
     learned = (b"HTTP/1.1 %b %b" % (digits, reason), has_body or code == 304, has_body)
     if len(_statuses) < _NAMES_SIZE:
         _statuses[status] = learned

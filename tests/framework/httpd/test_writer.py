@@ -52,7 +52,7 @@ def test_a_splitting_or_malformed_answer_is_refused(status: bytes, headers: list
         frame(status, headers)
 
 
-@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+@pytest.mark.parametrize("status", [b"204 No Content", b"205 Reset Content", b"304 Not Modified"])
 def test_statuses_without_a_body(serve: Serve, status: bytes) -> None:
     """Whatever the application returns, no octet of a body follows, and the connection stays."""
     running = serve(lambda message: (status, [], [b"not to be seen"], None))
@@ -62,6 +62,22 @@ def test_statuses_without_a_body(serve: Serve, status: bytes) -> None:
     assert first.status == second.status == int(status[:3])
     assert "transfer-encoding" not in first.headers
     assert status[:3] != b"204" or "content-length" not in first.headers
+    assert status[:3] != b"205" or first.headers["content-length"] == "0"
+
+
+@pytest.mark.parametrize("size", [None, 0, 5])
+@pytest.mark.parametrize("is_head", [False, True])
+@pytest.mark.parametrize("declared", [[], [(b"Content-Length", b"5")]])
+def test_a_205_says_that_it_has_no_content(
+    declared: list[tuple[bytes, bytes]], is_head: bool, size: int | None
+) -> None:
+    """Whatever the application says (RFC 9110, 15.3.6)."""
+    head, keep_alive, has_body, length, chunked = frame_answer(
+        b"205 Reset Content", declared, size, is_head, True, True, None
+    )
+
+    assert (keep_alive, has_body, length, chunked) == (True, False, 0, False)
+    assert head.count(b"Content-Length: 0\r\n") == head.count(b"Content-Length") == 1
 
 
 @pytest.mark.parametrize("kind", [list, iter])
