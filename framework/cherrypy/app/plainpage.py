@@ -57,6 +57,9 @@ def serve(
     if bus.listeners.get("before_request"):
         return None  # they may do anything to the request, before its life begins
     here = serving.__dict__
+    if here:
+        # SECURITY: of a request that nobody closed (middleware that forgets to): the page would take it for its own
+        here.clear()
     moment = time()
     parameters: Any = None
     is_readable = True

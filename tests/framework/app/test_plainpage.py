@@ -186,3 +186,16 @@ def test_an_encoder_of_the_applications_own_is_used(monkeypatch: pytest.MonkeyPa
 
     assert before == [b'[1, "w\\u00f6rld", null]'] * 3
     assert ask(responder, "/data")[2] == b"own"
+
+
+def test_a_page_never_sees_a_request_that_nobody_closed() -> None:
+    """SECURITY: middleware may forget to close an answer, and the next request comes to the same thread."""
+    responder = make_responder()
+    for _ in range(2):
+        ask(responder, "/item/mine", query="a=b")
+    left_over = cherrypy.serving.__dict__
+    left_over["request"], left_over["response"] = SimpleNamespace(login="another's"), SimpleNamespace()
+    answer = ask(responder, "/item/mine", query="a=b")
+
+    assert answer == ask(responder, "/item/mine", query="a=b")
+    assert not left_over
