@@ -2,14 +2,16 @@
 
 A release must run on the very kirsch that deploys it, be that installed from an index or the working tree of somebody
 who is changing it, and it must not need a network or a build tool for that. So the wheel is written from what is
-imported right now: two pure Python packages, and the metadata that the installation brought with it. Its version
-carries a hash of the sources: "0.1.0+3f2a9c81d04e".
+imported right now: two pure Python packages, and the metadata that the installation brought with it; in a checkout
+with the requirements that its pyproject.toml has now, which may be younger than the installation. Its version carries
+a hash of the sources: "0.1.0+3f2a9c81d04e".
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,6 +65,9 @@ def find_source() -> Source:
         ) from error
     files = tuple(sorted(_package_files(), key=lambda pair: pair[0]))
     text = installed.read_text("METADATA") or ""
+    described = _description_of_checkout()
+    if described is not None:
+        text = with_requirements(text, described)
     entry_points = installed.read_text("entry_points.txt") or ""
     whole = hashlib.sha256(f"{text}\0{entry_points}\0".encode())
     for name, path in files:
@@ -87,6 +92,30 @@ def write_wheel(source: Source, directory: Path) -> Path:
         for name, content in contents:
             wheel.writestr(zipfile.ZipInfo(name, FIXED_TIME), content, zipfile.ZIP_DEFLATED)
     return path
+
+
+def with_requirements(text: str, described: Path) -> str:
+    """Return the metadata *text* with the requirements and extras of *described*, a pyproject.toml, for its own."""
+    project = tomllib.loads(described.read_text(encoding="utf-8"))["project"]
+    head, blank, description = text.partition("\n\n")
+    lines = [line for line in head.splitlines() if not line.startswith(("Requires-Dist:", "Provides-Extra:"))]
+    lines += [f"Requires-Dist: {one}" for one in project.get("dependencies", ())]
+    for extra, wanted in sorted(project.get("optional-dependencies", {}).items()):
+        lines.append(f"Provides-Extra: {extra}")
+        for one in wanted:
+            requirement, semicolon, marker = one.partition(";")
+            condition = f"({marker.strip()}) and " if semicolon else ""
+            lines.append(f"Requires-Dist: {requirement.strip()}; {condition}extra == '{extra}'")
+    return "\n".join(lines) + blank + description
+
+
+def _description_of_checkout() -> Path | None:
+    """Return the pyproject.toml of the checkout that kirsch runs from; None if it is installed."""
+    spec = find_spec(DISTRIBUTION)
+    if spec is None or not spec.origin:
+        return None
+    found = Path(spec.origin).parents[2] / "pyproject.toml"
+    return found if found.is_file() and f'name = "{DISTRIBUTION}"' in found.read_text(encoding="utf-8") else None
 
 
 def _package_files() -> Iterator[tuple[str, Path]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
-from kirsch.release.wheel import find_source, write_wheel
+from kirsch.release.wheel import find_source, with_requirements, write_wheel
 
 
 def test_equal_sources_make_equal_wheels(tmp_path: Path) -> None:
@@ -35,6 +36,30 @@ def test_wheel_holds_all_that_a_worker_needs(tmp_path: Path) -> None:
     assert f"Version: {source.full_version}\n" in head
     assert "Requires-Dist: msgspec" in head
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_requirements_are_those_of_the_checkout() -> None:
+    """Also those that came after it was installed: they are in the hash, and so in the environment's name."""
+    described = Path(__file__).parents[3] / "pyproject.toml"
+    wanted = tomllib.loads(described.read_text(encoding="utf-8"))["project"]["dependencies"]
+    head = find_source().metadata.partition("\n\n")[0].splitlines()
+    said = [line.removeprefix("Requires-Dist: ") for line in head if line.startswith("Requires-Dist: ")]
+
+    assert wanted == [one for one in said if "extra ==" not in one]
+
+
+def test_requirements_take_the_place_of_older_ones(tmp_path: Path) -> None:
+    """Extras and markers as installers read them; the description is left alone."""
+    described = tmp_path / "pyproject.toml"
+    described.write_text(
+        '[project]\ndependencies = ["a>=1"]\n[project.optional-dependencies]\nx = ["b", "c; os_name == \'nt\'"]\n'
+    )
+    old = "Name: kirsch\nRequires-Dist: old\nProvides-Extra: y\n\nRequires-Dist: is a word of the text\n"
+
+    assert with_requirements(old, described) == (
+        "Name: kirsch\nRequires-Dist: a>=1\nProvides-Extra: x\nRequires-Dist: b; extra == 'x'\n"
+        "Requires-Dist: c; (os_name == 'nt') and extra == 'x'\n\nRequires-Dist: is a word of the text\n"
+    )
 
 
 def test_installers_take_it(tmp_path: Path) -> None:
