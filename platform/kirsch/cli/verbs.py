@@ -20,6 +20,7 @@ from kirsch.cli.down import down
 from kirsch.cli.explain import explain
 from kirsch.cli.fleet import VERBS
 from kirsch.cli.logs import logs
+from kirsch.cli.plan import plan
 from kirsch.cli.screen import show_error
 from kirsch.cli.status import status
 from kirsch.cli.top import top
@@ -41,7 +42,7 @@ def verbs() -> None:
     """  # noqa: D301 (click wants the character itself)
 
 
-for verb in (deploy, status, top, logs, down, check, explain, render, *VERBS, *bus.VERBS):
+for verb in (deploy, plan, status, top, logs, down, check, explain, render, *VERBS, *bus.VERBS):
     verbs.add_command(verb)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from kirsch.nginx.appconfig import read_sections
@@ -14,7 +15,7 @@ from kirsch.nginx.placeholder import make_placeholder
 from kirsch.nginx.scope import Ground, Scope
 from kirsch.nginx.tls import placeholder, present
 from kirsch.nginx.version import OLDEST, Build
-from kirsch.spec import HostPaths, Stack
+from kirsch.spec import Certificate, HostPaths, Stack, Vhost
 
 
 def survey(stack: Stack, paths: HostPaths) -> Ground:
@@ -22,6 +23,18 @@ def survey(stack: Stack, paths: HostPaths) -> Ground:
 
     Cheap enough to be repeated: what it returns changes when a certificate comes, goes or is renewed.
     """
+    ground = look(stack, paths)
+    if any(vhost.acme is True for vhost in stack.vhosts.values()):
+        Path(paths.shared, "acme").mkdir(parents=True, exist_ok=True)
+    if any(app.assets for app in stack.apps.values()):
+        _link_releases(paths)
+    for vhost, own in placeholders(stack, paths, ground):
+        _make_once(own.certificate, own.key, vhost.all_names)
+    return ground
+
+
+def look(stack: Stack, paths: HostPaths) -> Ground:
+    """Look alone: nothing is made."""
     scope = Scope(stack, paths, Build(OLDEST, frozenset()))
     found: dict[str, str] = {}
     for vhost in stack.vhosts.values():
@@ -30,17 +43,28 @@ def survey(stack: Stack, paths: HostPaths) -> Ground:
                 # a file that cannot be read is nginx's to complain about: as root it reads more than the supervisor
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     found[scope.on_host(file)] = _fingerprint(Path(scope.on_host(file)))
-        if vhost.acme is True:
-            Path(paths.shared, "acme").mkdir(parents=True, exist_ok=True)
     sections = {app.name: read_sections(app, stack.directory) for app in stack.apps.values()}
-    if any(app.assets for app in stack.apps.values()):
-        _link_releases(paths)
-    ground = Ground(certificates=found, sections=sections)
-    for vhost in stack.vhosts.values():
-        own = placeholder(scope, vhost)
-        if vhost.tls and own in present(Scope(stack, paths, scope.build, ground), vhost):
-            _make_once(own.certificate, own.key, vhost.all_names)
-    return ground
+    return Ground(certificates=found, sections=sections)
+
+
+def placeholders(stack: Stack, paths: HostPaths, ground: Ground) -> list[tuple[Vhost, Certificate]]:
+    """The vhosts whose own certificate is not there, each with the pair that stands in for it."""
+    scope = Scope(stack, paths, Build(OLDEST, frozenset()), ground)
+    pairs = [(vhost, placeholder(scope, vhost)) for vhost in stack.vhosts.values() if vhost.tls]
+    return [(vhost, own) for vhost, own in pairs if own in present(scope, vhost)]
+
+
+def stand_in(files: Mapping[str, str], stack: Stack, paths: HostPaths, ground: Ground, folder: str) -> dict[str, str]:
+    """*files* with the placeholders that are not there yet made in *folder* instead, for a test that makes nothing."""
+    changed = dict(files)
+    for vhost, own in placeholders(stack, paths, ground):
+        if os.path.exists(own.certificate) and os.path.exists(own.key):
+            continue
+        certificate, key = f"{folder}/{vhost.name}.pem", f"{folder}/{vhost.name}.key"
+        _make_once(certificate, key, vhost.all_names)
+        name = f"vhosts/{vhost.name}.conf"
+        changed[name] = changed[name].replace(own.certificate, certificate).replace(own.key, key)
+    return changed
 
 
 def _link_releases(paths: HostPaths) -> None:
