@@ -188,7 +188,9 @@ def test_one_that_does_not_drain_is_set_aside_and_named(host: Any) -> None:
     host.wait_until_ready(1)
     slow.join()
 
-    assert f"web.1 (process {pid}) does not drain; it waits for GET /sleep for" in status["degraded"][0]
+    name = "r1/shop.py: Root.sleep"
+
+    assert f"web.1 (process {pid}) does not drain; it waits for GET /sleep in {name} for" in status["degraded"][0]
     assert [worker["state"] for worker in status["pools"][0]["workers"]] == ["ready", "quarantined"]
     assert "quarantined" in Path(host.paths.log_dir, "supervisor.log").read_text()
 

@@ -101,21 +101,23 @@ def test_a_roll_replaces_everybody(host: Any) -> None:
     assert b"r2" in host.get("/")[1]
 
 
-def test_a_roll_waits_for_running_requests(host: Any) -> None:
+def test_a_roll_waits_for_running_requests(host: Any, tmp_path: Path) -> None:
     """A request that runs in the old worker gets its answer."""
-    host.start(host.state(workers=1))
+    host.start(host.state(workers=1, drain_s=60.0))
     host.wait_until_ready(1)
     answers: list[tuple[int, bytes]] = []
-    thread = threading.Thread(target=lambda: answers.append(host.get("/sleep?s=2")))
+    end = tmp_path / "end"
+    thread = threading.Thread(target=lambda: answers.append(host.get(f"/wait?file={end}", timeout_s=60)))
     thread.start()
     host.wait_for(lambda status: status["pools"][0]["workers"][0]["in_flight"] == 1)
     host.control.call("roll")
     draining = [worker for worker in host.workers() if worker["state"] == "draining"]
+    end.touch()
     thread.join()
 
     assert len(draining) == 1
-    assert [one["line"] for one in draining[0]["running"]] == ["GET /sleep"]
-    assert answers == [(200, b"slept")]
+    assert [one["line"] for one in draining[0]["running"]] == ["GET /wait"]
+    assert answers == [(200, b"waited")]
 
 
 BROKEN = {
