@@ -104,7 +104,7 @@ def _make_all() -> Iterator[Forgery]:
     for name in ("CF-Connecting-IP", "Fastly-Client-IP", "X-Azure-ClientIP", "X-Envoy-External-Address"):
         yield _one(name, ADDRESS, may_pass=True)
     for name, value in (("Front-End-Https", "on"), ("X-Url-Scheme", SCHEME), ("X-Arr-Ssl", "2048|256|C=US")):
-        yield _one(name, value, may_pass=True)
+        yield _one(name, value)
 
 
 FORGERIES = tuple(_make_all())

@@ -25,6 +25,9 @@ CLEARED = (
     "X-Forwarded-Ssl",
     "X-Forwarded-Protocol",
     "X-Forwarded-User",
+    "Front-End-Https",
+    "X-Url-Scheme",
+    "X-Arr-Ssl",
     "X-Original-URL",
     "X-Rewrite-URL",
     "X-Original-Host",
@@ -65,6 +68,11 @@ def maps(build: Build) -> list[Block]:
             body=[row("default", Expr("$request_method")), method],
         )
     )
+    # the port that the client knows: nginx's own one may be mapped to another
+    rows = [row(Expr(r"~^:(?<kirsch_asked_port>[0-9]+)"), Expr("$kirsch_asked_port"))]
+    rows += [row("default", "80"), row("https", "443")]
+    written = Expr(f"{public_port(build)}$scheme")
+    found.append(block("map", written, Expr("$kirsch_client_port"), body=rows))
     if not build.has("$request_port"):
         port = row(Expr(r"~:(?<kirsch_port>[0-9]{1,5})$"), Expr(":$kirsch_port"))
         found.append(block("map", Expr("$http_host"), Expr("$kirsch_host_port"), body=[row("default", ""), port]))
@@ -101,7 +109,7 @@ def proxy_settings(build: Build, vhost: Vhost | None = None) -> list[Directive]:
         "X-Forwarded-For": Expr("$remote_addr"),
         "X-Forwarded-Proto": Expr(client_scheme(vhost) if vhost else "$scheme"),
         "X-Forwarded-Host": host,
-        "X-Forwarded-Port": "" if is_behind else Expr("$server_port"),
+        "X-Forwarded-Port": "" if is_behind else Expr("$kirsch_client_port"),
         "X-Real-IP": Expr("$remote_addr"),
         "X-Request-ID": Expr("$request_id"),
         "X-Request-Start": Expr("t=${msec}"),

@@ -108,6 +108,14 @@ def test_the_host_keeps_the_port_that_the_client_used(seen: Seen, host: str, exp
     assert got["host"] == [expected.format(port=port)]
 
 
+@pytest.mark.parametrize(("host", "expected"), [("a.example", "80"), ("a.example:8443", "8443"), ("[::1]:81", "81")])
+def test_the_port_is_the_one_that_the_client_knows(seen: Seen, host: str, expected: str) -> None:
+    """Nginx's own may be one that only a container has."""
+    got, _, port = seen([("Host", host)])
+
+    assert got["x-forwarded-port"] == [expected] != [str(port)]
+
+
 def test_the_target_s_host_wins_over_the_field(seen: Seen) -> None:
     """A request in absolute form is for the host in its target, as the vhost was chosen by it."""
     got, _, _ = seen([("Host", "evil.example")], "http://shop.example/x")
