@@ -25,6 +25,7 @@ from kirsch.nginx.binary import find_nginx, worker_user
 from kirsch.observe.admin import AdminServer, start_admin
 from kirsch.observe.view import StackView
 from kirsch.spec import HostPaths
+from kirsch.supervise.activation import take_activated
 from kirsch.supervise.client import ControlClient
 from kirsch.supervise.events import Events
 from kirsch.supervise.front import Front
@@ -46,6 +47,7 @@ async def supervise(paths: HostPaths, *, with_nginx: bool = True) -> Successor |
     front = Front(paths, find_nginx(), user, events) if with_nginx else None
     notifier = Notifier(os.environ, os.getpid())
     handover = Handover.take(os.environ)
+    handover.sockets |= take_activated(os.environ, paths)
     supervisor = Supervisor(paths, front, user, events, handover=handover, notifier=notifier)
     await supervisor.start()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,5 @@
-"""What a supervisor hands to the version of itself that takes its place in the same process: open sockets, its lock.
+"""What a supervisor finds when it starts: open sockets and the lock of the version that it takes the place of in the
+same process, or sockets of systemd's (``activation``).
 
 Whoever connects while the new one starts waits in the queue of the socket; nobody is refused.
 """
@@ -10,6 +11,7 @@ import os
 import socket
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 VARIABLE = "KIRSCH_HANDOVER"
 
@@ -44,9 +46,16 @@ class Handover:
         return {**environ, VARIABLE: text}
 
     def socket(self, path: str) -> socket.socket | None:
-        """Return the socket that listens at *path* already, once."""
+        """Return the socket that listens for *path* already, once; one that has another path gets a link there."""
         number = self.sockets.pop(path, None)
-        return socket.socket(fileno=number) if number is not None else None
+        if number is None:
+            return None
+        listening = socket.socket(fileno=number)
+        address = listening.getsockname()
+        if address != path:
+            Path(path).unlink(missing_ok=True)
+            os.symlink(address, path)
+        return listening
 
     def close_rest(self) -> None:
         """Close what nobody wanted: pools that are gone."""

@@ -1,4 +1,4 @@
-"""The unit in deploy/systemd: what systemd itself says of it, and what must stand there."""
+"""The units in deploy/systemd: what systemd itself says of it, and what must stand there."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from kirsch.supervise.activation import CONTROL
+
 UNIT = Path(__file__).parents[3] / "deploy" / "systemd" / "kirsch@.service"
 
 
-def read() -> configparser.ConfigParser:
+def read(unit: Path = UNIT) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNIT)
+    parser.read(unit)
     return parser
+
+
+def test_the_socket_is_one_that_the_supervisor_takes() -> None:
+    """Its name is known to it, nobody but root may connect, and the service of the same name is passed it."""
+    unit = read(UNIT.with_name("kirsch@.socket"))["Socket"]
+
+    assert unit["FileDescriptorName"] == CONTROL
+    assert unit["ListenStream"].startswith("/")
+    assert unit["SocketMode"] == "0600"
+    assert "Service" not in unit
 
 
 def test_workers_outlive_the_supervisor() -> None:
@@ -48,7 +60,11 @@ def test_systemd_accepts_it(tmp_path: Path) -> None:
         pytest.skip("no systemd-analyze on this machine")
     unit = tmp_path / "kirsch@shop.service"
     unit.write_text(UNIT.read_text())
-    verified = subprocess.run([tool, "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60)
+    socket = tmp_path / "kirsch@shop.socket"
+    socket.write_text(UNIT.with_name("kirsch@.socket").read_text())
+    verified = subprocess.run(
+        [tool, "verify", "--man=no", str(unit), str(socket)], capture_output=True, text=True, timeout=60
+    )
     argv = [tool, "security", "--offline=true", "--threshold=45", "--no-pager", str(unit)]
     rated = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     said = [line for line in verified.stderr.splitlines() if "kirsch@" in line]
