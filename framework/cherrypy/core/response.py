@@ -223,6 +223,13 @@ class Response:
         Raises:
             HTTPError: 500 if the status is none.
         """
+        if (
+            self._headers is None
+            and self._body.__class__ is list
+            and self.__class__ is Response
+            and self.finalize_plain(self.collapse_body(), self._content_type)
+        ):
+            return
         # before there is an output_status: headers made after that are those that were sent
         headers = self.headers
         try:
