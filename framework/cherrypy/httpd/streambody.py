@@ -118,12 +118,14 @@ class StreamBody(Body):
             self._receive()
             parts.append(self._buffer)
             held += len(self._buffer)
-        data = b"".join(parts)
-        if size is None or size < 0:
-            self._buffer = b""
-            return data
-        self._buffer = data[size:]
-        return data[:size]
+        self._buffer = b""
+        if size is not None and 0 <= size < held:
+            # PERF: cut before they are joined, or all is copied twice (reads of 1 MiB took a third longer than of 64 KiB)
+            last = parts[-1]
+            cut = len(last) - (held - size)
+            self._buffer = last[cut:]
+            parts[-1] = last[:cut]
+        return b"".join(parts)
 
     def _read_long(self, size: int) -> bytes:
         # PERF: into memory of its own, see ``Room``: 16 MiB were copied four times, by pieces that are joined twice.
