@@ -60,6 +60,7 @@ class NginxControl:
         self.user = user
         self._generations = Generations(paths)
         self._master = Master(paths, nginx)
+        self._held: frozenset[str] = frozenset()
         self._reloads = Coalescer[Generation](budget or Budget())
 
     def next_generation(self) -> str:
@@ -98,18 +99,19 @@ class NginxControl:
                 raise NginxError(f"nginx refuses the configuration in {aside}", lines=troubles, generation=name)
             return self._serve(files, began)
 
-    def bring(self, make: Make) -> Generation:
+    def bring(self, make: Make, *, may_hold: bool = True) -> Generation:
         """Make nginx serve what *make* renders, without the vhosts that it refuses; ``Generation.held`` names those.
 
         A bad vhost keeps its last good text, or is left out when it has none. Who asks while another waits for the
         budget of reloads shares the newest one's reload.
 
         Raises:
-            NginxError: as :meth:`apply`; what is wrong concerns all vhosts.
+            NginxError: as :meth:`apply`; what is wrong concerns all vhosts, or, unless *may_hold*, one that was not
+                bad before.
         """
-        return self._reloads.run(lambda: self._bring(make))
+        return self._reloads.run(lambda: self._bring(make, may_hold=may_hold))
 
-    def _bring(self, make: Make) -> Generation:
+    def _bring(self, make: Make, *, may_hold: bool) -> Generation:
         began = time.monotonic()
         with self._locked():
             name = self._generations.next()
@@ -123,7 +125,13 @@ class NginxControl:
             except NginxError as error:
                 aside = self._generations.refuse(self._generations.write(files, self._group()))
                 raise NginxError(f"{error.message}: {aside}", lines=error.lines, generation=name) from error
-            return replace(self._served(files, began) or self._serve(files, began), held=held)
+            fresh = [name for name in held if name not in self._held]
+            if fresh and not may_hold:
+                lines = [line for name in fresh for line in held[name].lines]
+                raise NginxError(f"nginx refuses what is new of {', '.join(fresh)}", lines=lines, generation=name)
+            done = replace(self._served(files, began) or self._serve(files, began), held=held)
+            self._held = frozenset(held)
+            return done
 
     def _served(self, files: Mapping[str, str], began: float) -> Generation | None:
         """The current generation, when it runs and says what *files* say."""

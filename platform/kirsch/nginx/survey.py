@@ -47,6 +47,19 @@ def look(stack: Stack, paths: HostPaths) -> Ground:
     return Ground(certificates=found, sections=sections)
 
 
+def certificate_marks(stack: Stack, paths: HostPaths) -> dict[str, tuple[int, ...]]:
+    """The files of certificates and keys that are there, each with what a renewal changes: cheap to compare."""
+    scope = Scope(stack, paths, Build(OLDEST, frozenset()))
+    found: dict[str, tuple[int, ...]] = {}
+    for vhost in stack.vhosts.values():
+        for pair in vhost.tls.certificates if vhost.tls else ():
+            for file in (scope.on_host(pair.certificate), scope.on_host(pair.key)):
+                with contextlib.suppress(OSError):
+                    status = os.stat(file)
+                    found[file] = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return found
+
+
 def placeholders(stack: Stack, paths: HostPaths, ground: Ground) -> list[tuple[Vhost, Certificate]]:
     """The vhosts whose own certificate is not there, each with the pair that stands in for it."""
     scope = Scope(stack, paths, Build(OLDEST, frozenset()), ground)

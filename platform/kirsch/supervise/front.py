@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from kirsch.errors import NginxError
@@ -13,6 +14,7 @@ from kirsch.link.state import State
 from kirsch.nginx.binary import Nginx
 from kirsch.nginx.control import NginxControl
 from kirsch.nginx.making import maker
+from kirsch.nginx.survey import certificate_marks
 from kirsch.spec import HostPaths
 from kirsch.supervise.events import Events
 from kirsch.supervise.process import open_pidfd
@@ -35,18 +37,35 @@ class Front:
         """The vhosts that nginx refuses as they are written: what they do meanwhile, and nginx's words."""
         self.restarts = 0
         self._listens: list[str] = []
+        self._certificates: Mapping[str, tuple[int, ...]] | None = None
         self._pidfd = -1
         self._restarting: asyncio.Task[None] | None = None
         self._is_wanted = False
 
-    async def configure(self, state: State) -> None:
-        """Have nginx serve *state*; start it if it does not run.
+    async def is_stale(self, state: State) -> bool:
+        """True when nginx was never configured, or certificates of *state* are others than they were then."""
+        return self._certificates != await asyncio.to_thread(certificate_marks, state.stack, self.paths)
+
+    async def renew(self, state: State) -> None:
+        """Have nginx take up the certificates that are there now; before the first time, all of *state*.
+
+        Raises:
+            NginxError: a file is half written, or none of nginx's; all vhosts go on with what they had.
+        """
+        await self.configure(state, may_hold=self._certificates is None)
+
+    async def configure(self, state: State, *, may_hold: bool = True) -> None:
+        """Have nginx serve *state*; start it if it does not run. *may_hold* lets vhosts that it refuses stay out.
 
         Raises:
             NginxError: it refused; what it served before it serves still.
         """
         self._is_wanted = True
-        done = await asyncio.to_thread(self.control.bring, maker(state.stack, self.paths, self.nginx, self.user))
+        make = maker(state.stack, self.paths, self.nginx, self.user)
+        # before nginx reads them: what is written meanwhile is seen the next time
+        certificates = await asyncio.to_thread(certificate_marks, state.stack, self.paths)
+        done = await asyncio.to_thread(self.control.bring, make, may_hold=may_hold)
+        self._certificates = certificates
         self.problem = None
         self.held = {name: {"serves": held.serves, "lines": held.lines} for name, held in done.held.items()}
         self._listens = [listen.url for vhost in state.stack.vhosts.values() for listen in vhost.listen]

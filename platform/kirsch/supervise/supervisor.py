@@ -209,14 +209,14 @@ class Supervisor:
             log.error("a task of the supervisor failed", exc_info=task.exception())
 
     async def _keep_nginx(self) -> None:
-        """Configure nginx at the start; tried again as long as it fails (a port in use, a missing certificate)."""
+        """Configure nginx, tried again as long as it fails; then again whenever a certificate is another one."""
         if self.front is None:
             return
         while self.state is not None:
             try:
-                async with self._rolling:
-                    await self.front.configure(self.state)
-                return
+                if await self.front.is_stale(self.state):
+                    async with self._rolling:
+                        await self.front.renew(self.state)
             except KirschError as error:
                 self.front.problem = str(error)
                 self.events.say("nginx", level=logging.ERROR, message=str(error))
