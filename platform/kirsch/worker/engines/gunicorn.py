@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 import cherrypy
 from kirsch.link.order import Order
+from kirsch.worker.engines.foreign import ForeignEngine
 from kirsch.worker.engines.site import (
     bind,
     has_waiting,
@@ -149,16 +149,13 @@ class SeatWorker(ThreadWorker):  # type: ignore[misc]
         return super().handle_request(req, conn)
 
 
-class GunicornEngine:
+class GunicornEngine(ForeignEngine):
     """gunicorn on the worker's Unix socket, beside the engine bus."""
 
     may_finalize = True
 
     def __init__(self, order: Order, voice: Voice) -> None:
-        self.order = order
-        self.voice = voice
-        self._path = ""
-        self._listener: socket.socket
+        super().__init__(order, voice)
         self._worker: SeatWorker
         self._thread = threading.Thread(target=self._run, name="gunicorn", daemon=True)
 
@@ -202,9 +199,6 @@ class GunicornEngine:
     def shed(self) -> None:
         """Make the next answer of every connection that is open now its last."""
         self._worker.epoch += 1
-
-    def ask_to_leave(self) -> None:
-        """Do nothing: streams hear of it on the bus."""
 
     def drain(self, deadline_s: float) -> bool:
         """Make every answer the last of its connection; True once no connection is left."""

@@ -25,6 +25,7 @@ import pyuwsgi
 import cherrypy
 from kirsch.errors import SuperviseError
 from kirsch.link.order import Order
+from kirsch.worker.engines.foreign import ForeignEngine
 from kirsch.worker.engines.site import (
     allowed_backlog,
     bind,
@@ -38,7 +39,6 @@ from kirsch.worker.engines.site import (
 from kirsch.worker.engines.uwsgi_framing import Framed
 from kirsch.worker.engines.uwsgi_gate import gate
 from kirsch.worker.options import check_options
-from kirsch.worker.voice import Voice
 from kirsch.worker.wsgi_account import WSGIAccount
 
 #: Options that the platform decides on, and what an operator writes instead.
@@ -103,17 +103,11 @@ def _text(value: object) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-class UWSGIEngine:
+class UWSGIEngine(ForeignEngine):
     """uWSGI on the worker's Unix socket, beside the engine bus."""
 
     # its threads are C's: they go on while the interpreter is taken down
     may_finalize = False
-
-    def __init__(self, order: Order, voice: Voice) -> None:
-        self.order = order
-        self.voice = voice
-        self._path = ""
-        self._listener: socket.socket
 
     def prepare(self) -> None:
         """Start uWSGI behind the closed gate.
@@ -164,9 +158,6 @@ class UWSGIEngine:
 
     def shed(self) -> None:
         """Do nothing: each answer is its connection's last anyway."""
-
-    def ask_to_leave(self) -> None:
-        """Do nothing: streams hear of it on the bus."""
 
     def drain(self, deadline_s: float) -> bool:
         """Wait until no thread is inside of a request, and none waits to be accepted."""
