@@ -76,6 +76,8 @@ def serve(route: Route, message: Any, path: str, introduce: Introduce) -> Answer
             os.close(descriptor)
     headers = plain_header_list(moment, content_type, size)
     headers[3:3] = validator_fields(modified_ns, size)
+    if here:
+        here.clear()  # of a request that nobody closed: it would be logged for this one
     here["_unmade"] = make, introduce, route, (), None, message, path, moment
     here["_finished"] = answer = _OK, headers, body, close
     try:

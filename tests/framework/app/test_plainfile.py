@@ -6,12 +6,14 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import cherrypy
 from cherrypy.app import plainfile
+from cherrypy.core.logs import LogManager
 from cherrypy.httpd.writer import FileSlice
 
 from ..conftest import Site
@@ -260,3 +262,18 @@ def test_no_descriptor_stays_open(files: Site) -> None:
             ask(files, f"/files/{path}")
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_log_never_sees_a_request_that_nobody_closed(
+    files: Site, taken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Middleware may forget to close an answer, and the next request comes to the same thread."""
+    seen: list[str] = []
+    ask(files, "/files/a.txt")
+    ask(files, "/files/a.txt")
+    monkeypatch.setattr(LogManager, "access", lambda self: seen.append(cherrypy.request.path_info))
+    cherrypy.serving.request = SimpleNamespace(path_info="of another")
+    taken.clear()
+    ask(files, "/files/a.txt")
+
+    assert taken == seen == ["/files/a.txt"]
