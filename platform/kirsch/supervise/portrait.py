@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kirsch.observe.view import PoolView, StackView, WorkerView
 from kirsch.scoreboard import describe_request
@@ -11,6 +14,39 @@ from kirsch.supervise.holding import HoldingServer
 from kirsch.supervise.process import rss_bytes
 from kirsch.supervise.seat import Seat
 from kirsch.supervise.worker import Worker
+
+if TYPE_CHECKING:
+    from kirsch.supervise.supervisor import Supervisor
+
+
+def portray(supervisor: Supervisor) -> StackView:
+    """Return the whole stack as it is now."""
+    assert supervisor.state is not None
+    pools = tuple(portray_pool(fleet, supervisor.holdings.get(name)) for name, fleet in supervisor.fleets.items())
+    view = StackView(
+        stack=supervisor.state.stack.name,
+        release=supervisor.state.release,
+        generation=supervisor.generation,
+        pid=os.getpid(),
+        started=supervisor.started,
+        pools=pools,
+        nginx=supervisor.front.describe() if supervisor.front is not None else None,
+        nginx_restarts=supervisor.front.restarts if supervisor.front is not None else 0,
+        admin=supervisor.admin_url,
+        log_dir=supervisor.paths.log_dir,
+        rolls=dict(supervisor.rolls),
+        is_rolling=supervisor.is_rolling,
+        events=tuple(supervisor.events.recent),
+        bus=supervisor.bus.describe(),
+    )
+    faults = list(find_faults(view)) + supervisor.bus.faults()
+    if supervisor.front is not None and supervisor.front.problem is not None:
+        faults.append(f"nginx: {supervisor.front.problem}")
+    if supervisor.roll_problem is not None:
+        faults.append(supervisor.roll_problem)
+    if supervisor.admin_problem is not None:
+        faults.append(f"admin endpoint: {supervisor.admin_problem}")
+    return replace(view, degraded=tuple(faults))
 
 
 def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:

@@ -31,7 +31,8 @@ class Retirement:
     async def retire(self, worker: Worker, drain_s: float, quarantine_s: float = 0.0) -> None:
         """Let *worker* finish what it has, and end it.
 
-        After *drain_s*, or what its handlers have asked for, it is in quarantine: what it waits for is told; after *quarantine_s* more it is killed.
+        After *drain_s*, or what its handlers have asked for, it is in quarantine: what it waits for is told; after
+        *quarantine_s* more it is killed.
         """
         self.retiring.add(worker)
         if worker.state in {"ready", "booting", "warming"}:

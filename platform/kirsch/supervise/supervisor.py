@@ -27,12 +27,13 @@ from kirsch.supervise.events import Events
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.front import Front
 from kirsch.supervise.handover import Handover
+from kirsch.supervise.herald import report_to_systemd
 from kirsch.supervise.holdings import Holdings
 from kirsch.supervise.identity import Identities
 from kirsch.supervise.launch import launch_for
 from kirsch.supervise.lock import SupervisorLock
 from kirsch.supervise.notify import Notifier
-from kirsch.supervise.portrait import describe_briefly, find_faults, portray_pool
+from kirsch.supervise.portrait import describe_briefly, portray
 from kirsch.supervise.process import is_same
 from kirsch.supervise.roll import Roll
 from kirsch.supervise.roster import load_roster, remove_roster, write_roster
@@ -83,7 +84,7 @@ class Supervisor:
         self.rolls = {"done": 0, "failed": 0}
         self.admin_url: str | None = None
         self.admin_problem: str | None = None
-        self._roll_problem: str | None = None
+        self.roll_problem: str | None = None
         self._rundir = RunDir(paths, nginx_user)
         self._identities = Identities(paths, nginx_user, events)
         launch = launch_for(paths, self._identities.of)
@@ -138,7 +139,8 @@ class Supervisor:
         self._handover.close_rest()
         keep_state(self.paths, self.state)
         self.keep(self._keep_nginx())
-        self.keep(self._report_to_systemd())
+        patience_s = max(pool.boot_timeout_s for pool in self.state.stack.pools.values())
+        self.keep(report_to_systemd(self.notifier, self.view, patience_s))
         self.keep(Watch(lambda: self.fleets.values(), self._rolling, self.holdings.count_waiting).run())
         if wanted != self.state:
             self.keep(self.roll_aside(wanted))
@@ -248,32 +250,12 @@ class Supervisor:
 
     def view(self) -> StackView:
         """Return the stack as it is now."""
-        assert self.state is not None
-        pools = tuple(portray_pool(fleet, self.holdings.get(name)) for name, fleet in self.fleets.items())
-        view = StackView(
-            stack=self.state.stack.name,
-            release=self.state.release,
-            generation=self.generation,
-            pid=os.getpid(),
-            started=self.started,
-            pools=pools,
-            nginx=self.front.describe() if self.front is not None else None,
-            nginx_restarts=self.front.restarts if self.front is not None else 0,
-            admin=self.admin_url,
-            log_dir=self.paths.log_dir,
-            rolls=dict(self.rolls),
-            is_rolling=self._rolling.locked(),
-            events=tuple(self.events.recent),
-            bus=self.bus.describe(),
-        )
-        faults = list(find_faults(view)) + self.bus.faults()
-        if self.front is not None and self.front.problem is not None:
-            faults.append(f"nginx: {self.front.problem}")
-        if self._roll_problem is not None:
-            faults.append(self._roll_problem)
-        if self.admin_problem is not None:
-            faults.append(f"admin endpoint: {self.admin_problem}")
-        return replace(view, degraded=tuple(faults))
+        return portray(self)
+
+    @property
+    def is_rolling(self) -> bool:
+        """True while something is being changed."""
+        return self._rolling.locked()
 
     # Changes
 
@@ -297,7 +279,7 @@ class Supervisor:
             except BaseException as error:
                 self.rolls["failed"] += 1
                 why = "the roll was called off" if isinstance(error, asyncio.CancelledError) else str(error)
-                self._roll_problem = f"release {state.release} did not come up: {why}".partition("\n")[0]
+                self.roll_problem = f"release {state.release} did not come up: {why}".partition("\n")[0]
                 raise
             finally:
                 self._changing = None
@@ -309,7 +291,7 @@ class Supervisor:
                 self.holdings.hold_for(pool, None)
             self.generation += 1
             self.rolls["done"] += 1
-            self._roll_problem = None
+            self.roll_problem = None
             self._on_change()
         return {"release": state.release, "generation": self.generation}
 
@@ -380,20 +362,6 @@ class Supervisor:
             task.cancel()
         self._write_roster()
         return replace(successor, handover=handed)
-
-    async def _report_to_systemd(self) -> None:
-        """Say when everything serves, or could not within its time; then, that we live."""
-        assert self.state is not None
-        if not self.notifier.is_heard:
-            return
-        patience_s = max(pool.boot_timeout_s for pool in self.state.stack.pools.values())
-        deadline = time.monotonic() + patience_s
-        while not self.view().is_ready and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
-        self.notifier.ready(describe_briefly(self.view()))
-        while self.notifier.watchdog_s is not None:
-            self.notifier.alive(describe_briefly(self.view()))
-            await asyncio.sleep(self.notifier.watchdog_s / 3)
 
     async def _no_front(self, state: State) -> None:
         return None
