@@ -32,7 +32,7 @@ MARK = "<!-- latency -->"
 RATE = 300.0
 TURNS = 10 if IS_FULL else 6
 COUNTED = 7 if IS_FULL else 5
-QUIET_S = 4.0 if IS_FULL else 2.0
+QUIET_S = 2.0  # about as long as a roll
 ALLOWED = 2.0
 #: Share of the processors in others' hands beyond which a figure that is too high is theirs.
 CROWDED = 0.3
