@@ -81,7 +81,7 @@ class PoolView:
     load: float | None = None
     """How busy the pool is: 1 is all that it can do; None before it was measured."""
     queue_s: float | None = None
-    """How long requests wait between nginx and a thread, in the mean of the last second; None before it was measured."""
+    """How long requests wait between nginx and a thread, in the mean of the last second; None: not yet measured."""
 
     @property
     def ready(self) -> int:
