@@ -120,7 +120,7 @@ class StreamBody(Body):
             held += len(self._buffer)
         self._buffer = b""
         if size is not None and 0 <= size < held:
-            # PERF: cut before they are joined, or all is copied twice (reads of 1 MiB took a third longer than of 64 KiB)
+            # PERF: cut before they are joined, or all is copied twice (reads of 1 MiB took a third longer)
             last = parts[-1]
             cut = len(last) - (held - size)
             self._buffer = last[cut:]
