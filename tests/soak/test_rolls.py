@@ -52,6 +52,10 @@ def host() -> Iterator[Any]:
         made.clean_up()
 
 
+#: Of asyncio in the supervisor.
+POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)
+
+
 def test_a_roll_each_minute_leaves_nothing_behind(host: Any) -> None:
     """No request fails; memory, descriptors, threads, processes and files are after many rolls what they were."""
     generator = openload.OpenLoad(("127.0.0.1", host.port), RATE)
@@ -85,6 +89,7 @@ def test_a_roll_each_minute_leaves_nothing_behind(host: Any) -> None:
         grown = slope([(one.at_s, getattr(one, what)) for one in settled]) * (settled[-1].at_s - settled[0].at_s)
         assert grown < ALLOWED_BYTES, f"{what}: {grown / MEBIBYTE:+.1f} MiB"
     assert wait_for_rest(host, before) == before.counts()
+    assert samples[-1].supervisor_threads <= before.supervisor_threads + POOL_THREADS
 
 
 def wait_for_rest(host: Any, before: Sample) -> dict[str, int]:

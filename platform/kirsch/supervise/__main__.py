@@ -35,12 +35,22 @@ from kirsch.supervise.roster import load_roster, roster_path
 from kirsch.supervise.successor import Successor
 from kirsch.supervise.supervisor import Supervisor
 
+#: glibc takes large blocks from the system one by one and gives them back, until it has seen one as large as the first
+#: here freed; the second then stays with the process.
+RESERVE_BYTES = (4 * 2**20, 2 * 2**20)
 LOOK_TIMEOUT_S = 5.0
 DAEMON_PATIENCE_S = 30.0
 
 
+def keep_reserve() -> None:
+    """Have memory in hand: a supervisor that gets no more must still be able to say so."""
+    for size in RESERVE_BYTES:
+        bytearray(size)
+
+
 async def supervise(paths: HostPaths, *, with_nginx: bool = True) -> Successor | None:
     """Run a supervisor until it is told to stop; return who is to take its place in this process, if anybody."""
+    keep_reserve()
     loop = asyncio.get_running_loop()
     events = Events()
     user = worker_user()

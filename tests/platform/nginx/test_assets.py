@@ -88,7 +88,7 @@ def test_an_app_s_configuration_says_what_nginx_needs(
     port = free_port()
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "a.css").write_text("a{}")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     (tmp_path / "shop.conf").write_text(
         f"[/in]\nrequest.body.maxbytes = 1000000\n[/static]\ntools.staticdir.on = True\n"
