@@ -186,6 +186,19 @@ class Site:
             self.workers(2)
         if "--http-socket" in arguments:
             until(lambda: self.screen.count("=> generated") >= self.answered, lambda: self.screen)
+            # the line is written a moment before the worker says that it is free
+            until(lambda: all(_sleeps(task) for task in _tasks(self.process.pid)), lambda: self.screen)
+
+
+def _tasks(pid: int) -> list[Path]:
+    """All threads of a process and of its children."""
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    children = [child for task in tasks for child in (task / "children").read_text().split()]
+    return tasks + [task for child in children for task in _tasks(int(child))]
+
+
+def _sleeps(task: Path) -> bool:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def until(is_so: Callable[[], bool], what: Callable[[], str]) -> None:

@@ -53,17 +53,19 @@ def locate(host: Any, pid: int, slots: set[str], shots: Iterable[Any]) -> Lost:
     """
     errors = Path(host.paths.nginx_error_log).read_text(encoding="utf-8", errors="replace").splitlines()
     notes = set(Path(host.paths.shared, f"inside.{pid}").read_text(encoding="ascii").split())
+    # while every slot is marked nginx asks the holding server, which passes on to a worker
+    names = {*slots, Path(host.paths.holding_socket("web")).name}
     where = Lost()
     for shot in shots:
         found = re.search(r"id=([0-9-]+)", shot.path)
         assert found is not None
         value = found[1]
         told = [line for line in errors if re.search(rf"\?id={value}[& ].* upstream:", line)]
-        one = _locate(value, notes, [line for line in told if any(f"/{slot}:" in line for slot in slots)])
+        one = _locate(value, notes, [line for line in told if any(f"/{name}:" in line for name in names)])
         where += one
 
         assert shot.method == "POST" or one.answered, told
-        assert not one.elsewhere, (shot, told, slots)
+        assert not one.elsewhere, (shot, told, names)
     return where
 
 
