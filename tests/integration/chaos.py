@@ -210,7 +210,7 @@ def freezing(play: Play) -> None:
     assert answers["web.1 r1"] <= seen + CLIENTS  # those that were on their way
     play.host.wait_for(lambda status: play.pids().get("web.1") not in {None, before["web.1"]}, 60)
     play.serve()
-    assert play.pids()["web.2"] == before["web.2"]
+    assert play.pids()["web.2"] == before["web.2"], play.events()
     play.allowed = CLIENTS
 
 

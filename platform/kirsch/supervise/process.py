@@ -10,6 +10,10 @@ from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+#: Of a task's flags, in the kernel's ``include/linux/sched.h``: it exits, or has taken the signal that ends it.
+_PF_LEAVING = 0x4 | 0x400
+#: Lines of /proc/PID/status: signals that wait for the thread, and for the process.
+_PENDING = frozenset({"SigPnd:", "ShdPnd:"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,25 @@ def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used; 0 if there is none."""
     stat = _read_stat(pid)
     return (int(stat[11]) + int(stat[12])) / _TICKS_PER_S if stat is not None else 0.0
+
+
+def is_runnable(pid: int) -> bool:
+    """True when a process would go on if it had a processor, or what it waits for from the disk."""
+    stat = _read_stat(pid)
+    return stat is not None and stat[0] in {"R", "D"}
+
+
+def is_dying(pid: int) -> bool:
+    """True when a process is on its way out, or gone: its sockets accept until the kernel has taken it apart."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    stat = _read_stat(pid)
+    killed = any(
+        int(line.split()[1], 16) & 1 << signal.SIGKILL - 1 for line in status.splitlines() if line[:7] in _PENDING
+    )
+    return killed or stat is None or stat[0] in {"Z", "X"} or bool(int(stat[6]) & _PF_LEAVING)
 
 
 def open_pidfd(pid: int) -> int | None:

@@ -18,15 +18,14 @@ from kirsch.supervise.autoscale import Autoscaler, Busy, Queue, measure
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.orphans import OrphanReaper
 from kirsch.supervise.probe import ask
-from kirsch.supervise.process import cpu_seconds, rss_bytes
+from kirsch.supervise.process import cpu_seconds, is_runnable, rss_bytes
+from kirsch.supervise.pulse import Pulse
 from kirsch.supervise.stuck import ask_for_stack, find_stuck
 from kirsch.supervise.worker import Worker
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
-#: When a tick comes this late the machine slept, and everybody's heartbeat is old.
-SLEPT_S = 5.0
 
 
 def describe_running(one: Running) -> str:
@@ -55,51 +54,65 @@ class Watch:
         self._queues: dict[Fleet, Queue] = {}
         self._cpu: dict[Worker, tuple[float, float]] = {}
         """When a worker was looked at last, and the processor time that it had used until then."""
+        self._pulses: dict[Worker, Pulse] = {}
         self._told: set[Worker] = set()
         """Workers whose stuck requests were told of."""
         self._strikes: dict[Worker, int] = {}
         """Probes in a row that said the opposite of what is believed."""
         self._next_probe: dict[Worker, float] = {}
+        self._probed: dict[Worker, asyncio.Task[None]] = {}
+        """Workers that are asked just now; the look goes on meanwhile, as one that is stopped does not answer."""
         self._aside: set[asyncio.Task[None]] = set()
         self._recycling: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Look, for ever."""
-        last = time.monotonic()
-        while True:
-            await asyncio.sleep(TICK_S)
-            now = time.monotonic()
-            slept, last = now - last > SLEPT_S, now
-            for fleet in tuple(self._fleets()):
-                await self._look(fleet, trust_heartbeats=not slept)
-            everybody = [worker.pid for fleet in self._fleets() for worker in fleet.everybody()]
-            self._orphans.look(everybody)
+        try:
+            while True:
+                await asyncio.sleep(TICK_S)
+                self._forget_the_gone()
+                for fleet in tuple(self._fleets()):
+                    self._look(fleet)
+                everybody = [worker.pid for fleet in self._fleets() for worker in fleet.everybody()]
+                self._orphans.look(everybody)
+        finally:
+            for probe in self._probed.values():
+                probe.cancel()
 
-    async def _look(self, fleet: Fleet, *, trust_heartbeats: bool) -> None:
+    def _forget_the_gone(self) -> None:
+        kept: tuple[dict[Worker, Any], ...] = (self._strikes, self._next_probe, self._probed, self._pulses, self._cpu)
+        for table in kept:
+            for worker in [worker for worker in table if worker.is_gone]:
+                del table[worker]
+        self._told = {worker for worker in self._told if not worker.is_gone}
+
+    def _look(self, fleet: Fleet) -> None:
         for worker in tuple(fleet.everybody()):
             worker.refresh()
         seated = [seat.worker for seat in fleet.seats.values() if seat.worker is not None]
         ready = [worker for worker in seated if worker.state == "ready" and not worker.is_gone]
-        self._strikes = {worker: count for worker, count in self._strikes.items() if not worker.is_gone}
-        self._next_probe = {worker: at for worker, at in self._next_probe.items() if not worker.is_gone}
-        self._told = {worker for worker in self._told if not worker.is_gone}
         for worker in ready:
-            if trust_heartbeats:
-                self._check_heartbeat(fleet, worker)
+            self._check_heartbeat(fleet, worker)
             self._check_deadlines(fleet, worker)
         self._check_appetites(fleet, ready)
         self._check_load(fleet, [worker for worker in fleet.serving() if worker.state == "ready"])
-        due = [worker for worker in ready if self._next_probe.get(worker, 0.0) <= time.monotonic()]
-        await asyncio.gather(*[self._probe(fleet, worker) for worker in due])
+        for worker in ready:
+            asked = self._probed.get(worker)
+            if (asked is None or asked.done()) and self._next_probe.get(worker, 0.0) <= time.monotonic():
+                self._probed[worker] = self._go_on(self._probe(fleet, worker))
 
     def _check_heartbeat(self, fleet: Fleet, worker: Worker) -> None:
         live = fleet.state.stack.health.live
         limit_s = max(3.0, live.interval_s * live.unhealthy)
         age_s = worker.board.read(worker.order.record).heartbeat_age_s
-        if age_s > limit_s and worker.ready_for_s > limit_s:
+        silent_s = self._pulses.setdefault(worker, Pulse()).look(
+            time.monotonic(), age_s, cpu_s=cpu_seconds(worker.pid), is_runnable=is_runnable(worker.pid)
+        )
+        if silent_s > limit_s:
             fleet.site.events.say(
-                "stuck", worker=worker.name, level=logging.ERROR, message=f"no sign of life for {age_s:.0f} s: killed"
-            )
+                "stuck", worker=worker.name, pid=worker.pid, level=logging.ERROR,
+                message=f"no sign of life for {age_s:.0f} s: killed",
+            )  # fmt: skip
             worker.signal(signal.SIGKILL)
 
     def _check_appetites(self, fleet: Fleet, workers: list[Worker]) -> None:
@@ -157,7 +170,6 @@ class Watch:
     def _check_load(self, fleet: Fleet, workers: list[Worker]) -> None:
         now = time.monotonic()
         busy = [self._measure(worker, now) for worker in workers]
-        self._cpu = {worker: seen for worker, seen in self._cpu.items() if not worker.is_gone}
         fleet.load = measure([one for one in busy if one is not None], self._count_waiting(fleet.pool))
         counters = fleet.counters()
         fleet.queue_s = self._queues.setdefault(fleet, Queue()).look(counters.waited_s, counters.waits)
