@@ -11,9 +11,12 @@ import contextlib
 import logging
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from kirsch.supervise.process import is_dying
 
 log = logging.getLogger(__name__)
 
@@ -150,9 +153,22 @@ async def _connect(path: str | None) -> Line | None:
     if path is None:
         return None
     try:
-        return await asyncio.open_unix_connection(path)
+        line = await asyncio.open_unix_connection(path)
     except OSError:
         return None  # it has died, which is about to be noticed
+    if is_dying(_listener_of(line[1])):
+        line[1].close()  # nothing was sent: another one may have it
+        return None
+    return line
+
+
+def _listener_of(writer: asyncio.StreamWriter) -> int:
+    """Return the process that listens at the other end."""
+    credentials = writer.get_extra_info("socket").getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+    )
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
 
 
 async def _tunnel(head: bytes, client: Line, worker: Line) -> bool:

@@ -9,6 +9,7 @@ from kirsch.spec import HostPaths
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.handover import Handover
 from kirsch.supervise.holding import HoldingServer
+from kirsch.supervise.process import is_dying
 from kirsch.supervise.rundir import RunDir
 
 
@@ -28,6 +29,8 @@ class Holdings:
         self._fleets = fleets
         self._handover = handover or Handover()
         self._servers: dict[str, HoldingServer] = {}
+        self._turns: dict[str, int] = {}
+        """How many requests of a pool were shown to a worker: each goes to the next one."""
 
     def get(self, pool: str) -> HoldingServer | None:
         """Return the server of a pool."""
@@ -69,4 +72,8 @@ class Holdings:
     def _find_worker(self, pool: str) -> str | None:
         fleet = self._fleets.get(pool)
         serving = fleet.serving() if fleet is not None and not fleet.is_paused else []
-        return serving[0].socket if serving else None
+        alive = [worker.socket for worker in serving if not is_dying(worker.pid)]
+        if not alive:
+            return None
+        turn = self._turns[pool] = self._turns.get(pool, -1) + 1
+        return alive[turn % len(alive)]

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from kirsch.spec import HostPaths
+from kirsch.supervise import holding
 from kirsch.supervise.holding import HoldingServer
+from kirsch.supervise.holdings import Holdings
+from kirsch.supervise.process import is_dying
 
 
 async def ask(path: str, request: bytes) -> bytes:
@@ -198,3 +207,75 @@ def test_a_client_that_says_nothing_harms_nobody(tmp_path: Path) -> None:
         return answer
 
     assert asyncio.run(scene()) == b""
+
+
+LISTENS = """
+import socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.bind(sys.argv[1])
+line.listen()
+print(flush=True)
+input()
+"""
+
+
+def test_a_worker_on_its_way_out_gets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket accepts as long as the kernel takes the process apart: a POST waits for a living one instead."""
+
+    async def scene(dying: str) -> bytes:
+        worker = FakeWorker(str(tmp_path / "w"))
+        found = [dying, worker.path]
+        server = HoldingServer(str(tmp_path / "h"), lambda: found.pop(0))
+        await server.start()
+        listening = await worker.start()
+        answer = await ask(server.path, b"POST /x HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello")
+        listening.close()
+        await server.stop()
+        return answer
+
+    path = str(tmp_path / "dying")
+    command = [sys.executable, "-c", LISTENS, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        monkeypatch.setattr(holding, "is_dying", lambda pid: pid == process.pid)
+        answer = asyncio.run(scene(path))
+        process.kill()
+
+    assert answer.endswith(b"\r\n\r\nhello")
+
+
+def test_who_is_killed_is_dying_before_anybody_has_noticed() -> None:
+    """From the signal on, and until its parent has heard of it; who lives is not, and nobody is nobody."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        before = is_dying(process.pid)
+        process.kill()
+        after = is_dying(process.pid)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        as_zombie = is_dying(process.pid)
+
+    assert not before
+    assert after
+    assert as_zombie
+    assert is_dying(process.pid)
+
+
+def test_requests_are_shown_to_the_living_in_turn(tmp_path: Path) -> None:
+    """Whoever is dying is passed over; none is left when all are."""
+
+    def worker(socket: str, pid: int) -> Any:
+        return SimpleNamespace(socket=socket, pid=pid)
+
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        serving = [worker("a", ended.pid), worker("b", os.getpid()), worker("c", os.getppid())]
+        fleet = SimpleNamespace(serving=lambda: serving, is_paused=False)
+        fleets: Any = {"web": fleet}
+        rundir: Any = None
+        holdings = Holdings(HostPaths(root=str(tmp_path), run=str(tmp_path)), rundir, fleets)
+        found = [holdings._find_worker("web") for _ in range(4)]
+        del serving[1:]
+        none_left = holdings._find_worker("web")
+
+    assert found == ["b", "c", "b", "c"]
+    assert none_left is None
