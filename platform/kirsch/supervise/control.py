@@ -151,6 +151,7 @@ class ControlServer:
             log.warning("verb=%s called off: its asker has hung up", name)
         finally:
             gone.cancel()
+            await asyncio.wait([gone])  # until it has let go of the reader
             if not task.done():
                 task.cancel()
                 await asyncio.wait([task])

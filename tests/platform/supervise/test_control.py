@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from kirsch.errors import BootFailed, ControlError, NginxError
-from kirsch.link.frame import decode_frame
+from kirsch.link.frame import decode_frame, encode_frame
 from kirsch.supervise.client import ControlClient
 from kirsch.supervise.control import ControlServer
 from kirsch.supervise.events import Events
@@ -61,6 +62,22 @@ def test_a_verb_answers_with_events_before(path: str) -> None:
     assert messages[0]["event"]["kind"] == "booting"
     assert messages[0]["event"]["worker"] == "web.1"
     assert messages[1:] == [{"result": {"echo": {"release": "r1"}}}]
+
+
+def test_two_verbs_on_one_line(path: str) -> None:
+    """Who asks again on the same connection is answered again."""
+
+    def act(client: ControlClient) -> list[dict[str, Any]]:
+        answers = []
+        with socket.socket(socket.AF_UNIX) as line, line.makefile("rb") as replies:
+            line.settimeout(10)
+            line.connect(path)
+            for number in range(2):
+                line.sendall(encode_frame({"verb": "roll", "args": {"number": number}}))
+                answers.append([decode_frame(replies.readline()) for _ in range(2)][-1])
+        return answers
+
+    assert talk(path, act) == [{"result": {"echo": {"number": 0}}}, {"result": {"echo": {"number": 1}}}]
 
 
 def test_who_only_looks_hears_no_events(path: str) -> None:
