@@ -20,6 +20,7 @@ from kirsch.check.probe import Probing, probe_stack, require_honesty
 from kirsch.errors import ControlError, DeployError, ForgeryBelieved, GateFailed, KirschError
 from kirsch.link.state import state_to_json
 from kirsch.release import fleet, wheel
+from kirsch.release.command import run_command
 from kirsch.release.environment import clean_environ, installer_environ, make_environment
 from kirsch.release.gate import Question, Refused, pass_gate, public_questions, worker_questions
 from kirsch.release.history import Line, append_line
@@ -186,10 +187,8 @@ class Deploy:
         return str(step)
 
     def run_release_command(self, step: RunReleaseCommand) -> str:
-        """Run the release command in the release's folder, with its environment's programs first."""
-        env = fleet.release_environ(self.prepared.after, self.paths, self.environ)
-        argv = ["/bin/sh", "-c", step.command]
-        ran = self.shell.run(argv, cwd=self.prepared.after.release_dir, env=env, listener=self.progress.said)
+        """Run the release command, as the workers of the release will be run."""
+        ran = run_command(step.command, self.shell, self.prepared.after, self.paths, self.environ, self.progress.said)
         if ran.status:
             raise DeployError(
                 f"the release command `{step.command}` ended with status {ran.status}", output=ran.last_lines(40)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kirsch.errors import DeployError
+from kirsch.supervise.identity import identity_of
 
 Listener = Callable[[str], None]
 
@@ -47,10 +48,13 @@ class Shell(Protocol):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         listener: Listener | None = None,
+        user: str | None = None,
+        group: str | None = None,
     ) -> Ran:
         """Run a program to its end; *env* replaces the environment, *listener* is told each line as it comes.
 
-        A program that cannot be started at all ends with status 127 and the reason as its output.
+        Only root can run it as another *user*, with that one's groups, or as *group*. A program that cannot be started
+        at all ends with status 127 and the reason as its output.
         """
 
     def spawn(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], log: str) -> int:
@@ -120,6 +124,8 @@ class LocalShell:
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         listener: Listener | None = None,
+        user: str | None = None,
+        group: str | None = None,
     ) -> Ran:
         """Run a program to its end, both of its streams as one."""
         lines = []
@@ -133,7 +139,10 @@ class LocalShell:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                **identity_of(user, group),
             )
+        except KeyError as error:
+            return Ran(127, f"there is no such user, or group: {error}")
         except OSError as error:
             return Ran(127, str(error))
         with process:

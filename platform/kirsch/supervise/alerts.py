@@ -14,7 +14,8 @@ from typing import Any
 
 from kirsch.spec import Pool
 from kirsch.supervise.events import Events
-from kirsch.supervise.worker import Launch, identity_of
+from kirsch.supervise.identity import identity_of
+from kirsch.supervise.worker import Launch
 
 log = logging.getLogger(__name__)
 

@@ -8,17 +8,18 @@ root, and the log says what is in the way and what to do.
 from __future__ import annotations
 
 import asyncio
+import grp
 import logging
 import os
 import pwd
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from kirsch.link.state import State
 from kirsch.spec import HostPaths
-from kirsch.supervise.events import Events
 
 OWN_USER = "kirsch"
 TRIAL_S = 60.0
@@ -35,23 +36,27 @@ class Identities:
     Args:
         paths: of the host.
         nginx_user: ``user:group`` of nginx's workers, None when they are who we are.
-        events: told of who it is to be, and why not.
+        say: told of who it is to be, and why not: a kind of event, and its ``message``.
     """
 
-    def __init__(self, paths: HostPaths, nginx_user: str | None, events: Events) -> None:
+    def __init__(self, paths: HostPaths, nginx_user: str | None, say: Callable[..., None]) -> None:
         self._paths = paths
-        self._events = events
+        self._say = say
         self._is_root = os.getuid() == 0
         self._candidate = _find_candidate(nginx_user) if self._is_root else None
         self._found: dict[tuple[str, str], str | None] = {}
 
     async def settle(self, state: State) -> bool:
-        """Find out who the workers of *state* can be; True if some are others than we."""
+        """Choose, aside; True if some workers are others than we."""
+        await asyncio.to_thread(self.choose, state)
         pools = state.stack.pools.values()
-        key = (state.python, state.release_dir)
-        if self._is_root and key not in self._found and any(pool.user is None for pool in pools):
-            self._found[key] = await asyncio.to_thread(self._choose, state)
         return self._is_root and any(self.of(state, pool.name) not in {None, "root"} for pool in pools)
+
+    def choose(self, state: State) -> None:
+        """Find out who the workers of *state* can be, where nobody has said it."""
+        key = (state.python, state.release_dir)
+        if self._is_root and key not in self._found and any(pool.user is None for pool in state.stack.pools.values()):
+            self._found[key] = self._find(state)
 
     def of(self, state: State, pool: str) -> str | None:
         """Return who the workers of a pool are; None for who we are."""
@@ -60,7 +65,7 @@ class Identities:
             return spec.user
         return self._found.get((state.python, state.release_dir))
 
-    def _choose(self, state: State) -> str | None:
+    def _find(self, state: State) -> str | None:
         problem: str | None
         if self._candidate is None:
             problem = f"there is no user {OWN_USER}, www-data, nginx or nobody"
@@ -68,10 +73,10 @@ class Identities:
             problem = self._problem_with(self._candidate, state)
         if problem is None:
             assert self._candidate is not None
-            self._events.say("user", message=f"workers run as {self._candidate.pw_name}")
+            self._say("user", message=f"workers run as {self._candidate.pw_name}")
             return self._candidate.pw_name
         message = f'workers run as root: {problem}. user = "root" in a pool says that this is meant'
-        self._events.say("root", level=logging.WARNING, message=message)
+        self._say("root", level=logging.WARNING, message=message)
         return None
 
     def _problem_with(self, user: pwd.struct_passwd, state: State) -> str | None:
@@ -112,11 +117,16 @@ class Identities:
 
 
 def find_closed(path: str, user: pwd.struct_passwd) -> str | None:
-    """Return the first folder on the way to *path*, links followed, that *user* may not pass; None if there is none."""
+    """Return the first folder on the way to *path*, links followed, that *user* may not pass; None if there is none.
+
+    Those that are not there yet will be the platform's, and open.
+    """
     for place in (os.path.abspath(path), os.path.realpath(path)):
         for folder in reversed(Path(place).parents):
             try:
                 found = folder.stat()
+            except FileNotFoundError:
+                break
             except OSError:
                 return str(folder)
             if not _may(found, user, stat.S_IXUSR):
@@ -156,3 +166,20 @@ def _find_candidate(nginx_user: str | None) -> pwd.struct_passwd | None:
         if user.pw_uid != 0:
             return user
     return None
+
+
+def identity_of(user: str | None, group: str | None) -> dict[str, Any]:
+    """Return the arguments of Popen that make the child another user, of the named group or of its own ones.
+
+    Raises:
+        KeyError: there is no such user, or group.
+    """
+    if os.getuid() != 0 or (user is None and group is None):
+        return {}
+    user = user or "root"
+    number = grp.getgrnam(group).gr_gid if group is not None else _primary_group(user)
+    return {"user": user, "group": number, "extra_groups": os.getgrouplist(user, number)}
+
+
+def _primary_group(user: str) -> int:
+    return pwd.getpwnam(user).pw_gid

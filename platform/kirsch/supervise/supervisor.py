@@ -86,7 +86,7 @@ class Supervisor:
         self.admin_problem: str | None = None
         self.roll_problem: str | None = None
         self._rundir = RunDir(paths, nginx_user)
-        self._identities = Identities(paths, nginx_user, events)
+        self._identities = Identities(paths, nginx_user, events.say)
         launch = launch_for(paths, self._identities.of)
         self._site = Site(paths, self._rundir, events, launch, self._on_change, self.keep)
         self._lock = SupervisorLock(paths.supervisor_pid)

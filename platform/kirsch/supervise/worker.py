@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import logging
 import os
-import pwd
 import signal
 import subprocess
 import time
@@ -24,6 +22,7 @@ from kirsch.link.order import Order, Report, report_from
 from kirsch.link.state import write_whole
 from kirsch.scoreboard import Scoreboard
 from kirsch.spec.stack import dump_json
+from kirsch.supervise.identity import identity_of
 from kirsch.supervise.process import Ending, give_to, is_same, open_pidfd, reap, send_signal, start_ticks
 
 log = logging.getLogger(__name__)
@@ -296,20 +295,3 @@ class Worker:
         """Remove what a dead worker left in the run directory."""
         Path(order_path).unlink(missing_ok=True)
         Path(self.order.socket_path(self.pid)).unlink(missing_ok=True)
-
-
-def identity_of(user: str | None, group: str | None) -> dict[str, Any]:
-    """Return the arguments of Popen that make the child another user, of the named group or of its own ones.
-
-    Raises:
-        KeyError: there is no such user, or group.
-    """
-    if os.getuid() != 0 or (user is None and group is None):
-        return {}
-    user = user or "root"
-    number = grp.getgrnam(group).gr_gid if group is not None else _primary_group(user)
-    return {"user": user, "group": number, "extra_groups": os.getgrouplist(user, number)}
-
-
-def _primary_group(user: str) -> int:
-    return pwd.getpwnam(user).pw_gid

@@ -44,6 +44,7 @@ class FakeShell(LocalShell):
         super().__init__("testhost")
         self.ran: list[list[str]] = []
         self.environs: list[Mapping[str, str]] = []
+        self.users: list[tuple[str | None, str | None]] = []
         self.answers: dict[str, Ran] = {}
 
     def run(
@@ -53,10 +54,13 @@ class FakeShell(LocalShell):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         listener: Listener | None = None,
+        user: str | None = None,
+        group: str | None = None,
     ) -> Ran:
         """Note the command; the first answer whose word stands in it is given, else success."""
         self.ran.append(list(argv))
         self.environs.append(dict(env or {}))
+        self.users.append((user, group))
         line = " ".join(argv)
         if "-m venv" in line:
             Path(argv[-1]).mkdir(parents=True)

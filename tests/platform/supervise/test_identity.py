@@ -22,8 +22,7 @@ import cherrypy
 import kirsch
 from kirsch.errors import ControlError
 from kirsch.nginx.binary import worker_user
-from kirsch.supervise.identity import find_closed
-from kirsch.supervise.worker import identity_of
+from kirsch.supervise.identity import find_closed, identity_of
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may start processes of other users")
 
