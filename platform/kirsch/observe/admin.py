@@ -1,24 +1,28 @@
-"""The admin endpoint: a CherryPy application for the supervisor's own process, on a loopback address.
+"""The admin endpoint: a CherryPy application in the supervisor's own process.
 
-``/`` is the status page; besides it ``/status.json``, ``/metrics``, ``/livez``, ``/readyz``. Nothing changes here.
+``/`` is the status page and ``/live`` the stream that keeps it so; besides them ``/status.json``, ``/metrics``,
+``/livez``, ``/readyz``. Nothing changes here.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import cherrypy
+from kirsch.observe.access import Access, is_loopback, load_token
+from kirsch.observe.live import Live
 from kirsch.observe.metrics import render_metrics
-from kirsch.observe.page import render_main, render_page
+from kirsch.observe.page import render_page
 from kirsch.observe.view import StackView
 
 Look = Callable[[], StackView]
 
 ASSETS = Path(__file__).parent / "assets"
+#: Pages that are kept up to date at the same time; each is a connection and some kilobytes a second.
+WATCHERS = 64
 
 # SECURITY: nothing from elsewhere is loaded or sent to, and the page cannot be framed.
 HEADERS = {
@@ -26,6 +30,7 @@ HEADERS = {
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -41,6 +46,7 @@ class Admin:
 
     def __init__(self, look: Look) -> None:
         self._look = look
+        self._live = Live(look)
 
     @cherrypy.expose
     def index(self) -> str:
@@ -48,11 +54,13 @@ class Admin:
         _headers("text/html; charset=utf-8")
         return render_page(self._look())
 
-    @cherrypy.expose  # CherryPy finds main_html at /main.html
-    def main_html(self) -> str:
-        """What of the page changes, for its script."""
-        _headers("text/html; charset=utf-8")
-        return render_main(self._look())
+    @cherrypy.expose
+    @cherrypy.tools.sse()
+    async def live(self) -> AsyncIterator[dict[str, Any]]:
+        """What of the page changes, once a second, as server-sent events."""
+        if self._live.watchers >= WATCHERS:
+            raise cherrypy.HTTPError(503, f"{WATCHERS} pages are watched already.")
+        return self._live.tell()
 
     @cherrypy.expose
     def status_json(self) -> bytes:
@@ -85,42 +93,41 @@ class Admin:
         return json.dumps(answer).encode("utf-8")
 
 
-class LoopbackOnly:
-    """A hook against DNS rebinding: a page from elsewhere reaches the loopback under its own host name."""
-
-    @staticmethod
-    def check() -> None:
-        """Refuse a request whose Host is neither an address nor localhost.
-
-        Raises:
-            HTTPError: 403.
-        """
-        host = cherrypy.request.headers.get("Host", "")
-        name = host.rpartition(":")[0] if host.count(":") == 1 or "]" in host else host
-        name = name.strip("[]")
-        if name == "localhost":
-            return
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            raise cherrypy.HTTPError(403, "This page is reached by an address or as localhost.") from None
+def make_application(look: Look, access: Access) -> cherrypy.Application:
+    """Return the pages with what guards them."""
+    config = {
+        "/": {"hooks.on_start_resource": access.check},
+        "/assets": {
+            "tools.staticdir.on": True,
+            "tools.staticdir.dir": str(ASSETS),
+            "tools.response_headers.on": True,
+            "tools.response_headers.headers": list(HEADERS.items()),
+        },
+    }
+    return cherrypy.Application(Admin(look), "", config)
 
 
 class AdminServer:
-    """Runs the pages on ``ADDRESS:PORT``, with the documented engine of this process."""
+    """Runs the pages on ``ADDRESS:PORT``, with the documented engine of this process.
 
-    def __init__(self, look: Look, address: str) -> None:
+    Args:
+        token_path: where the token is, or is made, that is asked for on addresses which others reach.
+    """
+
+    def __init__(self, look: Look, address: str, token_path: str) -> None:
         self._look = look
         host, _, port = address.rpartition(":")
         self._host = {"localhost": "127.0.0.1"}.get(host, host.strip("[]"))
         self._port = int(port)
+        self._token_path = token_path
 
     def start(self) -> str:
         """Serve; return the URL.
 
         Raises:
-            OSError, ChannelFailures: the address cannot be had.
+            OSError, ChannelFailures: the address cannot be had, or the token not be kept.
         """
+        access = Access(None if is_loopback(self._host) else load_token(self._token_path))
         cherrypy.config.update(
             {
                 "environment": "production",
@@ -131,19 +138,7 @@ class AdminServer:
                 "server.max_request_body_size": 4096,
             }
         )
-        cherrypy.tree.mount(
-            Admin(self._look),
-            "",
-            {
-                "/": {"hooks.on_start_resource": LoopbackOnly.check},
-                "/assets": {
-                    "tools.staticdir.on": True,
-                    "tools.staticdir.dir": str(ASSETS),
-                    "tools.response_headers.on": True,
-                    "tools.response_headers.headers": list(HEADERS.items()),
-                },
-            },
-        )
+        cherrypy.tree.mount(make_application(self._look, access))
         cherrypy.engine.start()
         host, port = cherrypy.server.bound_addr
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
@@ -153,9 +148,9 @@ class AdminServer:
         cherrypy.engine.exit()
 
 
-def start_admin(look: Look, address: str) -> tuple[AdminServer | None, Any]:
+def start_admin(look: Look, address: str, token_path: str) -> tuple[AdminServer | None, Any]:
     """Start the endpoint; return it with its URL, or None with the reason why not."""
-    server = AdminServer(look, address)
+    server = AdminServer(look, address, token_path)
     try:
         return server, server.start()
     except Exception as error:  # a wall: without its window the supervisor still does its work

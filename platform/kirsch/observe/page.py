@@ -1,229 +1,196 @@
-"""The status page as HTML: whole without a script, without any asset from elsewhere, every value escaped."""
+"""The status page as HTML: whole without a script, without any asset from elsewhere, every value escaped.
+
+It is made of sections with ids; the script gets those anew that have changed.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from html import escape
-from typing import Any
 
-from kirsch.observe.metrics import CLASSES
-from kirsch.observe.view import PoolView, StackView, WorkerView
-from kirsch.scoreboard import BOUNDS_S, Counters, Running
+import kirsch
+from kirsch.observe import page_pools, page_story, words
+from kirsch.observe.history import Column
+from kirsch.observe.view import StackView
+from kirsch.scoreboard import Counters
 
-EVENTS_SHOWN = 40
-RUNNING_SHOWN = 5
-HEADS = ("Worker", "State", "pid", "Release", "Slots", "Requests", "Inside", "Memory", "Restarts", "Now")
-NUMBERS = frozenset({"pid", "Requests", "Inside", "Memory", "Restarts"})
-STATES = {
-    "booting": "imports its applications",
-    "warming": "asks itself the first requests before anybody else does",
-    "ready": "serves",
-    "ill": "serves, but its readiness probe fails",
-    "draining": "gets no new requests and finishes what it has",
-    "standby": "replaced, and kept until its successor has proved itself",
-    "drained": "taken out by the operator; alive, without new requests",
-    "quarantined": "does not finish what it has; kept aside, its successor serves",
-    "failed": "ended; another is about to be started",
-    "parked": "ended again and again; tried once a minute",
-}
-"""What the states mean; shown to whoever points at one."""
-LONG_FACTS = frozenset({"Release", "Addresses"})
+#: What a tile says happens now, is the mean of the last columns.
+NOW_S = 10.0
+CHARTS = (
+    ("requests", "Requests", "answers a second", ("requests",)),
+    ("latency", "Latency", "of answers", ("p50", "p95", "p99")),
+    ("errors", "Errors", "a second", ("5xx", "4xx")),
+)
+"""Id, title, what is drawn, the lines."""
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Ccircle cx='8' cy='9' r='6' fill='%23b3133f'/%3E"
+    "%3Cpath d='M8 4q1-3 4-3' stroke='%234a7a3a' stroke-width='1.5' fill='none'/%3E%3C/svg%3E"
+)
 
 
 def render_page(view: StackView) -> str:
     """Return the whole document."""
+    sections = render_sections(view)
     name = escape(view.stack)
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name} · Kirsch</title>
-<link rel="icon" href="data:,">
+<meta name="color-scheme" content="light dark">
+<title>{escape(render_title(view))}</title>
+<link rel="icon" href="{ICON}">
 <link rel="stylesheet" href="assets/status.css">
+<script src="assets/chart.js" defer></script>
 <script src="assets/status.js" defer></script>
 </head>
-<body>
-<div class="page">
-<header>
-<h1><span class="cherry" aria-hidden="true"></span>{name}</h1>
-<span class="quiet" id="live" role="status"></span>
+<body data-version="{escape(kirsch.__version__)}">
+<a class="skip" href="#pools">Skip to the workers</a>
+<header class="top"><div class="wrap">
+<h1>{name}</h1>
+<p class="live" id="live" role="status"><span class="dot" aria-hidden="true"></span>
+<span class="said">as of now</span></p>
 <nav aria-label="Other forms">
 <a href="status.json">JSON</a> <a href="metrics">Metrics</a> <a href="readyz">Health</a>
 </nav>
-</header>
-<main>
-{render_main(view)}
-</main>
+</div></header>
+<main class="wrap">
+<noscript><p class="note">Without scripts this page shows the moment of its loading, and no charts.</p></noscript>
+{_place(sections, "status")}
+{_place(sections, "tiles")}
+<div class="charts">
+{"".join(_chart(*chart) for chart in CHARTS)}
 </div>
+{_place(sections, "pools")}
+<div class="pair">
+{_place(sections, "events")}
+{_place(sections, "deploys")}
+</div>
+{_place(sections, "bus")}
+{_place(sections, "configuration")}
+</main>
+<footer class="wrap"><p>Kirsch {escape(kirsch.__version__)} · supervisor {view.pid}</p></footer>
 </body>
 </html>
 """
 
 
-def render_main(view: StackView) -> str:
-    """Return what of the page changes."""
-    return "\n".join([_banner(view), _facts(view), *map(_pool, view.pools), _events(view)])
+def render_title(view: StackView) -> str:
+    """Return the document's title: what somebody sees who has the page in another tab."""
+    if not view.is_ready:
+        return f"✗ {view.stack} · Kirsch"
+    if view.degraded:
+        return f"! {view.stack} ({len(view.degraded)}) · Kirsch"
+    return f"{view.stack} · Kirsch"
 
 
-def _banner(view: StackView) -> str:
-    if not view.degraded:
-        words = "Rolling to a new generation." if view.is_rolling else "Everything serves."
-        return f'<section class="card banner{" wait" if view.is_rolling else ""}"><strong>{words}</strong></section>'
+def render_sections(view: StackView) -> dict[str, str]:
+    """Return what of the page changes, by id."""
+    return {name: render(view) for name, render in SECTIONS.items()}
+
+
+def _place(sections: Mapping[str, str], name: str) -> str:
+    return f'<section id="{name}">{sections[name]}</section>'
+
+
+def _chart(name: str, title: str, what: str, lines: tuple[str, ...]) -> str:
+    legend = "".join(
+        f'<li class="line-{line}"><svg viewBox="0 0 12 4" aria-hidden="true"><path d="M0 2H12"/></svg> {line}</li>'
+        for line in lines
+    )
+    shown = f'<ul class="legend">{legend}</ul>' if len(lines) > 1 else ""
+    return (
+        f'<figure class="card chart" id="chart-{name}"><figcaption><h2>{title} <small>{what}</small></h2>{shown}'
+        f'</figcaption><div class="plot" tabindex="0" role="slider" aria-label="{title}, {what}: a moment" '
+        'aria-valuemin="0" aria-valuemax="0" aria-valuenow="0" aria-valuetext="nothing yet"></div>'
+        '<p class="reading" aria-hidden="true">&nbsp;</p></figure>'
+    )
+
+
+def _status(view: StackView) -> str:
+    listen = (view.nginx or {}).get("listen", ())
+    links = " ".join(f'<a href="{escape(url)}">{escape(url)}</a>' for url in listen[:6])
+    more = f" and {len(listen) - 6} more" if len(listen) > 6 else ""
+    release = f"release <strong>{escape(view.release)}</strong>, generation {view.generation}"
+    where = f'<p class="where">{release}{" · " + links if links else ""}{more}</p>'
+    kind, sentence = _verdict(view)
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in view.degraded)
-    kind = "wait" if view.is_ready else "bad"
-    words = "Serving, but not all is well." if view.is_ready else "Not serving as it should."
-    return f'<section class="card banner {kind}"><strong>{words}</strong><ul>{reasons}</ul></section>'
+    listed = f"<ul>{reasons}</ul>" if reasons else ""
+    return f'<div class="card banner {kind}"><h2>{sentence}</h2>{listed}{where}</div>'
 
 
-def _facts(view: StackView) -> str:
+def _verdict(view: StackView) -> tuple[str, str]:
+    if not view.is_ready:
+        return "bad", "Not serving as it should."
+    if view.degraded:
+        return "wait", "Serving, but not all is well."
+    return ("wait", "Rolling to a new generation.") if view.is_rolling else ("good", "Everything serves.")
+
+
+def _tiles(view: StackView) -> str:
     counters = sum((pool.counters for pool in view.pools), Counters())
-    nginx = view.nginx or {}
-    links = " ".join(f'<a href="{escape(url)}">{escape(url)}</a>' for url in nginx.get("listen", ()))
-    facts = {
-        "Release": escape(view.release),
-        "Generation": str(view.generation),
-        "Up for": _span(time.time() - view.started),
-        "Requests": f"{counters.finished:,}",
-        "Failed (5xx)": f"{counters.by_class()[4]:,}",
-        "Latency": _quantiles(counters),
-        "nginx": escape(f"{nginx.get('version', '')} · {nginx.get('pid') or 'not running'}") if nginx else "none",
-        "Addresses": links or "none",
-    }
-    rows = "".join(
-        f"<div{' class=long' if label in LONG_FACTS else ''}><dt>{label}</dt><dd>{value}</dd></div>"
-        for label, value in facts.items()
-    )
-    return f'<section class="card" aria-label="At a glance"><dl class="facts">{rows}</dl></section>'
-
-
-def _pool(pool: PoolView) -> str:
-    head = "".join(f'<th scope="col"{_number(label in NUMBERS)}>{label}</th>' for label in HEADS)
-    rows = "".join(map(_worker, pool.workers))
-    held = f", {pool.held} requests wait" if pool.held else ""
-    paused = ", paused" if pool.is_paused else ""
-    # those on standby or draining serve too, or did: how many there shall be says more than how many there are
-    wanted = max(pool.wanted, pool.ready) if pool.wanted else len(pool.workers)
-    return (
-        f'<section class="card"><h2>Pool {escape(pool.name)} <small>{escape(pool.engine)}, {pool.ready} of '
-        f"{wanted} ready, {pool.slots} slots{paused}{held}</small></h2>{_bars(pool.counters)}"
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Workers of {escape(pool.name)}"><table><thead><tr>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>{''.join(_reports(pool))}</section>"
-    )
-
-
-def _worker(worker: WorkerView) -> str:
-    state = "ill" if worker.is_ill and worker.state == "ready" else worker.state
-    since = f" <span class=quiet>{_span(time.time() - worker.since)}</span>" if worker.since else ""
-    now = "".join(map(_running, worker.running[:RUNNING_SHOWN]))
-    if len(worker.running) > RUNNING_SHOWN:
-        now += f'<div class="quiet">and {len(worker.running) - RUNNING_SHOWN} more</div>'
-    note = f'<tr class="note"><td colspan="{len(HEADS)}">{escape(worker.note)}</td></tr>' if worker.note else ""
-    memory = f"{worker.rss_bytes / 2**20:.0f} MiB" if worker.rss_bytes else ""
-    return (
-        f'<tr><th scope="row">{escape(worker.name)}</th><td><span class="state {escape(state)}" '
-        f'title="{STATES.get(state, "")}">{escape(state)}</span>'
-        f"{since}</td><td{_number(True)}>{worker.pid or ''}</td><td>{escape(worker.release or '')}</td>"
-        f"<td>{', '.join(map(str, worker.slots))}</td><td{_number(True)}>{worker.counters.finished:,}</td>"
-        f"<td{_number(True)}>{worker.counters.in_flight}</td><td{_number(True)}>{memory}</td>"
-        f'<td{_number(True)}>{worker.restarts}</td><td class="wide">{now}</td></tr>{note}'
-    )
-
-
-def _running(one: Running) -> str:
-    """Show a request, and below it what answers it, in which phase, and the id by which the logs know it."""
-    facts = [f"<code>{escape(one.handler)}</code>"] if one.handler else []
-    facts += [escape(one.phase)] if one.phase != "handler" else []
-    lines = [" · ".join(facts)] if facts else []
-    lines += [f"<code>{escape(one.request_id)}</code>"] if one.request_id else []
-    about = f'<div class="quiet">{"<br>".join(lines)}</div>' if lines else ""
-    return f'<div class="running"><code>{escape(one.line)}</code> {_span(one.for_s)}{about}</div>'
-
-
-def _reports(pool: PoolView) -> Iterator[str]:
-    for worker in pool.workers:
-        report: Mapping[str, Any] = worker.report or {}
-        text = report.get("traceback") or report.get("output")
-        if text:
-            yield (
-                f'<details id="report-{escape(worker.name)}"><summary>Why {escape(worker.name)} ended: '
-                f"{escape(str(report.get('message') or report.get('step') or ''))}</summary>"
-                f"<pre>{escape(str(text))}</pre></details>"
-            )
-
-
-def _bars(counters: Counters) -> str:
-    """Draw the shares of the status classes; drawn as SVG, since the policy of the page allows no style attributes."""
-    counts = dict(zip(CLASSES, counters.by_class(), strict=True))
-    total = sum(counts.values())
-    if not total:
-        return ""
-    at, shapes = 0.0, []
-    for label, count in counts.items():
-        width = 100.0 * count / total
-        shapes.append(f'<rect class="c{label}" x="{at:.3f}" y="0" width="{width:.3f}" height="8"/>')
-        at += width
-    words = ", ".join(f"{count:,} {label}" for label, count in counts.items() if count)
-    return (
-        f'<div class="bars" role="img" aria-label="Answers: {words}" title="{words}">'
-        f'<svg viewBox="0 0 100 8" preserveAspectRatio="none">{"".join(shapes)}</svg></div>'
-    )
-
-
-def _events(view: StackView) -> str:
-    rows = "".join(map(_event, reversed(view.events[-EVENTS_SHOWN:])))
-    return f'<section class="card"><h2>What happened</h2><ol class="events">{rows}</ol></section>' if rows else ""
-
-
-def _event(event: Mapping[str, Any]) -> str:
-    at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
-    who = event.get("worker") or event.get("pool") or ""
-    rest = [str(event["message"])] if event.get("message") else []
-    rest += [
-        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in event.items()
-        if name not in {"kind", "at", "worker", "pool", "message", "state"}
+    recent = view.past.last(NOW_S)
+    workers = [worker for pool in view.pools for worker in pool.workers]
+    ready, wanted = sum(pool.ready for pool in view.pools), sum(pool.wanted for pool in view.pools)
+    lost = sum(pool.lost + pool.refused for pool in view.pools)
+    held = sum(pool.held for pool in view.pools)
+    in_flight = sum(worker.counters.in_flight for worker in workers)
+    loads = [pool.load for pool in view.pools if pool.load is not None]
+    requests = _mean(recent, "requests")
+    failed = _mean(recent, "server_errors")
+    slow = _worst(recent, "p99_ms")
+    p50, p95 = words.milliseconds(_worst(recent, "p50_ms")), words.milliseconds(_worst(recent, "p95_ms"))
+    tiles = [
+        ("Requests", f"{words.rate(requests)}<small>/s</small>", f"{counters.finished:,} in all", ""),
+        ("Latency p99", words.milliseconds(slow), f"p50 {p50} · p95 {p95}", ""),
+        (
+            "Errors",
+            words.percent(failed, requests),
+            f"{counters.by_class()[4]:,} 5xx in all" + (f" · {lost:,} unanswered" if lost else ""),
+            "bad" if failed and failed >= 0.01 * requests else "",
+        ),
+        (
+            "In flight",
+            f"{in_flight:,}",
+            f"{words.count(held, 'request')} waiting"
+            if held
+            else (f"load {100 * max(loads):.0f} %" if loads else "nobody waits"),
+            "wait" if held else "",
+        ),
+        (
+            "Workers ready",
+            f"{ready}<small> of {max(wanted, ready)}</small>",
+            words.mebibytes(sum(worker.rss_bytes for worker in workers)).replace(words.NOTHING, "no memory yet"),
+            "" if ready >= wanted else "wait",
+        ),
+        ("Up for", words.span(time.time() - view.started), f"history since {words.clock(view.past.since)}", ""),
     ]
-    return (
-        f'<li><time class="quiet">{at}</time><strong>{escape(str(event["kind"]))}</strong>'
-        f'<span class="what">{escape(" · ".join(filter(None, [str(who), *rest])))}</span></li>'
+    shown = "".join(
+        f'<div class="{kind}"><dt>{label}</dt><dd>{value}</dd><dd class="sub">{below}</dd></div>'
+        for label, value, below, kind in tiles
     )
+    return f'<h2 class="unseen">At a glance</h2><dl class="tiles">{shown}</dl>'
 
 
-def _quantiles(counters: Counters) -> str:
-    """Say the bucket bounds under which half and 99 % of the answers lie."""
-    buckets = counters.by_duration()
-    total = sum(buckets)
-    if not total:
-        return "none yet"
-    found = []
-    for share in (0.5, 0.99):
-        seen = 0
-        for bound, count in zip([*BOUNDS_S, float("inf")], buckets, strict=True):
-            seen += count
-            if seen >= share * total:
-                found.append(
-                    f"p{share * 100:.0f} &lt; {bound * 1000:g} ms" if bound != float("inf") else "p99 &gt; 30 s"
-                )
-                break
-    return "<br>".join(found)
+def _mean(columns: tuple[Column, ...], name: str) -> float:
+    values = [float(getattr(column, name)) for column in columns]
+    return sum(values) / len(values) if values else 0.0
 
 
-def _number(is_number: bool) -> str:
-    return ' class="number"' if is_number else ""
+def _worst(columns: tuple[Column, ...], name: str) -> float | None:
+    values = [value for column in columns if (value := getattr(column, name)) is not None]
+    return max(values, default=None)
 
 
-def _span(seconds: float) -> str:
-    """Say a time span in its two largest units: ``3 d 4 h``, ``5 min 20 s``, ``0.4 s``."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    left = int(seconds)
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-        if len(parts) == 2:
-            break
-    return " ".join(parts)
+SECTIONS: Mapping[str, Callable[[StackView], str]] = {
+    "status": _status,
+    "tiles": _tiles,
+    "pools": page_pools.render_pools,
+    "deploys": page_story.render_deploys,
+    "events": page_story.render_events,
+    "bus": page_story.render_bus,
+    "configuration": page_story.render_configuration,
+}
+"""What of the page changes: each returns the inside of one section; an empty one is not seen."""

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import kirsch
+from kirsch.observe.deploys import Deploy
+from kirsch.observe.effective import Group
+from kirsch.observe.history import Past
 from kirsch.scoreboard import Counters, Running
+
+#: Columns of the history that the status has: as many as fit beside a line of a terminal.
+RECENT = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +135,12 @@ class StackView:
     """What happened last, oldest first."""
     bus: Mapping[str, Any] = field(default_factory=dict)
     """Members, leases and counts of the bus between processes."""
+    past: Past = field(default_factory=Past)
+    """The last hour."""
+    deploys: tuple[Deploy, ...] = ()
+    """The last deploys of this host, oldest first."""
+    configuration: tuple[Group, ...] = ()
+    """What is in effect, without its secrets."""
 
     @property
     def is_ready(self) -> bool:
@@ -153,6 +165,7 @@ class StackView:
             "degraded": list(self.degraded),
             "rolling": self.is_rolling,
             "bus": dict(self.bus),
+            "recent": [[column.requests, column.server_errors] for column in self.past.columns[-RECENT:]],
         }
 
 

@@ -125,7 +125,8 @@ async def _open_window(supervisor: Supervisor, loop: asyncio.AbstractEventLoop) 
     assert supervisor.state is not None
     if supervisor.state.admin is None:
         return None
-    admin, found = await asyncio.to_thread(start_admin, look, supervisor.state.admin)
+    token_path = f"{supervisor.paths.run}/admin.token"
+    admin, found = await asyncio.to_thread(start_admin, look, supervisor.state.admin, token_path)
     if admin is None:
         supervisor.admin_problem = found
         logging.getLogger(__name__).error("no admin endpoint: %s", found)

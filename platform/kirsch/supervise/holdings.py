@@ -36,6 +36,10 @@ class Holdings:
         """Return the server of a pool."""
         return self._servers.get(pool)
 
+    def servers(self) -> tuple[HoldingServer, ...]:
+        """Return those of all pools."""
+        return tuple(self._servers.values())
+
     async def open(self, pools: Iterable[str]) -> None:
         """Listen for *pools*, as far as nobody does yet."""
         for pool in pools:

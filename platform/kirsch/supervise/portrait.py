@@ -38,6 +38,9 @@ def portray(supervisor: Supervisor) -> StackView:
         is_rolling=supervisor.is_rolling,
         events=tuple(supervisor.events.recent),
         bus=supervisor.bus.describe(),
+        past=supervisor.chronicle.history.past(),
+        deploys=supervisor.chronicle.deploys.last(),
+        configuration=supervisor.chronicle.effective.of(supervisor.state.stack),
     )
     faults = list(find_faults(view)) + supervisor.bus.faults()
     if supervisor.front is not None and supervisor.front.problem is not None:

@@ -22,6 +22,7 @@ from kirsch.spec import HostPaths
 from kirsch.supervise.adoption import adopt, describe_everybody, end_orphans, take_posture
 from kirsch.supervise.bus import BusHub
 from kirsch.supervise.busverbs import acts_of
+from kirsch.supervise.chronicle import Chronicle, take_sample
 from kirsch.supervise.control import ControlServer
 from kirsch.supervise.events import Events
 from kirsch.supervise.fleet import Fleet
@@ -81,6 +82,7 @@ class Supervisor:
         self.state: State | None = None
         self.generation = 0
         self.started = time.time()
+        self.chronicle = Chronicle(paths, events, self.started)
         self.rolls = {"done": 0, "failed": 0}
         self.admin_url: str | None = None
         self.admin_problem: str | None = None
@@ -139,6 +141,7 @@ class Supervisor:
         self._handover.close_rest()
         keep_state(self.paths, self.state)
         self.keep(self._keep_nginx())
+        self.keep(self.chronicle.write(lambda: take_sample(self.fleets.values(), self.holdings.servers())))
         patience_s = max(pool.boot_timeout_s for pool in self.state.stack.pools.values())
         self.keep(report_to_systemd(self.notifier, self.view, patience_s))
         self.keep(Watch(lambda: self.fleets.values(), self._rolling, self.holdings.count_waiting).run())
@@ -161,6 +164,7 @@ class Supervisor:
             task.cancel()
         if self._leaves_everything:
             self._write_roster()
+            self.chronicle.keep()
             self.events.say("left", message="workers and nginx go on")
             await asyncio.gather(self._control.stop(), self.bus.stop())
             self._lock.drop()
@@ -361,6 +365,7 @@ class Supervisor:
         for task in tuple(self._tasks):
             task.cancel()
         self._write_roster()
+        self.chronicle.keep()
         return replace(successor, handover=handed)
 
     async def _no_front(self, state: State) -> None:
