@@ -84,6 +84,11 @@ class Cluster(OnceOnly, Shared):
         self.bus.subscribe("exit", self.leave, 90)
         self.join()
 
+    def become(self, member: wire.Member) -> None:
+        """Be another process, forked from the one that this was made in; it must not have joined yet."""
+        self.me = member
+        self._prefix = secrets.token_hex(4)
+
     def unsubscribe(self) -> None:
         """Leave the others."""
         self.bus.unsubscribe("exit", self.leave)

@@ -26,6 +26,9 @@ Nothing to who does not know it, either.
 """
 
 
+GO = b"go"
+"""What a template says when it may be forked, and a worker that was forked hears when it may begin."""
+
 WHOLE_TRACEBACK = "kirsch: the boot failed; its whole traceback:\n"
 """Stands in a worker's log before what its report tells shorter."""
 
@@ -77,6 +80,8 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     """The name that a visitor would ask for; what warms the apps up asks for it too."""
     bus_socket: str = ""
     """Where the hub listens; empty for a worker that is alone."""
+    template_fd: int | None = None
+    """Where a template hears of the workers that it is to be forked for; None for a worker."""
     report_fd: int | None = None
     """Inherited descriptor of the report pipe; None for a worker started by hand."""
 

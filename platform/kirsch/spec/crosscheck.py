@@ -162,6 +162,9 @@ def _check_pool(shaper: Shaper, pool: Pool) -> None:
             'engine = "gunicorn" or "uwsgi" beside it, or settings of CherryPy\'s server in an app\'s config, [global]'
         )
         shaper.report(f"pool.{pool.name}.engine_options", message="is for other engines than native", allowed=allowed)
+    if pool.preload and pool.engine == "uwsgi":
+        message = "uWSGI has to run before the apps are imported, and its threads cannot be forked"
+        shaper.report(f"pool.{pool.name}.preload", message=message, allowed='engine = "native" or "gunicorn"')
     if pool.workers.min > pool.workers.max:
         shaper.report(
             f"pool.{pool.name}.workers",

@@ -90,6 +90,8 @@ class Pool(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Settings of gunicorn or uWSGI by their own names, besides those that are the platform's."""
     workers: Workers = Workers(min=2, max=2)
     threads: Threads = 10
+    preload: bool = False
+    """Import the apps once a generation, and fork the workers from there: they share what the imports have made."""
     request_deadline_s: Seconds = 60.0
     """The longest that one request may take; nginx waits a little longer."""
     drain_s: Seconds = 30.0

@@ -350,7 +350,12 @@ class Fleet:
         await asyncio.gather(*booting, *earlier, *late)
         for worker in list(self.everybody()):
             await self.discard(worker)
+        await self.nursery.templates.keep_only(None)
         self.slots.remove()
+
+    async def settle(self) -> None:
+        """End what only the births of other generations need."""
+        await self.nursery.templates.keep_only(self.generation)
 
     def adopt(self, worker: Worker, *, is_seated: bool) -> None:
         """Take over a living worker of an earlier supervisor."""

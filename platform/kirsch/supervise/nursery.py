@@ -18,7 +18,8 @@ from kirsch.supervise.ledger import Ledger
 from kirsch.supervise.probe import ask
 from kirsch.supervise.report import describe_failure, environment_difference
 from kirsch.supervise.site import Site
-from kirsch.supervise.worker import Worker
+from kirsch.supervise.template import Templates
+from kirsch.supervise.worker import Launch, Worker
 
 GATE_TIMEOUT_S = 5.0
 GATE_EVERY_S = 0.1
@@ -39,6 +40,7 @@ class Nursery:
         self.pool = pool
         self.ledger = ledger
         self.on_change = on_change
+        self.templates = Templates(site, pool)
         self.booting: set[Worker] = set()
         self._good_environ: Mapping[str, str] | None = None
         """What the last worker that became ready was given."""
@@ -49,8 +51,7 @@ class Nursery:
         Raises:
             BootFailed: it did not; its report is in the error, and nothing of it is left.
         """
-        worker = self._spawn(number, state, generation)
-        self.booting.add(worker)
+        worker = await self._spawn(number, state, generation)
         self.site.on_change()
         self.site.events.say("booting", worker=worker.name, pid=worker.pid, release=state.release, state="booting")
         try:
@@ -103,15 +104,15 @@ class Nursery:
             ),
         )
 
-    def _spawn(self, number: int, state: State, generation: int) -> Worker:
+    async def _spawn(self, number: int, state: State, generation: int) -> Worker:
         try:
             order = self._order(number, state, generation)
         except SuperviseError as error:
             raise BootFailed(str(error), worker=f"{self.pool}.{number}", report={"message": str(error)}) from error
         spec = state.stack.pools[self.pool]
         try:
-            launch = self.site.launch(state, self.pool)
-            worker = Worker.spawn(order, launch, self.ledger.board, self.order_path(order))
+            worker = await self._bear(order, state, self.site.launch(state, self.pool))
+            worker.watch(self.on_change)
         except (OSError, KeyError, SuperviseError) as error:
             self.ledger.release(order.record)
             who = f" as user {spec.user}" if spec.user else f" as group {spec.group}" if spec.group else ""
@@ -119,10 +120,24 @@ class Nursery:
             report = {"worker": order.name, "step": "spawn", "message": message, "output": "", "traceback": None}
             self.site.events.say("failed", worker=order.name, level=logging.ERROR, state="failed", message=message)
             raise BootFailed(f"{order.name} {message}", worker=order.name, report=report) from error
+        except BaseException:
+            self.ledger.release(order.record)
+            raise
+        self.booting.add(worker)
         for problem in bind(worker.pid, spec, number):
             self.site.events.say("unbound", worker=worker.name, level=logging.WARNING, message=problem)
-        worker.watch(self.on_change)
+        worker.may_begin()
         return worker
+
+    async def _bear(self, order: Order, state: State, launch: Launch) -> Worker:
+        """Have a process forked where the pool has a template, else started."""
+        template = await self.templates.find(order, state, launch)
+        if template is not None:
+            try:
+                return await Worker.fork(template, order, launch, self.ledger.board, self.order_path(order))
+            except OSError as error:
+                await self.templates.give_up(order.generation, f"{order.name} is started by itself: {error}")
+        return Worker.spawn(order, launch, self.ledger.board, self.order_path(order))
 
     async def _wait_until_ready(self, worker: Worker, state: State) -> None:
         spec = state.stack.pools[self.pool]

@@ -212,6 +212,7 @@ class Roll:
                 for worker in fleet.clear_bench():
                     self.site.keep(fleet.retire(worker))
             self.fleets[name] = fleet
+            self.site.keep(fleet.settle())
         for name in [name for name in self.fleets if name not in self._later]:
             fleet = self.fleets.pop(name)
             self.site.keep(fleet.close(fleet.spec.drain_s))
@@ -233,6 +234,7 @@ class Roll:
                 await self._restore(fleet)
             else:
                 await asyncio.gather(*[fleet.discard(worker) for worker in self._newcomers.get(fleet, {}).values()])
+            self.site.keep(fleet.settle())
 
     async def _restore(self, fleet: Fleet) -> None:
         newcomers = list(self._newcomers.get(fleet, {}).values())

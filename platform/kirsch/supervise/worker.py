@@ -7,18 +7,20 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from kirsch.errors import ControlError
 from kirsch.link.frame import FrameReader
-from kirsch.link.order import Order, Report, report_from
+from kirsch.link.order import GO, Order, Report, report_from
 from kirsch.link.state import write_whole
 from kirsch.scoreboard import Scoreboard
 from kirsch.spec.stack import dump_json
@@ -26,6 +28,8 @@ from kirsch.supervise.identity import identity_of
 from kirsch.supervise.process import Ending, give_to, is_same, open_pidfd, reap, send_signal, start_ticks
 
 log = logging.getLogger(__name__)
+
+Line = socket.socket
 
 #: How much of a failed worker's output goes into its report.
 OUTPUT_BYTES = 16384
@@ -44,6 +48,13 @@ class Launch:
     """Instead of the user's own."""
     program: tuple[str, ...] = ("-P", "-m", "kirsch.worker")
     """What the interpreter is told; ``-P`` keeps the release's folder from hiding modules of ours."""
+
+
+class Template(Protocol):
+    """Who is forked for a worker."""
+
+    async def fork(self, order_path: str, say: int, output: int) -> tuple[int, Line]:
+        """Return a process id, and the line on which that one waits to be told to begin."""
 
 
 @dataclass(eq=False)
@@ -76,6 +87,8 @@ class Worker:
     on_change: Callable[[Worker], None] = lambda worker: None
     """Called when the state changed, and once when it is gone (``ending`` is set then)."""
     _process: subprocess.Popen[bytes] | None = None
+    _line: Line | None = None
+    """On which one that was forked waits for its beginning."""
     _steps: list[tuple[str, float]] = field(default_factory=list)
     """What its boot was at, and since when (Unix time)."""
     _pidfd: int = -1
@@ -107,39 +120,50 @@ class Worker:
         Raises:
             OSError: it cannot be started (no such interpreter, no memory, no descriptor).
         """
-        reports, say = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            os.set_blocking(say, True)
-            order = msgspec.structs.replace(order, report_fd=say)
-            write_whole(order_path, dump_json(order))  # 0600: there are secrets in an app's environment
-            give_to(order_path, launch.user)
-            give_to(order.scoreboard, launch.user)
-            log_path = f"{launch.log_dir}/{order.name}.log"
-            with open(log_path, "ab") as output:
-                offset = output.tell()
-                process = subprocess.Popen(
-                    [launch.python, *launch.program, order_path],
-                    cwd=order.release_dir,
-                    env={**launch.environ, "KIRSCH_WORKER": order.name},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    close_fds=True,
-                    pass_fds=(say,),
-                    start_new_session=True,  # a Ctrl-C at the supervisor's terminal is not for its workers
-                    **identity_of(launch.user, launch.group),
-                )
-        except BaseException:
-            os.close(reports)
-            raise
-        finally:
-            os.close(say)
-        worker = cls(order, process.pid, start_ticks(process.pid) or 0, board, log_path, offset)
+        with _birth(order, launch, order_path) as birth:
+            process = subprocess.Popen(
+                [launch.python, *launch.program, order_path],
+                cwd=order.release_dir,
+                env={**launch.environ, "KIRSCH_WORKER": order.name},
+                stdin=subprocess.DEVNULL,
+                stdout=birth.output,
+                stderr=birth.output,
+                close_fds=True,
+                pass_fds=(birth.say,),
+                start_new_session=True,  # a Ctrl-C at the supervisor's terminal is not for its workers
+                **identity_of(launch.user, launch.group),
+            )
+        worker = cls._begin(birth, process.pid, launch, board)
+        worker._process = process
+        return worker
+
+    @classmethod
+    async def fork(cls, template: Template, order: Order, launch: Launch, board: Scoreboard, order_path: str) -> Worker:
+        """Have a process for *order* forked from *template*; it waits for ``may_begin``.
+
+        Raises:
+            OSError: nobody was born.
+        """
+        with _birth(order, launch, order_path) as birth:
+            pid, line = await template.fork(order_path, birth.say, birth.output.fileno())
+        worker = cls._begin(birth, pid, launch, board)
+        worker._line = line
+        return worker
+
+    @classmethod
+    def _begin(cls, birth: _Birth, pid: int, launch: Launch, board: Scoreboard) -> Worker:
+        worker = cls(birth.order, pid, start_ticks(pid) or 0, board, birth.output.name, birth.offset)
         worker.environ = launch.environ
         worker._steps = [("start", worker.started)]
-        worker._process = process
-        worker._reports = reports
+        worker._reports = birth.reports
         return worker
+
+    def may_begin(self) -> None:
+        """Let it go on, if it was forked: it is bound by now."""
+        if self._line is not None:
+            with self._line, contextlib.suppress(OSError):
+                self._line.send(GO)
+            self._line = None
 
     @classmethod
     def adopt(cls, order: Order, pid: int, ticks: int, board: Scoreboard, log_path: str, socket: str | None) -> Worker:
@@ -152,10 +176,19 @@ class Worker:
         return worker
 
     def watch(self, on_change: Callable[[Worker], None]) -> None:
-        """Hear the reports and see the death from now on, in the running loop."""
+        """Hear the reports and see the death from now on, in the running loop.
+
+        Raises:
+            OSError: there is no descriptor left for it; the process is killed.
+        """
         self.on_change = on_change
         loop = asyncio.get_running_loop()
-        pidfd = open_pidfd(self.pid)
+        try:
+            pidfd = open_pidfd(self.pid)
+        except OSError:
+            self.signal(signal.SIGKILL)
+            self._close_reports()
+            raise
         if pidfd is None or (self._process is None and not is_same(self.pid, self.ticks)):
             if pidfd is not None:
                 os.close(pidfd)
@@ -295,3 +328,34 @@ class Worker:
         """Remove what a dead worker left in the run directory."""
         Path(order_path).unlink(missing_ok=True)
         Path(self.order.socket_path(self.pid)).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Birth:
+    """What a process is given at its birth, and what stays here."""
+
+    order: Order
+    reports: int
+    say: int
+    """The other end of *reports*; closed here once the process has it."""
+    output: BufferedWriter
+    offset: int
+
+
+@contextlib.contextmanager
+def _birth(order: Order, launch: Launch, order_path: str) -> Iterator[_Birth]:
+    """Prepare pipe, order and log for the process that is started in the block."""
+    reports, say = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        os.set_blocking(say, True)
+        order = msgspec.structs.replace(order, report_fd=say)
+        write_whole(order_path, dump_json(order))  # 0600: there are secrets in an app's environment
+        give_to(order_path, launch.user)
+        give_to(order.scoreboard, launch.user)
+        with open(f"{launch.log_dir}/{order.name}.log", "ab") as output:
+            yield _Birth(order, reports, say, output, output.tell())
+    except BaseException:
+        os.close(reports)
+        raise
+    finally:
+        os.close(say)

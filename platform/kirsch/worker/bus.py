@@ -6,6 +6,7 @@ import os
 
 import cherrypy
 from kirsch.link.cluster import Cluster, join, join_hub
+from kirsch.link.lines import SocketLine
 from kirsch.link.order import Order
 from kirsch.link.wire import Member
 from kirsch.worker.purge import open_purges
@@ -19,11 +20,28 @@ def attach(order: Order) -> Cluster:
     """Join the hub of the host; a worker that was started by hand is a cluster of one."""
     if not order.bus_socket:
         return join(cherrypy.engine)
-    member = Member(name=order.name, pool=order.pool, generation=order.generation, pid=os.getpid())
-    cluster = join_hub(cherrypy.engine, member, order.bus_socket)
+    cluster = join_hub(cherrypy.engine, _describe(order), order.bus_socket)
     open_purges(cluster)
     cluster.join(JOIN_S)
     return cluster
+
+
+def make_member(order: Order) -> Cluster:
+    """Make the seat in a template: applications find it while they are imported, and nobody hears of it."""
+    cluster = cherrypy.engine.cluster = Cluster(cherrypy.engine, _describe(order), SocketLine(order.bus_socket))
+    open_purges(cluster)
+    return cluster
+
+
+def attach_forked(order: Order, cluster: Cluster) -> None:
+    """Join the hub of the host with the seat that the template has made."""
+    cluster.become(_describe(order))
+    cluster.subscribe()
+    cluster.join(JOIN_S)
+
+
+def _describe(order: Order) -> Member:
+    return Member(name=order.name, pool=order.pool, generation=order.generation, pid=os.getpid())
 
 
 def obey(cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kirsch.spec import App
-from kirsch.worker.voice import Voice
+from kirsch.worker.voice import Teller
 
 PAGE = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>503 Service Unavailable</title></head>
@@ -42,7 +42,7 @@ def may_stand_alone(app: App, error: BaseException) -> bool:
     return app.isolate and not isinstance(error, KeyboardInterrupt)
 
 
-def report_broken(app: App, error: BaseException, voice: Voice) -> None:
+def report_broken(app: App, error: BaseException, voice: Teller) -> None:
     """Tell the operator; *error* is being handled."""
     why = f"{type(error).__name__}: {error}".partition("\n")[0]
     voice.say_broken(app.name, why)

@@ -17,11 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 import cherrypy
-from kirsch.link.order import LAST_WORDS_S, LEAVE_SIGNAL, SHED_SIGNAL, WHOLE_TRACEBACK, Order, load_order
+from kirsch.link.cluster import Cluster
+from kirsch.link.order import LAST_WORDS_S, LEAVE_SIGNAL, SHED_SIGNAL, WHOLE_TRACEBACK, Order
 from kirsch.worker.blame import format_blame
-from kirsch.worker.bus import attach, obey
+from kirsch.worker.bus import attach, attach_forked, obey
 from kirsch.worker.engines import Engine, find_engine
-from kirsch.worker.load import load_all
+from kirsch.worker.load import Loaded, Preloaded, load_all
 from kirsch.worker.mount import mount_all
 from kirsch.worker.patience import Patience, end_of_patience
 from kirsch.worker.probing import prepare_probes
@@ -54,18 +55,17 @@ class Bell:
         os.write(self._write, bytes([number]))
 
 
-def live(order_path: str) -> int:
-    """Run a worker to its end; return the exit status of the process."""
+def live(order: Order, preloaded: Preloaded | None = None) -> int:
+    """Run a worker to its end; return the exit status of the process. *preloaded* is what it was forked with."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable()
-    order = load_order(order_path)
     voice = Voice(order)
     bell = Bell()
     try:
         patience = Patience().install()
-        engine = _boot(order, voice, bell)
+        engine = _boot(order, voice, bell, preloaded)
     except BaseException as error:  # the wall of the boot: also SystemExit and KeyboardInterrupt out of an import
         sys.stderr.write(WHOLE_TRACEBACK + traceback.format_exc())
         sys.stderr.flush()
@@ -75,12 +75,11 @@ def live(order_path: str) -> int:
     return _serve(order, voice, engine, bell, patience)
 
 
-def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
+def _boot(order: Order, voice: Voice, bell: Bell, preloaded: Preloaded | None) -> Engine:
     voice.at_step("engine")
     engine = find_engine(order.engine)(order, voice)
     engine.prepare()
-    cluster = attach(order)
-    loaded = load_all(order, voice)
+    cluster, loaded = _load(order, voice, preloaded)
     voice.at_step("mount")
     mount_all(loaded, voice)
     prepare_probes(loaded, voice)
@@ -99,6 +98,15 @@ def _boot(order: Order, voice: Voice, bell: Bell) -> Engine:
     voice.enter("ready", socket=path)
     cluster.say_state("ready")
     return engine
+
+
+def _load(order: Order, voice: Voice, preloaded: Preloaded | None) -> tuple[Cluster, list[Loaded]]:
+    if preloaded is None:
+        return attach(order), load_all(order, voice)
+    attach_forked(order, preloaded.cluster)
+    for app, why in preloaded.broken.items():
+        voice.say_broken(app, why)
+    return preloaded.cluster, preloaded.apps
 
 
 def _hear(bell: Bell) -> None:

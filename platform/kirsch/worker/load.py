@@ -27,12 +27,13 @@ from typing import Any, Literal
 
 import cherrypy
 from kirsch.errors import SuperviseError
+from kirsch.link.cluster import Cluster
 from kirsch.link.order import Order
 from kirsch.spec import App
 from kirsch.worker.django import finish_project, load_project
 from kirsch.worker.isolation import may_stand_alone, report_broken
 from kirsch.worker.surroundings import is_project, refuse_hidden, settle_process, surround
-from kirsch.worker.voice import Voice
+from kirsch.worker.voice import Teller
 
 Kind = Literal["application", "root", "wsgi", "asgi", "mounted", "broken"]
 
@@ -44,6 +45,17 @@ class Loaded:
     app: App
     kind: Kind
     target: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Preloaded:
+    """What a worker that was forked from a template has already."""
+
+    apps: list[Loaded]
+    broken: dict[str, str]
+    """Apps that failed at their import alone, with the reason."""
+    cluster: Cluster
+    """Its seat on the bus, not yet taken."""
 
 
 def load_app(app: App, folder: str) -> Loaded:
@@ -74,7 +86,7 @@ def load_app(app: App, folder: str) -> Loaded:
     return Loaded(app, kind, target)
 
 
-def load_all(order: Order, voice: Voice) -> list[Loaded]:
+def load_all(order: Order, voice: Teller) -> list[Loaded]:
     """Load all apps of a worker, each in surroundings of its own; afterwards the process is as it stays.
 
     Raises:

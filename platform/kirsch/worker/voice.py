@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from kirsch.link.frame import encode_frame
 from kirsch.link.order import Order, Report, WorkerState
@@ -15,6 +16,16 @@ from kirsch.scoreboard import Scoreboard, Writer
 log = logging.getLogger(__name__)
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Teller(Protocol):
+    """Who is told how the imports go."""
+
+    def at_step(self, step: str) -> None:
+        """Hear what they are at."""
+
+    def say_broken(self, app: str, error: str) -> None:
+        """Hear that *app* does not serve, though the others do."""
 
 
 class Voice:

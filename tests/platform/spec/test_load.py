@@ -179,6 +179,11 @@ WRONG = {
         "pool.web.engine_options",
         "is for other engines than native",
     ),
+    "preloading under uWSGI": (
+        '[pool.web]\nengine = "uwsgi"\npreload = true\n',
+        "pool.web.preload",
+        "uWSGI has to run before the apps are imported",
+    ),
     "option that is a table": (
         '[pool.web]\nengine = "uwsgi"\nengine_options = { x = { y = 1 } }\n',
         "pool.web.engine_options.x",

@@ -14,6 +14,7 @@ from kirsch.errors import BootFailed
 from kirsch.supervise.events import Events
 from kirsch.supervise.fleet import Fleet
 from kirsch.supervise.launch import launch_for
+from kirsch.supervise.process import find_workers, is_dying
 from kirsch.supervise.report import environment_difference
 from kirsch.supervise.rundir import RunDir
 from kirsch.supervise.site import Site
@@ -54,6 +55,24 @@ def test_no_memory_for_a_fork(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, num
     assert failures[-1].report["step"] == "spawn"
     assert len(os.listdir("/proc/self/fd")) <= before
     assert not fleet.booting
+
+
+def test_no_descriptor_to_see_its_end(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody lives whom nobody watches: it is killed, and nothing of it is left open here."""
+
+    def refuse(pid: int) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("kirsch.supervise.worker.open_pidfd", refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(BootFailed, match="Too many open files"):
+        asyncio.run(fleet.boot(1, fleet.state, 1))
+    living = find_workers(fleet.site.paths.workers)
+
+    assert [pid for pid in living if not is_dying(pid)] == []
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert not fleet.booting
+    assert fleet.ledger.take() == 1
 
 
 @pytest.mark.parametrize("error", [MemoryError("none left"), OSError(errno.EMFILE, "none left")])

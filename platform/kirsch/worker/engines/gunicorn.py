@@ -47,7 +47,7 @@ OURS: Mapping[str, str] = {
     "max_requests": "write max_requests in the pool",
     "max_requests_jitter": "write max_requests in the pool",
     "keepalive": "it must be longer than nginx's",
-    "preload_app": "a seat is one process: there is nothing to share before a fork",
+    "preload_app": "write preload in the pool",
     "daemon": "the supervisor is the parent",
     "pidfile": "see kirsch status",
     "reload": "deploy again",

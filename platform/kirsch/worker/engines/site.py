@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import select
@@ -25,8 +26,12 @@ SETTLE_S = 0.1
 BACKLOG = 4096
 
 
+@functools.cache
 def make_production_like() -> None:
-    """Before the applications are imported: one that starts the engine at import gets no server yet."""
+    """Before the applications are imported: one that starts the engine at import gets no server yet.
+
+    Once a process: a worker that was forked after the imports must not undo what those have set.
+    """
     cherrypy.config.update({"environment": "production", "engine.autoreload.on": False})
     cherrypy.server.unsubscribe()
     handler = logging.StreamHandler(sys.stderr)
