@@ -174,8 +174,8 @@ def _pool(pool: Mapping[str, Any]) -> Text:
 
 
 def _table(workers: Sequence[Worker], frame: Frame) -> Table:
-    columns = NARROW_COLUMNS if frame.width < WIDE else WIDE_COLUMNS
-    columns = tuple(column for column in columns if column != "release" or frame.width >= WIDEST)
+    room = NARROW_COLUMNS if frame.width < WIDE else WIDE_COLUMNS
+    columns = [column for column in room if column != "release" or frame.width >= WIDEST]
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), expand=frame.width < 200)
     for column in columns:
         last = column == columns[-1]

@@ -53,7 +53,8 @@ class Access:
             cookie = cherrypy.response.cookie
             cookie[COOKIE] = given
             # SECURITY: neither scripts nor pages from elsewhere can use it
-            cookie[COOKIE].update({"path": "/", "httponly": True, "samesite": "Strict"})
+            for name, value in (("path", "/"), ("httponly", "1"), ("samesite", "Strict")):
+                cookie[COOKIE][name] = value
             raise cherrypy.HTTPRedirect(request.path_info, 303)
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         kept = request.cookie.get(COOKIE)
