@@ -153,6 +153,7 @@ class Page:
 
     def keep_picture(self, path: Path) -> None:
         """Write the whole page as PNG."""
+        self.evaluate("scrollTo(0, 0)")  # what sticks to the window's edge belongs there
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         width = self.evaluate("innerWidth")  # a scroll bar is none of the picture
         clip = {"x": 0, "y": 0, "width": width, "height": size["height"], "scale": 1}
