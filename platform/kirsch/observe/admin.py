@@ -104,7 +104,10 @@ def make_application(look: Look, access: Access) -> cherrypy.Application:
             "tools.response_headers.headers": list(HEADERS.items()),
         },
     }
-    return cherrypy.Application(Admin(look), "", config)
+    application = cherrypy.Application(Admin(look), "", config)
+    # SECURITY: a token may stand in an address, and logs are read by more people than may look here
+    application.log.access_log.propagate = False
+    return application
 
 
 class AdminServer:

@@ -82,12 +82,14 @@ def test_from_elsewhere_it_takes_the_token(path: str) -> None:
     assert ask(path, TOKEN, HTTP_COOKIE=f"kirsch_admin={TOKEN}", HTTP_HOST="shop.example:9180")[0] in {200, 503}
 
 
-def test_a_token_in_the_address_becomes_a_cookie() -> None:
-    """And leaves the address line, before anything is shown."""
+def test_a_token_in_the_address_becomes_a_cookie(caplog: pytest.LogCaptureFixture) -> None:
+    """And leaves the address line, before anything is shown; no log has it."""
+    caplog.set_level("INFO")
     status, fields, _ = ask("/", TOKEN, QUERY_STRING=f"token={TOKEN}")
 
     assert status == 303
     assert TOKEN not in fields["Location"]
+    assert TOKEN not in caplog.text
     assert "HttpOnly" in fields["Set-Cookie"]
     assert "SameSite=Strict" in fields["Set-Cookie"]
 
