@@ -83,6 +83,7 @@ class Message:
     headers = [(name.encode(), value.encode()) for name, value in HEADERS]
     body = io.BytesIO()
     has_body = names_charset = False
+    batch = None
     connection = Connection()
 
     def __init__(self, path: str, query: str) -> None:

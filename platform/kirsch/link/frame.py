@@ -52,18 +52,24 @@ class LineCutter:
         Raises:
             ControlError: kind ``bad_frame``: a line is longer than the limit.
         """
-        self._rest += data
-        while True:
-            end = self._rest.find(b"\n")
-            if end > self._limit_bytes or (end < 0 and len(self._rest) > self._limit_bytes):
-                self._rest.clear()
-                raise ControlError(f"a line is longer than {self._limit_bytes} octets", kind="bad_frame")
-            if end < 0:
-                return
-            line = bytes(self._rest[:end])
-            del self._rest[: end + 1]
-            if line.strip():
-                yield line
+        if b"\n" in data:
+            if self._rest:
+                data = bytes(self._rest) + data
+            *lines, rest = data.split(b"\n")
+            self._rest = bytearray(rest)
+            for line in lines:
+                if len(line) > self._limit_bytes:
+                    raise self._too_long()
+                if line and not line.isspace():
+                    yield line
+        else:
+            self._rest += data
+        if len(self._rest) > self._limit_bytes:
+            raise self._too_long()
+
+    def _too_long(self) -> ControlError:
+        self._rest.clear()
+        return ControlError(f"a line is longer than {self._limit_bytes} octets", kind="bad_frame")
 
     @property
     def has_rest(self) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 from kirsch.errors import BusError
 from kirsch.link import wire
 from kirsch.link.leases import Grant, LeaseTable
-from kirsch.link.post import Limits, Post
+from kirsch.link.post import GONE, Limits, Post
 from kirsch.link.seat import Seat
 from kirsch.link.timers import Timers
 from kirsch.link.uplink import Uplink
@@ -141,7 +141,7 @@ class Hub:
             return
         seat.send = None
         for key in [*seat.flying, *(message for message, _ in seat.waiting)]:
-            self.post.fail(key, member, "gone")
+            self.post.fail(key, member, GONE)
         self.announce(left=(member,))
 
     def _bye(self, seat: Seat, frame: wire.Bye) -> None:

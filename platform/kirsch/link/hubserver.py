@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 #: How much may lie unsent for one member; beyond, its line is cut, and it comes again for what it had not answered.
 UNSENT_BYTES = 64 * 2**20
+READ_BYTES = 2**18
+#: The alarm may be late by so much, and rings once for all that is due by then.
+LATE_S = 0.005
 
 Identify = Callable[[int, int, wire.Member], wire.Member]
 
@@ -42,7 +45,11 @@ class HubServer:
         self.identify = identify
         self.lines: set[Line] = set()
         self._server: asyncio.Server | None = None
+        self.buffer = memoryview(bytearray(READ_BYTES))
+        """Where the line that is being read has its octets, for as long as it reads."""
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
+        self._unwritten: list[Line] = []
         self._processes: dict[str, int] = {}
         """Descriptors that tell the end of a member's process."""
 
@@ -79,6 +86,7 @@ class HubServer:
         self._server = None
         if self._alarm is not None:
             self._alarm.cancel()
+        self._write()
         for line in tuple(self.lines):
             line.close()
         for member in tuple(self._processes):
@@ -104,12 +112,26 @@ class HubServer:
 
     def watch_time(self) -> None:
         """Wake when the hub has something to do."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
         due = self.hub.timers.next_due()
-        if due is not None and self._server is not None:
-            self._alarm = asyncio.get_running_loop().call_later(max(0.0, due - now()) + 0.001, self._ring)
+        if due is None or self._server is None:
+            return
+        if self._alarm is not None:
+            if self._alarm_at <= due:
+                return  # it looks again then
+            self._alarm.cancel()
+        self._alarm_at = due
+        self._alarm = asyncio.get_running_loop().call_later(max(0.0, due - now()) + LATE_S, self._ring)
+
+    def write_soon(self, line: Line) -> None:
+        """Write what a line has to say together with what else it gets to say in this turn of the loop."""
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._unwritten.append(line)
+
+    def _write(self) -> None:
+        lines, self._unwritten = self._unwritten, []
+        for line in lines:
+            line.write()
 
     def _ring(self) -> None:
         self._alarm = None
@@ -117,7 +139,7 @@ class HubServer:
         self.watch_time()
 
 
-class Line(asyncio.Protocol):
+class Line(asyncio.BufferedProtocol):
     """The connection of one member."""
 
     def __init__(self, server: HubServer) -> None:
@@ -127,7 +149,8 @@ class Line(asyncio.Protocol):
         self._cutter = LineCutter(server.hub.limits.message_bytes)
         self._pid = 0
         self._uid = -1
-        self._put: Callable[[bytes], object] = self._write
+        self._said: list[bytes] = []
+        self._put: Callable[[bytes], object] = self._say
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look who it is."""
@@ -138,10 +161,14 @@ class Line(asyncio.Protocol):
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         self._pid, self._uid, _ = struct.unpack("3i", credentials)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Read into what all lines share: an allocation for each read would cost more than the read."""
+        return self.server.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Give every line to the hub."""
         try:
-            for line in self._cutter.feed(data):
+            for line in self._cutter.feed(bytes(self.server.buffer[:nbytes])):
                 if self.seat is None:
                     self._greet(line)
                 else:
@@ -175,10 +202,17 @@ class Line(asyncio.Protocol):
         )
         self.server.watch_process(self.seat.member)
 
-    def _write(self, line: bytes) -> None:
+    def _say(self, line: bytes) -> None:
+        if not self._said:
+            self.server.write_soon(self)
+        self._said.append(line)
+
+    def write(self) -> None:
+        """Put on the line what was said since the last time."""
+        said, self._said = self._said, []
         if self._transport.is_closing():
             return
-        self._transport.write(line)
+        self._transport.write(b"".join(said))
         if self._transport.get_write_buffer_size() > UNSENT_BYTES:
             log.warning("bus: the line of %s is cut: it does not read", self.seat.id if self.seat else self._pid)
             self._transport.abort()

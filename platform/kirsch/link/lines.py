@@ -21,6 +21,7 @@ from kirsch.link.seat import Seat
 
 log = logging.getLogger(__name__)
 
+READ_BYTES = 65536
 FIRST_RETRY_S = 0.02
 LONGEST_RETRY_S = 2.0
 WRITE_TIMEOUT_S = 10.0
@@ -149,7 +150,7 @@ class SocketLine:
             line.sendall(wire.encode(hello()))
             self._socket = line
         cutter = LineCutter(16 * LINE_LIMIT_BYTES)
-        while data := line.recv(262144):
+        while data := line.recv(READ_BYTES):
             delay_s = FIRST_RETRY_S
             for one in cutter.feed(data):
                 hear(one)

@@ -19,6 +19,9 @@ from kirsch.link.timers import Timers
 from kirsch.link.uplink import Uplink
 
 LONGEST_S = 3600.0
+GONE = "gone"
+"""Why a member that has left, or died, did not do something."""
+HOST_GONE = "the host cannot be reached"
 
 Answer = Callable[[wire.Receipted], None]
 
@@ -90,10 +93,13 @@ class Post:
                 id=key, channel=frame.channel, args=frame.args, sender=sender, at=self._wall(), gathers=frame.gathers
             )
         )
+        wanted = set(frame.to) if frame.to is not None else None
         targets = [
-            seat for seat in self._seats.values() if frame.channel in seat.opened and is_meant(seat.member, frame)
+            seat
+            for seat in self._seats.values()
+            if frame.channel in seat.opened and (wanted is None or is_meant(seat, wanted))
         ]
-        pending.waiting.update(seat.id for seat in targets)
+        pending.waiting.update([seat.id for seat in targets])
         if not from_afar and frame.scope == "cluster" and (uplink := self._uplink()) is not None:
             pending.hosts = uplink.spread(key, sender, frame)
         for seat in targets:
@@ -156,7 +162,7 @@ class Post:
             return
         pending.hosts.discard(host)
         if receipt is None:
-            pending.failed[f"@{host}"] = "the host cannot be reached"
+            pending.failed[f"@{host}"] = HOST_GONE
         else:
             pending.delivered += receipt.delivered
             pending.failed |= receipt.failed
@@ -201,6 +207,6 @@ class Post:
         return True
 
 
-def is_meant(member: wire.Member, frame: wire.Send) -> bool:
-    """True for members that a message is for: by id, by name or by pool, or everybody."""
-    return frame.to is None or bool({member.id, member.name, member.pool} & set(frame.to))
+def is_meant(seat: Seat, wanted: set[str]) -> bool:
+    """True for members that a message is for: by id, by name or by pool."""
+    return seat.id in wanted or seat.member.name in wanted or seat.member.pool in wanted

@@ -29,11 +29,11 @@ class Seat:
     """What it said that nobody may say."""
     complains_at: float = 0.0
     away_since: float | None = None
+    id: str = ""
+    """Its member's."""
 
-    @property
-    def id(self) -> str:
-        """Its member's."""
-        return self.member.id
+    def __post_init__(self) -> None:
+        self.id = self.member.id
 
     def put(self, message: str, line: bytes) -> None:
         """Have a message wait for it, and send what fits."""
