@@ -143,6 +143,24 @@ def test_rolls_lose_nothing(host: Any, load: Any, engine: str) -> None:
     assert complaints(host) == []
 
 
+def test_rolls_lose_nothing_by_the_uwsgi_protocol(host: Any, load: Any) -> None:
+    """nginx, probes and the holding server speak it to the workers; a roll and a pause cost nobody an answer."""
+    serve(host, "uwsgi", protocol="uwsgi")
+    with loadgen.running(load):
+        load.wait_for(200)
+        host.write(host.state("r2", slots=4, engine="uwsgi", protocol="uwsgi"))
+        host.control.call("roll")
+        load.wait_for(300)
+        host.control.call("pause")
+        host.wait_for(lambda status: status["pools"][0]["held"])
+        host.control.call("resume")
+        load.wait_for(300)
+
+    assert load.tally.failed == 0, str(load.tally)
+    assert {value.partition(" ")[2] for value in load.tally.headers_seen} == {"r1", "r2"}
+    assert complaints(host) == []
+
+
 def test_scaling_loses_nothing(host: Any, load: Any, engine: str) -> None:
     """More workers, fewer workers, by moved links: nginx is not reloaded."""
     serve(host, engine)

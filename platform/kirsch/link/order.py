@@ -70,6 +70,8 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     """The pool's scoreboard file."""
     apps: tuple[App, ...]
     engine: Literal["native", "gunicorn", "uwsgi"] = "native"
+    protocol: Literal["http", "uwsgi"] = "http"
+    """How nginx, the supervisor and the holding server speak to the worker's socket."""
     threads: int = 10
     limits: Limits = Limits()
     trusted_proxies: tuple[str, ...] = ("unix:",)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kirsch.nginx.directives import Block, block, directive
-from kirsch.nginx.locations import shared_files
 from kirsch.nginx.scope import Scope
+from kirsch.nginx.uwsgi import shared_files
 from kirsch.spec import Listen, Vhost
 
 CHALLENGES = "/.well-known/acme-challenge/"

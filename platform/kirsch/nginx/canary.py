@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kirsch.nginx.directives import Block, Directive, Expr, block, directive, row
-from kirsch.nginx.fields import fields_file
-from kirsch.nginx.headers import proxy_file
 from kirsch.nginx.scope import Scope, variable
-from kirsch.nginx.upstream import pass_to, upstream_name
+from kirsch.nginx.upstream import pass_to, refuse_redirects, upstream_name
+from kirsch.nginx.uwsgi import shared_files
 from kirsch.spec import App, Vhost
 
 COOKIE_PREFIX = "kirsch_canary_"
@@ -26,8 +25,8 @@ def maps(scope: Scope) -> Iterator[Block]:
 
 
 def chosen_upstream(app: App) -> Expr | None:
-    """The ``proxy_pass`` of an app with a canary; None for others."""
-    return Expr(f"http://${_pool(app)}") if app.canary is not None else None
+    """What is handed the requests of an app with a canary; None for others."""
+    return Expr(f"${_pool(app)}") if app.canary is not None else None
 
 
 def field_lines(app: App) -> list[Directive]:
@@ -52,9 +51,10 @@ def mirror_locations(scope: Scope, vhost: Vhost, app: App) -> Iterator[Block]:
     body: list[Directive | Block] = [directive("internal")]
     if not app.mirror.unsafe:
         body.append(block("if", Expr("($kirsch_is_unsafe)"), body=[directive("return", 204)]))
-    target = Expr(f"http://{upstream_name(other.pool)}$request_uri")
-    body += [directive("include", proxy_file(vhost)), directive("include", fields_file(scope, vhost))]
-    body += [*pass_to(scope.stack.pools[other.pool], None, target)]
+    pool = scope.stack.pools[other.pool]
+    # what was set for the request itself is set for its copy too: nobody sees files in answers to copies
+    body += [*shared_files(scope, vhost, pool), directive("set", Expr("$kirsch_files"), ""), refuse_redirects(pool)]
+    body += [*pass_to(pool, target="$request_uri")]
     yield block("location", "=", mirror_path(app), body=body)
 
 

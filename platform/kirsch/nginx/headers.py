@@ -10,7 +10,8 @@ from kirsch.nginx.directives import Block, Directive, Expr, block, directive, ro
 from kirsch.nginx.forwarded import client_scheme, is_behind_http
 from kirsch.nginx.upstream import CONNECT_TIMEOUT_S
 from kirsch.nginx.version import Build
-from kirsch.spec import Vhost
+from kirsch.spec import Upstream, Vhost
+from kirsch.spec.accel import ACCEL_FIELD
 
 SHARED_FILE = "proxy.conf"
 
@@ -73,6 +74,8 @@ def maps(build: Build) -> list[Block]:
     rows += [row("default", "80"), row("https", "443")]
     written = Expr(f"{public_port(build)}$scheme")
     found.append(block("map", written, Expr("$kirsch_client_port"), body=rows))
+    # empty but where a location says otherwise, see `accel`
+    found.append(block("map", "", Expr("$kirsch_files"), body=[row("default", "")]))
     if not build.has("$request_port"):
         port = row(Expr(r"~:(?<kirsch_port>[0-9]{1,5})$"), Expr(":$kirsch_port"))
         found.append(block("map", Expr("$http_host"), Expr("$kirsch_host_port"), body=[row("default", ""), port]))
@@ -93,16 +96,17 @@ def public_port(build: Build) -> str:
 
 
 def proxy_file(vhost: Vhost) -> str:
-    """The file to include: everybody's, or one of *vhost*'s own where a proxy before nginx is believed."""
-    return f"vhosts/{vhost.name}.proxy.conf" if is_behind_http(vhost) else SHARED_FILE
+    """The file to include: everybody's, or one of *vhost*'s own: for a proxy before nginx, or hosts behind it."""
+    has_own = is_behind_http(vhost) or vhost.upstream is not None
+    return f"vhosts/{vhost.name}.proxy.conf" if has_own else SHARED_FILE
 
 
-def proxy_settings(build: Build, vhost: Vhost | None = None) -> list[Directive]:
-    """The content of ``proxy.conf``, or of the file that *vhost* has instead."""
+def client_fields(build: Build, vhost: Vhost | None = None) -> dict[str, Expr | str]:
+    """What everybody behind nginx is told of a request; empty fields are taken out of it."""
     host = public_host(build)
     # what a proxy says of the client's scheme is known; of the port nginx sees its own only, and Host has the client's
     is_behind = vhost is not None and is_behind_http(vhost)
-    fields: dict[str, Expr | str] = {
+    return {
         "Host": host,
         "Connection": Expr("$kirsch_connection"),
         "Upgrade": Expr("$kirsch_upgrade"),
@@ -113,17 +117,23 @@ def proxy_settings(build: Build, vhost: Vhost | None = None) -> list[Directive]:
         "X-Real-IP": Expr("$remote_addr"),
         "X-Request-ID": Expr("$request_id"),
         "X-Request-Start": Expr("t=${msec}"),
+        ACCEL_FIELD: Expr("$kirsch_files"),
         **dict.fromkeys(CLEARED, ""),
     }
+
+
+def proxy_settings(build: Build, vhost: Vhost | None = None, hosts: Upstream | None = None) -> list[Directive]:
+    """The content of ``proxy.conf``, or of the file that *vhost* has instead; *hosts* are those that it hands on to."""
     return [
         directive("proxy_http_version", "1.1"),
-        *[directive("proxy_set_header", name, value) for name, value in fields.items()],
+        *[directive("proxy_set_header", name, value) for name, value in client_fields(build, vhost).items()],
         directive("proxy_hide_header", "X-Request-ID"),
         # a refused connect is tried on the next slot for every method, nothing was sent; what was sent is tried again
         # only for methods that may be repeated. Not `timeout`: slow requests would run twice, exactly when all is slow.
-        directive("proxy_next_upstream", "error"),
-        directive("proxy_next_upstream_timeout", "10s"),
-        directive("proxy_connect_timeout", seconds(CONNECT_TIMEOUT_S)),
+        # A host may be gone without a word; then it is the connect that times out, long before an answer could.
+        directive("proxy_next_upstream", "error", *(["timeout"] if hosts else [])),
+        directive("proxy_next_upstream_timeout", seconds(hosts.search_s if hosts else 10)),
+        directive("proxy_connect_timeout", seconds(hosts.connect_timeout_s if hosts else CONNECT_TIMEOUT_S)),
         directive("proxy_redirect", "off"),
         directive("proxy_buffer_size", "16k"),
         directive("proxy_buffers", "8", "16k"),

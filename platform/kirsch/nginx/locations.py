@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kirsch.nginx import canary
+from kirsch.nginx import accel, canary
 from kirsch.nginx.assets import asset_locations, fallback, files_of, has_files
 from kirsch.nginx.caching import cache_lines
 from kirsch.nginx.compress import switched_off
-from kirsch.nginx.directives import Block, Directive, Node, block, directive, size
-from kirsch.nginx.fields import fields_file
+from kirsch.nginx.directives import Block, Node, block, directive, size
 from kirsch.nginx.guards import closed, route_guards
 from kirsch.nginx.handlers import derived_routes
-from kirsch.nginx.headers import proxy_file
 from kirsch.nginx.scope import Scope
-from kirsch.nginx.upstream import pass_to
+from kirsch.nginx.upstream import pass_to, said_to
+from kirsch.nginx.uwsgi import shared_files
 from kirsch.spec import App, Route, Vhost
 
 LONG_WAIT_S = 3600.0
 """How long nothing may come over a WebSocket or a stream of events."""
 
-_KINDS = {
-    "stream": (directive("proxy_buffering", "off"),),
-    "events": (directive("proxy_buffering", "off"),),
-    # once some of it is sent, no other worker can be tried
-    "upload": (directive("proxy_request_buffering", "off"),),
-}
+# once some of an upload is sent, no other worker can be tried
+_KINDS = {"stream": "buffering", "events": "buffering", "upload": "request_buffering"}
 
 
 def app_locations(scope: Scope, vhost: Vhost, app: App) -> Iterable[Block]:
@@ -36,6 +31,7 @@ def app_locations(scope: Scope, vhost: Vhost, app: App) -> Iterable[Block]:
         for words in ways_into(app.mount.rstrip("/") + path):
             yield block("location", *words, body=body)
     yield from canary.mirror_locations(scope, vhost, app)
+    yield from accel.file_locations(scope, vhost, app)
     yield from asset_locations(scope, vhost, app)
     if has_files(scope, app):
         yield block("location", fallback(app), body=[*_body(scope, vhost, app, "", routes[""])])
@@ -76,19 +72,17 @@ def _body(scope: Scope, vhost: Vhost, app: App, path: str, route: Route) -> Iter
         yield directive("client_max_body_size", size(route.max_body))
     if not route.log:
         yield directive("access_log", "off")
-    yield from shared_files(scope, vhost)
+    pool = scope.stack.pools[app.pool]
+    yield from shared_files(scope, vhost, pool)
     if route.cache is not None:
         yield from cache_lines(scope, route.cache)
-    yield from _KINDS.get(route.kind, ())
+    if route.kind in _KINDS:
+        yield said_to(pool, _KINDS[route.kind], "off")
     if route.kind in ("events", "stream"):
         yield from switched_off(scope.build)
+    yield accel.offer(scope, app, route)
     yield from canary.field_lines(app)
     if route.kind != "upload":  # which is not here yet, so there is nothing to copy
         yield from canary.mirror_lines(app)
     wait_s = route.timeout_s or (LONG_WAIT_S if route.kind in ("events", "websocket") else None)
-    yield from pass_to(scope.stack.pools[app.pool], wait_s, canary.chosen_upstream(app))
-
-
-def shared_files(scope: Scope, vhost: Vhost) -> list[Directive]:
-    """What a worker is told, and what is added to its answer."""
-    return [directive("include", proxy_file(vhost)), directive("include", fields_file(scope, vhost))]
+    yield from pass_to(pool, wait_s, canary.chosen_upstream(app))

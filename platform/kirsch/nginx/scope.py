@@ -21,6 +21,8 @@ class Ground:
     """Files of certificates and keys that are there, each with a fingerprint; None when nobody has looked."""
     sections: Mapping[str, Sections] = field(default_factory=dict)
     """What each app's own configuration says, as far as it can be read without running it."""
+    nameservers: tuple[str, ...] = ()
+    """The DNS servers of the machine, as nginx writes addresses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from kirsch.nginx import assets, caching, canary, compress, fields, forwarded, guards, headers, tls
+from kirsch.errors import Problem, SpecError
+from kirsch.nginx import accel, assets, caching, canary, compress, fields, forwarded, guards, headers, hosts, tls, uwsgi
 from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, seconds
 from kirsch.nginx.headers import proxy_file, proxy_settings
 from kirsch.nginx.names import catch_alls, closing_servers
@@ -83,11 +84,13 @@ def render_site(
         headers.SHARED_FILE: [*proxy_settings(build)],
         fields.SHARED_FILE: [*fields.shared_lines()],
         PAGES_FILE: [*page_locations(paths)],
-        "upstreams.conf": [upstream(pool, paths) for pool in stack.pools.values()],
+        "upstreams.conf": [*_upstreams(scope)],
         "closing.conf": [*closing_servers(scope, defaults)],
         MARKER_FILE: [_marker(paths, generation)],
         **vhosts,
     }
+    if uwsgi.is_spoken(stack, stack.apps):
+        files[uwsgi.SHARED_FILE] = [*uwsgi.uwsgi_settings(build)]
     for vhost in stack.vhosts.values():
         files |= _own_files(scope, vhost)
     head = Comment(f"Stack {stack.name}, written by kirsch; changes made here are lost. {paths.nginx_current}")
@@ -99,16 +102,31 @@ def render_site(
     return texts
 
 
+def _upstreams(scope: Scope) -> Iterator[Block]:
+    for pool in scope.stack.pools.values():
+        if pool.protocol == "uwsgi" and not scope.build.has("uwsgi"):
+            key = f"pool.{pool.name}.protocol"
+            allowed = '"http", or an nginx that is built with http_uwsgi'
+            raise SpecError([Problem(file="", key=key, given='"uwsgi"', allowed=allowed)])
+        yield upstream(pool, scope.paths)
+    for group in scope.stack.upstreams.values():
+        if (found := hosts.upstream(scope, group)) is not None:
+            yield found
+
+
 def vhost_files(name: str) -> tuple[str, ...]:
     """The names that the own files of the vhost *name* may have in a generation."""
-    return tuple(f"vhosts/{name}{kind}.conf" for kind in ("", ".proxy", ".fields", ".pages"))
+    return tuple(f"vhosts/{name}{kind}.conf" for kind in ("", ".proxy", ".uwsgi", ".fields", ".pages"))
 
 
 def _own_files(scope: Scope, vhost: Vhost) -> dict[str, list[Node]]:
     """What *vhost*'s locations include, where everybody's files do not do."""
     found: dict[str, list[Node]] = {}
     if (name := proxy_file(vhost)) != headers.SHARED_FILE:
-        found[name] = [*proxy_settings(scope.build, vhost)]
+        behind = scope.stack.upstreams[vhost.upstream] if vhost.upstream else None
+        found[name] = [*proxy_settings(scope.build, vhost, behind)]
+        if uwsgi.is_spoken(scope.stack, vhost.apps):
+            found[uwsgi.uwsgi_file(vhost)] = [*uwsgi.uwsgi_settings(scope.build, vhost)]
     if (name := fields.fields_file(scope, vhost)) != fields.SHARED_FILE:
         found[name] = [*fields.field_lines(scope, vhost)]
     if (name := pages_file(scope, vhost)) != PAGES_FILE:
@@ -148,6 +166,8 @@ def _http(scope: Scope, vhosts: list[str]) -> list[Directive | Block]:
         *fields.maps(scope),
         *guards.maps(scope),
         *canary.maps(scope),
+        *accel.maps(scope),
+        *hosts.maps(scope),
         *guards.zones(scope),
         *caching.shared_settings(scope),
         *compress.shared_settings(scope.build),

@@ -44,7 +44,8 @@ def look(stack: Stack, paths: HostPaths) -> Ground:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     found[scope.on_host(file)] = _fingerprint(Path(scope.on_host(file)))
     sections = {app.name: read_sections(app, stack.directory) for app in stack.apps.values()}
-    return Ground(certificates=found, sections=sections)
+    servers = nameservers() if stack.upstreams else ()
+    return Ground(certificates=found, sections=sections, nameservers=servers)
 
 
 def certificate_marks(stack: Stack, paths: HostPaths) -> dict[str, tuple[int, ...]]:
@@ -78,6 +79,16 @@ def stand_in(files: Mapping[str, str], stack: Stack, paths: HostPaths, ground: G
         name = f"vhosts/{vhost.name}.conf"
         changed[name] = changed[name].replace(own.certificate, certificate).replace(own.key, key)
     return changed
+
+
+def nameservers(file: str = "/etc/resolv.conf") -> tuple[str, ...]:
+    """The DNS servers in *file*, as nginx writes them, which knows none of one link alone (``fe80::1%eth0``)."""
+    try:
+        lines = [line.split() for line in Path(file).read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return ()
+    servers = [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1 and "%" not in words[1]]
+    return tuple(f"[{server}]" if ":" in server else server for server in dict.fromkeys(servers))
 
 
 def _link_releases(paths: HostPaths) -> None:

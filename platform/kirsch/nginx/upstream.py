@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from kirsch.nginx.directives import Block, Directive, Expr, block, directive, seconds
+from kirsch.nginx.directives import Block, Directive, Expr, Value, block, directive, seconds
 from kirsch.spec import HostPaths, Pool
 
 KEEPALIVE_TIMEOUT_S = 3.0
@@ -25,7 +25,7 @@ READ_MARGIN_S = 5.0
 
 
 def upstream_name(pool: str) -> str:
-    """The name in ``proxy_pass http://NAME``."""
+    """The name in ``proxy_pass http://NAME``, and in ``uwsgi_pass``."""
     return f"pool_{pool}"
 
 
@@ -48,25 +48,44 @@ def upstream(pool: Pool, paths: HostPaths) -> Block:
             ],
             # asked only when every slot is marked or has refused: the milliseconds between a death and the moved link
             directive("server", f"unix:{paths.holding_socket(pool.name)}", "backup", "max_fails=0"),
-            directive("keepalive", min(1024, max(64, 8 * slots))),
-            directive("keepalive_timeout", seconds(KEEPALIVE_TIMEOUT_S)),
-            directive("keepalive_requests", "10000"),
+            *(_kept(slots) if pool.protocol == "http" else []),
         ],
     )
 
 
-def pass_to(pool: Pool, wait_s: float | None = None, to: Expr | None = None) -> list[Directive]:
+def _kept(slots: int) -> list[Directive]:
+    return [
+        directive("keepalive", min(1024, max(64, 8 * slots))),
+        directive("keepalive_timeout", seconds(KEEPALIVE_TIMEOUT_S)),
+        directive("keepalive_requests", "10000"),
+    ]
+
+
+def said_to(pool: Pool, what: str, *values: Value) -> Directive:
+    """A directive about the way to *pool*: ``proxy_WHAT``, or ``uwsgi_WHAT`` where it speaks that protocol."""
+    return directive(f"{'uwsgi' if pool.protocol == 'uwsgi' else 'proxy'}_{what}", *values)
+
+
+def refuse_redirects(pool: Pool | None = None) -> Directive:
+    """What a location says whose answers may not send nginx elsewhere, to files or to other locations."""
+    what = ("ignore_headers", "X-Accel-Redirect")
+    return said_to(pool, *what) if pool else directive(f"proxy_{what[0]}", what[1])
+
+
+def pass_to(pool: Pool, wait_s: float | None = None, to: Expr | None = None, target: str = "") -> list[Directive]:
     """What a location says to hand its requests to *pool*, and to wait *wait_s* for it (None: its deadline).
 
-    *to* is another place for them than the pool itself.
+    *to* is the name of another upstream than the pool's, *target* another target than the request's.
     """
     wait = seconds(pool.request_deadline_s + READ_MARGIN_S if wait_s is None else wait_s)
+    name = to.text if to else upstream_name(pool.name)
+    # no URI part: the raw path goes through, "%2F" stays "%2F"; in the other protocol it is a variable
+    place = Expr(name if pool.protocol == "uwsgi" else f"http://{name}{target}")
     return [
-        directive("proxy_next_upstream_tries", tries(pool)),
-        directive("proxy_read_timeout", wait),
-        directive("proxy_send_timeout", wait),
-        # no URI part: the raw path goes through, "%2F" stays "%2F"
-        directive("proxy_pass", to or f"http://{upstream_name(pool.name)}"),
+        said_to(pool, "next_upstream_tries", tries(pool)),
+        said_to(pool, "read_timeout", wait),
+        said_to(pool, "send_timeout", wait),
+        said_to(pool, "pass", place),
     ]
 
 

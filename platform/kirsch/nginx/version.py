@@ -18,6 +18,8 @@ FEATURES: dict[str, tuple[Version, str | None]] = {
     "ticket rotation": ((1, 23, 2), "http_ssl"),
     "keepalive_min_timeout": ((1, 27, 4), None),  # before: idle client connections are cut at a reload
     "$request_port": ((1, 29, 3), None),  # before: the port is taken out of the Host field by a map
+    "resolve": ((1, 27, 3), "http_upstream_zone"),  # before: a variable, or the addresses of the last reload
+    "sticky": ((1, 29, 6), "http_upstream_sticky"),  # before: a cookie of our own, and a hash of it
     "ssl": ((1, 0, 0), "http_ssl"),
     "realip": ((1, 0, 0), "http_realip"),
     "stub_status": ((1, 0, 0), "http_stub_status"),
@@ -40,6 +42,7 @@ STANDARD_MODULES = frozenset(
         "http_map",
         "http_upstream_zone",
         "http_upstream_keepalive",
+        "http_upstream_sticky",
         "http_upstream_least_conn",
         "http_rewrite",
     }

@@ -10,6 +10,7 @@ from kirsch.nginx.directives import Block, Directive, Node, block, directive, si
 from kirsch.nginx.fields import SHARED_FILE, fields_file
 from kirsch.nginx.forwarded import believed
 from kirsch.nginx.guards import guards
+from kirsch.nginx.hosts import hosts_location
 from kirsch.nginx.locations import app_locations, hidden_locations
 from kirsch.nginx.names import listeners, redirect_servers, served_on
 from kirsch.nginx.scope import Scope
@@ -111,6 +112,9 @@ def _locations(scope: Scope, vhost: Vhost) -> Iterable[Block]:
     apps = [scope.stack.apps[name] for name in dict.fromkeys(vhost.apps)]
     if vhost.maintenance and not vhost.maintenance.bypass:
         yield block("location", "/", body=[directive("return", 503)])
+        return
+    if vhost.upstream is not None:
+        yield hosts_location(scope, vhost, scope.stack.upstreams[vhost.upstream])
         return
     for app in sorted(apps, key=lambda app: app.mount):
         yield from app_locations(scope, vhost, app)

@@ -12,6 +12,7 @@ from kirsch.spec.route import Cache, Route
 from kirsch.spec.size import Bytes
 from kirsch.spec.stack import Stack, dump_json, stack_from_data, stack_from_json
 from kirsch.spec.tls import Certificate, Hsts, Tls
+from kirsch.spec.upstream import Member, Sticky, Upstream
 from kirsch.spec.vhost import Listen, Vhost
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "App",
     "Pool",
     "Workers",
+    "Upstream",
+    "Member",
+    "Sticky",
     "Vhost",
     "Listen",
     "Tls",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from kirsch.spec.accel import SentFolder
 from kirsch.spec.canary import Canary, Mirror
 from kirsch.spec.name import Name, Text
 from kirsch.spec.route import Route, RoutePath
@@ -86,5 +87,8 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     offload: bool = False
     """Let nginx serve what ``tools.staticdir`` and ``tools.staticfile`` of ``config`` do. Only where no code protects
     those files: nginx asks nobody."""
+    accel: tuple[SentFolder, ...] = ()
+    """Folders whose large files nginx sends where a page answers with one (``serve_file``): who may have it is still
+    the page's to say."""
     log: Name | None = None
     """What stands before its lines in the worker's log, where it writes to ``wsgi.errors``; None for its name."""

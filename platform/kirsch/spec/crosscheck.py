@@ -11,14 +11,16 @@ from kirsch.spec.pool import Pool
 from kirsch.spec.shape import Shaper, join, nearest, show
 from kirsch.spec.stack import Stack
 from kirsch.spec.vhost import LISTEN_RULE, Listen, Vhost
-from kirsch.spec.webcheck import check_address, check_routes, check_vhost
+from kirsch.spec.webcheck import check_address, check_routes, check_upstreams, check_vhost
 
 
-def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[str], whole: bool) -> None:
+def check_stack(
+    shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[str], upstreams: list[str], whole: bool
+) -> None:
     """Report what does not fit together in *stack*.
 
-    *apps* and *pools* are the names that the file mentions (also of tables that are wrong themselves), *whole* says
-    that no table was left out of *stack* because it is wrong.
+    *apps*, *pools* and *upstreams* are the names that the file mentions (also of tables that are wrong themselves),
+    *whole* says that no table was left out of *stack* because it is wrong.
     """
     for app in stack.apps.values():
         if pools:
@@ -46,6 +48,7 @@ def check_stack(shaper: Shaper, stack: Stack, *, apps: list[str], pools: list[st
         _check_path(shaper, "stack.requirements", stack.requirements, stack.directory, "file")
     _check_mounts(shaper, stack)
     check_routes(shaper, stack)
+    check_upstreams(shaper, stack, upstreams)
     check_vhosts(shaper, stack)
 
 
@@ -165,6 +168,8 @@ def _check_pool(shaper: Shaper, pool: Pool) -> None:
     if pool.preload and pool.engine == "uwsgi":
         message = "uWSGI has to run before the apps are imported, and its threads cannot be forked"
         shaper.report(f"pool.{pool.name}.preload", message=message, allowed='engine = "native" or "gunicorn"')
+    if pool.protocol == "uwsgi" and pool.engine != "uwsgi":
+        shaper.report(f"pool.{pool.name}.protocol", given='"uwsgi"', allowed='engine = "uwsgi" beside it, or "http"')
     if pool.workers.min > pool.workers.max:
         shaper.report(
             f"pool.{pool.name}.workers",

@@ -22,20 +22,23 @@ from kirsch.spec.route import Cache
 from kirsch.spec.shape import Parser, Shaper, join, show
 from kirsch.spec.stack import Stack
 from kirsch.spec.tls import Hsts
+from kirsch.spec.upstream import Member, Sticky, Upstream
 from kirsch.spec.vhost import Listen, Vhost
 
-STACK_SECTIONS = ("stack", "app", "pool", "vhost", "health", "bus")
+STACK_SECTIONS = ("stack", "app", "pool", "vhost", "upstream", "health", "bus")
 SHORT_FORMS: dict[type, Parser] = {
     Listen: Listen.parse,
     Hsts: Hsts.parse,
     Maintenance: Maintenance.parse,
     Rate: Rate.parse,
     Cache: Cache.parse,
+    Member: Member.parse,
+    Sticky: Sticky.parse,
 }
 """What may stand for a table: ``hsts = true``."""
 INVENTORY_SECTIONS = ("host", "deploy", "listen", "port_policy", "admin")
 
-Named = TypeVar("Named", App, Pool, Vhost, Host)
+Named = TypeVar("Named", App, Pool, Vhost, Upstream, Host)
 
 
 def load_stack(path: str | os.PathLike[str]) -> Stack:
@@ -51,22 +54,24 @@ def load_stack(path: str | os.PathLike[str]) -> Stack:
     apps = _named(shaper, data, "app", App)
     pools = _named(shaper, data, "pool", Pool) if "pool" in data else {"web": Pool(name="web")}
     vhosts = _named(shaper, data, "vhost", Vhost) if "vhost" in data else {"main": Vhost(name="main")}
+    upstreams = _named(shaper, data, "upstream", Upstream)
     health = shaper.build(Health, _with_probe_defaults(data.get("health", {})), "health")
     bus = shaper.build(Bus, data.get("bus", {}), "bus")
     if not data.get("app"):
         shaper.report("app", message="no application is described", allowed="at least one table [app.NAME]")
-    whole = all(value is not None for section in (apps, pools, vhosts) for value in section.values())
+    whole = all(value is not None for section in (apps, pools, vhosts, upstreams) for value in section.values())
     sections: dict[str, Any] = {
         "apps": {name: app for name, app in apps.items() if app},
         "pools": {name: pool for name, pool in pools.items() if pool},
         "vhosts": {name: _with_apps(vhost, apps) for name, vhost in vhosts.items() if vhost},
+        "upstreams": {name: upstream for name, upstream in upstreams.items() if upstream},
         "health": health or Health(),
         "bus": bus or Bus(),
         "directory": str(Path(file).resolve().parent),
     }
     # names of sections that are wrong themselves still count as known: one mistake, one problem
     stack = shaper.build(Stack, data.get("stack", {}), "stack", **sections) or Stack(name="wrong", **sections)
-    check_stack(shaper, stack, apps=list(apps), pools=list(pools), whole=whole)
+    check_stack(shaper, stack, apps=list(apps), pools=list(pools), upstreams=list(upstreams), whole=whole)
     if shaper.problems:
         raise SpecError(shaper.problems)
     return stack
@@ -162,10 +167,10 @@ def _with_probe_defaults(table: object) -> object:
 
 
 def _with_apps(vhost: Vhost, apps: dict[str, App | None]) -> Vhost:
-    """Give a vhost that names none all apps but those that stand behind another one."""
+    """Give a vhost that names none, and no hosts, all apps but those that stand behind another one."""
     behind = {other.app for app in apps.values() if app for other in (app.canary, app.mirror) if other}
     shown = tuple(name for name in apps if name not in behind)
-    return vhost if vhost.apps else msgspec.structs.replace(vhost, apps=shown)
+    return vhost if vhost.apps or vhost.upstream else msgspec.structs.replace(vhost, apps=shown)
 
 
 def _cores() -> int:

@@ -86,6 +86,8 @@ class Pool(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     name: Name
     engine: Literal["native", "gunicorn", "uwsgi"] = "native"
+    protocol: Literal["http", "uwsgi"] = "http"
+    """How nginx speaks to the workers; ``uwsgi`` with the engine of that name."""
     engine_options: dict[Text, str | int | float | bool] = {}
     """Settings of gunicorn or uWSGI by their own names, besides those that are the platform's."""
     workers: Workers = Workers(min=2, max=2)

@@ -10,6 +10,7 @@ from kirsch.spec.name import Name, Text
 from kirsch.spec.pool import Pool
 from kirsch.spec.probe import Health
 from kirsch.spec.size import Bytes
+from kirsch.spec.upstream import Upstream
 from kirsch.spec.vhost import Listen, Vhost
 
 
@@ -20,6 +21,7 @@ class Stack(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     apps: dict[Name, App]
     pools: dict[Name, Pool]
     vhosts: dict[Name, Vhost]
+    upstreams: dict[Name, Upstream] = {}
     health: Health = Health()
     bus: Bus = Bus()
     directory: str = "."

@@ -114,6 +114,8 @@ class Vhost(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     listen: tuple[Listen, ...] = (Listen(address="0.0.0.0", port=8080),)
     apps: tuple[Name, ...] = ()
     """The apps served here; the loader fills in all apps when the operator names none."""
+    upstream: Name | None = None
+    """Other hosts that get everything, instead of apps."""
     tls: Tls | None = None
     acme: Literal[True] | AcmeClient | None = None
     """Who answers the HTTP-01 challenges of a certificate authority, on the addresses without TLS."""

@@ -9,6 +9,7 @@ from kirsch.spec.guard import Auth
 from kirsch.spec.network import NETWORK_RULE, why_no_network
 from kirsch.spec.shape import Shaper, join, nearest, show
 from kirsch.spec.stack import Stack
+from kirsch.spec.upstream import ADDRESS_RULE
 from kirsch.spec.vhost import Listen, Vhost
 
 PRELOAD_AGE_S = 31536000
@@ -75,6 +76,10 @@ def check_routes(shaper: Shaper, stack: Stack) -> None:
                 if other.mount == full:
                     allowed = f"a path of its own: {show(full)} is where app.{other.name} is mounted"
                     shaper.report(here, given=show(path), allowed=allowed)
+            pool = stack.pools.get(app.pool)
+            if route.cache is not None and pool is not None and pool.protocol != "http":
+                allowed = f'protocol = "http" in pool.{pool.name} for what is kept'
+                shaper.report(f"{here}.cache", message=f"not with protocol {show(pool.protocol)}", allowed=allowed)
             if route.cache is not None and route.kind != "page":
                 allowed = 'kind = "page" for what is kept'
                 shaper.report(f"{here}.cache", message=f"{route.kind} cannot be kept", allowed=allowed)
@@ -83,6 +88,37 @@ def check_routes(shaper: Shaper, stack: Stack) -> None:
             check_networks(shaper, f"{here}.allow", route.allow)
             check_networks(shaper, f"{here}.deny", route.deny)
             _check_auth(shaper, f"{here}.auth", route.auth)
+
+
+def check_upstreams(shaper: Shaper, stack: Stack, upstreams: list[str]) -> None:
+    """Report hosts that could not be asked, and vhosts that name none of *upstreams*, or apps besides."""
+    for vhost in stack.vhosts.values():
+        key = f"vhost.{vhost.name}.upstream"
+        if vhost.upstream is None:
+            continue
+        if vhost.upstream not in upstreams:
+            hint = nearest(vhost.upstream, upstreams)
+            known = ", ".join(upstreams) or "a table [upstream.NAME]"
+            shaper.report(key, given=show(vhost.upstream), allowed=known, hint=hint)
+        if vhost.apps:
+            shaper.report(key, message="apps are named beside it", allowed="one of apps and upstream")
+    for upstream in stack.upstreams.values():
+        here = f"upstream.{upstream.name}"
+        seen: set[str] = set()
+        for place, member in enumerate(upstream.members):
+            key = f"{here}.members[{place}]"
+            looks_so = member.address.startswith("[") or member.host.rpartition(".")[2].isdigit()
+            if member.port > 65535 or looks_so == member.is_name:
+                shaper.report(key, given=show(member.address), allowed=ADDRESS_RULE)
+            if member.address.lower() in seen:
+                shaper.report(key, message=f"{show(member.address)} is there already", allowed="each host once")
+            seen.add(member.address.lower())
+        if all(member.down or member.backup for member in upstream.members):
+            allowed = "at least one host that is neither down nor backup"
+            shaper.report(f"{here}.members", message="nobody is there to be asked", allowed=allowed)
+        if not any(vhost.upstream == upstream.name for vhost in stack.vhosts.values()):
+            allowed = f'upstream = "{upstream.name}" in a table [vhost.NAME], or no such table'
+            shaper.report(here, message="no vhost hands anything on to it", allowed=allowed)
 
 
 def check_networks(shaper: Shaper, key: str, networks: Iterable[str]) -> None:
@@ -104,6 +140,13 @@ def _check_behind(shaper: Shaper, stack: Stack, app: App, key: str, name: str) -
         shaper.report(key, given=show(name), allowed=allowed)
     elif other.canary is not None or other.mirror is not None:
         shaper.report(key, given=show(name), allowed="an app without a canary or mirror of its own")
+    elif key.endswith(".canary.app") and _protocol(stack, other) != _protocol(stack, app):
+        allowed = f"an app in a pool with protocol = {show(_protocol(stack, app))}, as that of {app.name}"
+        shaper.report(key, given=show(name), allowed=allowed)
+
+
+def _protocol(stack: Stack, app: App) -> str:
+    return stack.pools[app.pool].protocol if app.pool in stack.pools else "http"
 
 
 def _check_auth(shaper: Shaper, key: str, auth: Auth | None) -> None:

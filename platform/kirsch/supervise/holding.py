@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kirsch.link import uwsgi
 from kirsch.supervise.process import is_dying
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class HoldingServer:
             writer.close()
 
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_TIMEOUT_S)
+        head = await asyncio.wait_for(_read_head(reader), HEAD_TIMEOUT_S)
         began = time.monotonic()
         # no more than twice: a request that kills its worker must not kill them all
         for may_fail in (is_repeatable(head), False):
@@ -144,9 +145,20 @@ def is_repeatable(head: bytes) -> bool:
     >>> is_repeatable(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"), is_repeatable(b"POST / HTTP/1.1\r\nHost: h\r\n\r\n")
     (True, False)
     """
+    if uwsgi.size_of(head) is not None:
+        variables = uwsgi.unpack(head)
+        is_safe = variables.get("REQUEST_METHOD", "").encode() in _REPEATABLE
+        return is_safe and not variables.get("CONTENT_LENGTH")
     method, _, fields = head.partition(b" ")
     has_more = any(name in fields.lower() for name in _MORE_FOLLOWS)
     return method in _REPEATABLE and not has_more
+
+
+async def _read_head(reader: asyncio.StreamReader) -> bytes:
+    """Read all of a request but its body, whichever protocol nginx speaks to the pool."""
+    begin = await reader.readexactly(uwsgi.HEAD_BYTES)
+    size = uwsgi.size_of(begin)
+    return begin + await (reader.readuntil(b"\r\n\r\n") if size is None else reader.readexactly(size))
 
 
 async def _connect(path: str | None) -> Line | None:
@@ -208,6 +220,8 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> i
 
 def _close_after(head: bytes) -> bytes:
     """Have the worker close after its answer; a request that has a Connection field (to switch protocols) keeps it."""
+    if uwsgi.size_of(head) is not None:
+        return head  # always its connection's only one
     line, _, fields = head.partition(b"\r\n")
     if b"\r\nconnection:" in b"\r\n" + fields.lower():
         return head

@@ -93,6 +93,7 @@ class Nursery:
             scoreboard=self.ledger.path,
             apps=state.stack.apps_of(self.pool),
             engine=spec.engine,
+            protocol=spec.protocol,
             engine_options=spec.engine_options,
             threads=spec.threads,
             public_host=_public_host(state),
@@ -173,7 +174,7 @@ class Nursery:
         path = state.stack.health.ready.path
         deadline = time.monotonic() + state.stack.pools[self.pool].boot_timeout_s
         while True:
-            status = await ask(worker.socket, path, GATE_TIMEOUT_S)
+            status = await ask(worker.socket, path, GATE_TIMEOUT_S, worker.order.protocol)
             if status is not None and 200 <= status < 300:
                 return None
             if worker.is_gone or time.monotonic() > deadline:

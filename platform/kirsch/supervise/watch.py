@@ -202,7 +202,7 @@ class Watch:
     async def _probe(self, fleet: Fleet, worker: Worker) -> None:
         ready = fleet.state.stack.health.ready
         self._next_probe[worker] = time.monotonic() + ready.interval_s - TICK_S / 2
-        status = await ask(worker.socket or "", ready.path, ready.timeout_s)
+        status = await ask(worker.socket or "", ready.path, ready.timeout_s, worker.order.protocol)
         if status is None and worker.board.counters(worker.order.record).in_flight >= worker.order.threads:
             return  # no thread is free to answer: that is load, and no illness
         is_good = status is not None and 200 <= status < 300

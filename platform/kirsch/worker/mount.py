@@ -10,6 +10,7 @@ import cherrypy
 from cherrypy.lib.reprconf import as_dict
 from kirsch.errors import SuperviseError
 from kirsch.spec import App
+from kirsch.worker.accel import accel_config
 from kirsch.worker.graft import Graft
 from kirsch.worker.isolation import BrokenMount, may_stand_alone, report_broken
 from kirsch.worker.load import Loaded
@@ -47,6 +48,8 @@ def mount(loaded: Loaded, script_name: str, voice: Voice) -> None:
     site = config.pop("global", None)
     if site:
         cherrypy.config.update(site)
+    if loaded.kind in ("root", "application") and (sent := accel_config(loaded.app, voice.order)):
+        config["/"] = sent | config.get("/", {})
     if loaded.kind == "root":
         cherrypy.tree.mount(loaded.target, script_name, config)
     elif loaded.kind == "application":

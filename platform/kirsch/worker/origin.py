@@ -53,7 +53,7 @@ def settle(environ: Environ, trust: Trust, worker: str) -> None:
     environ[WORKER_KEY] = worker
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
     if "%2" in raw and not environ.get("SCRIPT_NAME"):
-        environ["PATH_INFO"] = _decode(_path_of(raw))
+        environ["PATH_INFO"] = sent_path(raw)
     origin = trust.resolve("unix:", _Fields(environ))
     for key in _CLAIMS:
         environ.pop(key, None)
@@ -75,6 +75,11 @@ def settle(environ: Environ, trust: Trust, worker: str) -> None:
         environ["SERVER_NAME"] = name
         environ["SERVER_PORT"] = environ["HTTP_X_FORWARDED_PORT"] = port or ("443" if scheme == "https" else "80")
     environ["HTTP_X_FORWARDED_PROTO"] = scheme
+
+
+def sent_path(target: str) -> str:
+    """Return the path of a request target, decoded; its ``%2F`` is none of its separators."""
+    return _decode(_path_of(target))
 
 
 def _split_host(host: str) -> tuple[str, str]:

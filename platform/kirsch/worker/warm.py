@@ -11,6 +11,7 @@ import logging
 import socket
 
 from kirsch.errors import SuperviseError
+from kirsch.link import uwsgi
 from kirsch.link.order import Order
 from kirsch.spec import App
 from kirsch.worker.voice import Voice
@@ -51,13 +52,23 @@ def ask(path: str, target: str, order: Order) -> str | None:
         line.settimeout(order.limits.request_deadline_s)
         try:
             line.connect(path)
-            line.sendall(
-                f"GET {target} HTTP/1.1\r\nHost: {order.public_host}\r\nX-Forwarded-For: 127.0.0.1\r\n"
-                "X-Forwarded-Proto: http\r\nUser-Agent: kirsch warm-up\r\nConnection: close\r\n\r\n".encode("ascii")
-            )
+            line.sendall(_question(target, order))
             answer = http.client.HTTPResponse(line)
             answer.begin()
             answer.read()
         except (OSError, http.client.HTTPException) as error:
             return f"has no answer: {type(error).__name__}: {error}"
     return f"answers {answer.status}" if answer.status >= 500 else None
+
+
+def _question(target: str, order: Order) -> bytes:
+    fields = {
+        "Host": order.public_host,
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Proto": "http",
+        "User-Agent": "kirsch warm-up",
+    }
+    if order.protocol == "uwsgi":
+        return uwsgi.ask(target, fields)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"GET {target} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n".encode("ascii")

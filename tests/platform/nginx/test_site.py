@@ -32,7 +32,10 @@ PATHS = HostPaths("/srv/kirsch/shop", "/run/kirsch/shop-1f0c9a2b")
 # what the two builds at hand are, without having them
 BUILDS: dict[Version, set[str]] = {
     (1, 22, 1): {"http_v2", "http_ssl", "http_realip", "http_stub_status", "http_fastcgi", "http_uwsgi", "http_scgi"},
-    (1, 31, 3): {"http_v2", "http_ssl", "http_realip", "http_fastcgi", "http_uwsgi", "http_scgi"},
+    (1, 31, 3): {
+        *("http_v2", "http_ssl", "http_realip", "http_fastcgi", "http_uwsgi", "http_scgi"),
+        *("http_upstream_sticky", "http_upstream_zone"),
+    },
 }
 
 
@@ -90,14 +93,16 @@ def test_no_location_forgets_the_trusted_headers(case: str, version: Version) ->
         [(child["directive"], child["args"]) for child in node["block"]]
         for config in payload["config"]
         for node in walk(config["parsed"])
-        if node["directive"] == "location" and any(child["directive"] == "proxy_pass" for child in node["block"])
+        if node["directive"] == "location"
+        and any(child["directive"] in ("proxy_pass", "uwsgi_pass") for child in node["block"])
     ]
 
     assert proxied
     for location in proxied:
         included = [args[0].rpartition(".conf")[0].rpartition(".")[2] for name, args in location if name == "include"]
-        assert included[:2] == ["proxy", "fields"]
-        assert "proxy_set_header" not in {name for name, _ in location}
+        is_http = "proxy_pass" in {name for name, _ in location}
+        assert included[:2] == ["proxy" if is_http else "uwsgi", "fields"]
+        assert not {"proxy_set_header", "uwsgi_param"} & {name for name, _ in location}
 
 
 @pytest.mark.parametrize(("case", "version"), list(itertools.product(CASES, BUILDS)))

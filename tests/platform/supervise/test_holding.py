@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kirsch.link import uwsgi
 from kirsch.spec import HostPaths
 from kirsch.supervise import holding
 from kirsch.supervise.holding import HoldingServer
@@ -279,3 +280,39 @@ def test_requests_are_shown_to_the_living_in_turn(tmp_path: Path) -> None:
 
     assert found == ["b", "c", "b", "c"]
     assert none_left is None
+
+
+def test_the_uwsgi_protocol_waits_too(tmp_path: Path) -> None:
+    """By its first octet; it is passed on as it came, with its body, since each has a connection of its own."""
+    get = uwsgi.ask("/x", {"Host": "h"})
+    post = uwsgi.pack(uwsgi.unpack(get) | {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "5"})
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.readexactly(len(post) + 5))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        writer.close()
+
+    async def scene() -> tuple[bytes, bytes]:
+        found: list[str] = []
+        server = HoldingServer(str(tmp_path / "h"), lambda: found[0] if found else None, hold_s=10)
+        await server.start()
+        listening = await asyncio.start_unix_server(serve, str(tmp_path / "w"))
+        asked = asyncio.create_task(ask(server.path, post + b"a bod"))
+        while not server.held:
+            await asyncio.sleep(0)
+        found.append(str(tmp_path / "w"))
+        answer = await asked
+        found.clear()
+        server.hold_s = 0.05
+        refused = await ask(server.path, get)
+        listening.close()
+        await server.stop()
+        return answer, refused
+
+    answer, refused = asyncio.run(scene())
+
+    assert answer.endswith(b"hello")
+    assert got == [post + b"a bod"]
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert (holding.is_repeatable(get), holding.is_repeatable(post)) == (True, False)

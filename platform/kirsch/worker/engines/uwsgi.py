@@ -24,6 +24,7 @@ import pyuwsgi
 
 import cherrypy
 from kirsch.errors import SuperviseError
+from kirsch.link import uwsgi
 from kirsch.link.order import Order
 from kirsch.worker.engines.foreign import ForeignEngine
 from kirsch.worker.engines.site import (
@@ -77,7 +78,7 @@ def render_ini(order: Order, descriptor: int) -> str:
     deadline = str(max(1, int(order.limits.request_deadline_s)))
     lines = {
         "strict": "true",  # a misspelt option ends the boot; uWSGI ignores it otherwise
-        "http-socket": f"fd://{descriptor}",
+        "http-socket" if order.protocol == "http" else "socket": f"fd://{descriptor}",
         "module": "kirsch.worker.engines.uwsgi_gate:gate",
         "need-app": "true",
         "single-interpreter": "true",
@@ -134,7 +135,9 @@ class UWSGIEngine(ForeignEngine):
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(START_S)
             line.connect(self._path)  # it waits in the listening queue
-            line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            is_http = self.order.protocol == "http"
+            http = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            line.sendall(http if is_http else uwsgi.ask("/", {"Host": "localhost"}))
             try:
                 said = line.recv(64)
             except TimeoutError as error:
@@ -150,7 +153,7 @@ class UWSGIEngine(ForeignEngine):
         """
         settle_config(self.order, {"server.socket_file": path})
         start_bus()
-        gate.open_for(Framed(WSGIAccount(cherrypy.tree, self.voice)))
+        gate.open_for(Framed(WSGIAccount(cherrypy.tree, self.voice), self.order.protocol))
 
     def is_well(self) -> bool:
         """True as long as the bus is started; uWSGI that ends ends the process."""

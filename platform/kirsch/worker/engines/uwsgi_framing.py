@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
 
+from kirsch.worker.origin import sent_path
+
 Headers = list[tuple[str, str]]
 
 
@@ -14,16 +16,22 @@ class Framed:
 
     Every answer says ``Connection: close``. A body of unknown length is sent in chunks: without them its end is the
     connection's, and nobody sees that a worker died in the middle of it.
+
+    By the uwsgi protocol each request has a connection of its own, and nginx knows no chunks. The path comes as nginx
+    has understood it there, and is made anew from what was sent.
     """
 
-    def __init__(self, site: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(self, site: Callable[..., Iterable[bytes]], protocol: str = "http") -> None:
         self._site = site
+        self._is_http = protocol == "http"
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
         # uWSGI's own knows files that it was given only as they are, and those of others by lines
         environ["wsgi.file_wrapper"] = FileWrapper
-        answer = _Answer(environ, start_response)
+        if not self._is_http:
+            environ["PATH_INFO"] = sent_path(environ["REQUEST_URI"])
+        answer = _Answer(environ, start_response, is_http=self._is_http)
         body = self._site(environ, answer.start_response)
         if isinstance(body, list | tuple):
             return answer.whole(body)
@@ -33,10 +41,11 @@ class Framed:
 class _Answer:
     """One answer; its head goes out when it is known how the body comes."""
 
-    __slots__ = ("_environ", "_headers", "_is_chunked", "_is_out", "_start", "_status", "_write")
+    __slots__ = ("_environ", "_headers", "_is_chunked", "_is_http", "_is_out", "_start", "_status", "_write")
 
-    def __init__(self, environ: dict[str, Any], start: Callable[..., Any]) -> None:
+    def __init__(self, environ: dict[str, Any], start: Callable[..., Any], *, is_http: bool) -> None:
         self._environ = environ
+        self._is_http = is_http
         self._start = start
         self._status = ""
         self._headers: Headers = []
@@ -78,10 +87,11 @@ class _Answer:
         if "content-length" not in names and "transfer-encoding" not in names and self._may_have_body():
             if length is not None:
                 headers.append(("Content-Length", str(length)))
-            elif self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            elif self._is_http and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
                 headers.append(("Transfer-Encoding", "chunked"))
                 self._is_chunked = self._environ["REQUEST_METHOD"] != "HEAD"
-        headers.append(("Connection", "close"))
+        if self._is_http:
+            headers.append(("Connection", "close"))
         self._write = self._start(self._status, headers)
 
     def frame(self, piece: bytes) -> bytes:
