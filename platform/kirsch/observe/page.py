@@ -147,7 +147,7 @@ def _tiles(view: StackView) -> str:
         ("Latency p99", words.milliseconds(slow), f"p50 {p50} · p95 {p95}", ""),
         (
             "Errors",
-            words.percent(failed, requests),
+            escape(words.percent(failed, requests)),
             f"{counters.by_class()[4]:,} 5xx in all" + (f" · {lost:,} unanswered" if lost else ""),
             "bad" if failed and failed >= 0.01 * requests else "",
         ),

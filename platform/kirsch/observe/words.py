@@ -41,10 +41,12 @@ def rate(value: float) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Say a share: ``0 %``, ``0.02 %``, ``12 %``."""
+    """Say a share: ``0 %``, ``< 0.01 %``, ``0.02 %``, ``12 %``; plain text, to be escaped."""
     value = 100 * part / whole if whole else 0.0
     if value == 0:
         return "0 %"
+    if value < 0.01:
+        return "< 0.01 %"
     return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %" if value >= 0.1 else f"{value:.2f} %"
 
 
