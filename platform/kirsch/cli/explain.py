@@ -71,6 +71,11 @@ def follow(stack: Stack, paths: HostPaths, parts: SplitResult, file: str) -> dic
     config = Path(paths.nginx_current, "vhosts", f"{vhost.name}.conf")
     location = choose_location(parse_locations(config.read_text(encoding="utf-8")), unquote(path))
     found["location"] = f"{location} ({config})" if location else f"none in {config}"
+    if vhost.upstream is not None and location is not None and location.upstream is not None:
+        hosts = stack.upstreams[vhost.upstream]
+        members = [f"{member.address}{' down' if member.down else ''}" for member in hosts.members]
+        found["upstream"] = f"{hosts.name}: {', '.join(members)} ({file}: upstream.{hosts.name})"
+        return found
     pool = _pool_of(stack, location)
     if location is None or pool is None:
         found["answer"] = f"nginx answers by itself: {_say(location)}"

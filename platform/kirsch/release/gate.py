@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from kirsch.errors import GateFailed
+from kirsch.link import uwsgi
 from kirsch.release.status import Status
 from kirsch.spec import HostPaths, Listen, Stack
 
@@ -35,6 +36,8 @@ class Question:
     path: str
     worker: str | None = None
     socket: str | None = None
+    protocol: str = "http"
+    """What is spoken there."""
 
     @property
     def url(self) -> str:
@@ -111,8 +114,13 @@ def put_question(question: Question, *, timeout_s: float = 10.0) -> Reply:
     headers = {"Host": question.host, "User-Agent": "kirsch-gate", "Connection": "close"}
     try:
         connection.sock = _open(question, timeout_s)
-        connection.request("GET", question.path, headers=headers)
-        answer = connection.getresponse()
+        if question.protocol == "uwsgi":
+            connection.sock.sendall(uwsgi.ask(question.path, headers))
+            answer = http.client.HTTPResponse(connection.sock)
+            answer.begin()
+        else:
+            connection.request("GET", question.path, headers=headers)
+            answer = connection.getresponse()
         return Reply(answer.status, answer.read(BODY_SHOWN_BYTES).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as error:
         return Reply(0, str(error) or type(error).__name__)
@@ -142,7 +150,8 @@ def _of_workers(stack: Stack, status: Status, paths: HostPaths) -> Iterator[Ques
             seat = int(worker.name.rpartition(".")[2])
             place = paths.worker_socket(pool.name, seat, worker.pid)
             for path in (paths_of[app] for app in apps if paths_of[app] in asked):
-                yield Question(asked[path].listen, asked[path].host, path, worker.name, place)
+                protocol = stack.pools[pool.name].protocol
+                yield Question(asked[path].listen, asked[path].host, path, worker.name, place, protocol)
 
 
 def _open(question: Question, timeout_s: float) -> socket.socket:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from kirsch.errors import GateFailed
+from kirsch.link import uwsgi
 from kirsch.release.gate import Question, Reply, pass_gate, public_questions, put_question, worker_questions
 from kirsch.release.status import Pool, Status, Worker
 from kirsch.spec import App, HostPaths, Listen, Maintenance, Stack
@@ -134,6 +135,36 @@ def test_every_worker_is_asked_on_its_own_socket(stack: Stack, tmp_path: Path) -
 
     assert reply.body == "status 200 for shop.example"
     assert str(question) == "web.1: GET /"
+
+
+def test_a_worker_that_speaks_uwsgi_is_asked_in_it(stack: Stack, tmp_path: Path) -> None:
+    """Its answer is one of HTTP's, which ends with the connection."""
+    spoken = msgspec.structs.replace(stack.pools["web"], engine="uwsgi", protocol="uwsgi")
+    stack = msgspec.structs.replace(with_mounts(stack, 1, "/"), pools={"web": spoken})
+    status = Status(
+        stack="shop", pid=1, pools=[Pool(name="web", workers=[Worker(name="web.1", pid=11, state="ready")])]
+    )
+    paths = HostPaths(root=str(tmp_path), run=str(tmp_path))
+    (tmp_path / "workers").mkdir()
+    (question,) = worker_questions(stack, status, paths)
+    seen = []
+
+    def answer(listener: socket.socket) -> None:
+        line, _ = listener.accept()
+        with line:
+            seen.append(uwsgi.unpack(line.recv(65536)))
+            line.sendall(b"HTTP/1.1 200 OK\r\n\r\nwell")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(question.socket))
+        listener.listen()
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        reply = put_question(question)
+        thread.join()
+
+    assert (reply.status, reply.body) == (200, "well")
+    assert (seen[0]["REQUEST_METHOD"], seen[0]["PATH_INFO"], seen[0]["HTTP_HOST"]) == ("GET", "/", "shop.example")
 
 
 def test_failing_application_does_not_use_up_patience(stack: Stack) -> None:
