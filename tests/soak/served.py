@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from cherrypy.httpd.files import FileSlice
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.server import Server
-from cherrypy.httpd.writer import FileSlice
 
 ANSWER_BYTES = 1048576
 WHOLE = b"w" * ANSWER_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,8 +10,9 @@ from cherrypy.app import plainfile, plainpage
 from cherrypy.app.application import Application
 from cherrypy.app.route import FILES, Route, Routes
 from cherrypy.app.unmade import begun
+from cherrypy.httpd.files import OwnedFile
 from cherrypy.httpd.message import HTTP_11, Answer
-from cherrypy.httpd.writer import FileSlice, RepeatedFields
+from cherrypy.httpd.writer import RepeatedFields
 from cherrypy.lib.filehead import WISHES
 from cherrypy.wsgi import sendfile
 from cherrypy.wsgi.app import BEGUN, ENTERING, header_fields
@@ -97,8 +99,8 @@ def answer(app: Application, environ: dict[str, Any], start_response: Any) -> It
             environ[BEGUN] = begun()
             return None
     status, fields, body, _ = finished
-    if body.__class__ is FileSlice:
-        body = sendfile.send(body.file, body.count, environ)
+    if body.__class__ is OwnedFile:
+        body = sendfile.send(io.FileIO(body.take(), "rb"), body.count, environ)
     start_response(
         "200 OK" if status == b"200 OK" else status.decode("latin-1"), _as_text(fields, "gunicorn.socket" in environ)
     )

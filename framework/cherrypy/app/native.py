@@ -32,9 +32,9 @@ from cherrypy.core.streams import file_generator, is_closable_iterator
 from cherrypy.core.urls import join_script_name
 from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.away import Handover
+from cherrypy.httpd.files import FileSlice
 from cherrypy.httpd.gateway import WSGIGateway, decode_path
 from cherrypy.httpd.message import Answer, Message
-from cherrypy.httpd.writer import FileSlice
 from cherrypy.lib.filebody import FileBody
 from cherrypy.wsgi.app import text_head
 from cherrypy.wsgi.environ import recode

@@ -18,27 +18,21 @@ from typing import Any, TypeAlias
 
 from cherrypy.app.application import announce_thread
 from cherrypy.app.calling import Outcome, call
+from cherrypy.app.repeated import OK, fields_of
 from cherrypy.app.route import Route
 from cherrypy.app.unmade import Introduce, make
 from cherrypy.context import serving
 from cherrypy.core.loghandlers import has_reader
 from cherrypy.core.logs import LogManager, log
 from cherrypy.core.request import Request
-from cherrypy.core.response import plain_header_list
 from cherrypy.http.query import parse_query_string
-from cherrypy.httpd.writer import RepeatedFields
 from cherrypy.process.wspbus import bus
 
 #: An ``Answer``: (status, header fields, body, nothing to close)
 Finished: TypeAlias = "tuple[bytes, list[tuple[bytes, bytes]], list[bytes], None]"
 
-_OK = b"200 OK"
 _header = dict.get
 _set_header = dict.__setitem__
-
-# (second, the next one, {(Content-Type, length of the body): fields}): many answers of a second have the same fields
-_fields: tuple[int, int, dict[tuple[str, int], RepeatedFields]] = (0, 0, {})
-_FIELDS_SIZE = 256
 
 
 def serve(
@@ -77,7 +71,7 @@ def serve(
     if not is_readable:
         return None
     again = None
-    if message.batch is not None and _may_come_again(route, parameters):
+    if message.batch is not None and may_come_again(route, parameters):
         again = Again(route, page, arguments, parameters, path, introduce, moment)
     octets, body = call(route, page, arguments, parameters, message)
     if octets is None:
@@ -115,7 +109,7 @@ class Again:
         self.path = path
         self.introduce = introduce
         self.moment = moment
-        self.fields = _fields_of(moment, route.sent_type, 0)
+        self.fields = fields_of(moment, route.sent_type, 0)
 
     def serve(self, message: Any) -> Finished | None:
         """Do what ``serve`` of this module does."""
@@ -129,8 +123,8 @@ class Again:
             here.clear()
             fields = self.fields
             if fields.size != len(octets):
-                fields = self.fields = _fields_of(self.moment, route.sent_type, len(octets))
-            return _OK, fields, [octets], None
+                fields = self.fields = fields_of(self.moment, route.sent_type, len(octets))
+            return OK, fields, [octets], None
         return _finish(route, self.page, body, octets, here, self.moment)
 
 
@@ -141,7 +135,7 @@ def _make_again(again: Again, message: Any) -> None:
     make(again.introduce, again.route, again.arguments, parameters, message, again.path, again.moment)
 
 
-def _may_come_again(route: Route, parameters: dict[str, Any] | None) -> bool:
+def may_come_again(route: Route, parameters: dict[str, Any] | None) -> bool:
     """True if nobody would miss what ``Again`` leaves out."""
     manager = route.app.log
     if getattr(manager.access, "__func__", None) is not LogManager.access or has_reader(manager.access_log, INFO):
@@ -150,27 +144,13 @@ def _may_come_again(route: Route, parameters: dict[str, Any] | None) -> bool:
     return not parameters or all(value.__class__ is str for value in parameters.values())
 
 
-def _fields_of(moment: float, content_type: str, length: int) -> RepeatedFields:
-    global _fields
-    second, next_second, known = _fields
-    if not second <= moment < next_second:
-        second, known = int(moment), {}
-        _fields = (second, second + 1, known)
-    fields = known.get((content_type, length))
-    if fields is None:
-        fields = RepeatedFields(plain_header_list(moment, content_type, length), _OK, length)
-        if len(known) < _FIELDS_SIZE:
-            known[content_type, length] = fields
-    return fields
-
-
 def _finish(route: Route, page: Any, body: Any, octets: bytes, here: dict[str, Any], moment: float) -> Finished | None:
     """Return the finished answer with *octets*; None if *page*, which returned *body*, has made it a special one."""
     if len(here) == 1:
         # PERF: nobody has looked at request or response, so there are none
         finished: Finished = (
-            _OK,
-            _fields_of(moment, route.sent_type, len(octets)),
+            OK,
+            fields_of(moment, route.sent_type, len(octets)),
             [octets] if octets else [],
             None,
         )

@@ -12,10 +12,22 @@ from typing import TYPE_CHECKING
 from cherrypy.http.bodyerrors import BodyError
 from cherrypy.httpd.away import Away, Deferred, Handover, Work
 from cherrypy.httpd.connection import ClientGone, Connection
+from cherrypy.httpd.files import FileSlice, OwnedFile
 from cherrypy.httpd.message import Answer, Message, Responder
-from cherrypy.httpd.sending import END, LATER, READY, RESET, frame, send_error, send_file, send_stream, send_whole
+from cherrypy.httpd.sending import (
+    END,
+    LATER,
+    READY,
+    RESET,
+    frame,
+    send_error,
+    send_file,
+    send_owned_file,
+    send_stream,
+    send_whole,
+)
 from cherrypy.httpd.streambody import StreamBody
-from cherrypy.httpd.writer import AnswerError, FileSlice, RepeatedFields
+from cherrypy.httpd.writer import AnswerError, RepeatedFields
 
 if TYPE_CHECKING:
     from cherrypy.httpd.baton import Seat
@@ -58,6 +70,8 @@ def run(respond: Responder, server: Server, connection: Connection, message: Mes
             kind = body.__class__
             if kind is list or kind is tuple:
                 return send_whole(server, connection, message, seat, status, headers, body, close is None)  # type: ignore[arg-type]
+            if kind is OwnedFile:
+                return send_owned_file(server, connection, message, seat, status, headers, body, close is None)  # type: ignore[arg-type]
             if kind is FileSlice:
                 return send_file(server, connection, message, seat, status, headers, body)  # type: ignore[arg-type]
             if isinstance(body, Handover):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,18 +17,18 @@ _READ_BYTES = 65536
 class PendingFile:
     """A piece of a file that still has to go out.
 
-    It borrows the application's descriptor, and gets one of its own when the exchange ends before the piece is sent
-    (``keep``): the application may close its file as soon as the handler is through. Law: only who owns the connection
-    sends from it, or closes it: its number may be another file's the next moment.
+    It borrows the application's descriptor, unless it *is_own*, and gets one of its own when the exchange ends before
+    the piece is sent (``keep``): the application may close its file as soon as the handler is through. Law: only who
+    owns the connection sends from it, or closes it: its number may be another file's the next moment.
     """
 
     __slots__ = ("_is_own", "fd", "left", "offset")
 
-    def __init__(self, fd: int, offset: int, left: int) -> None:
+    def __init__(self, fd: int, offset: int, left: int, *, is_own: bool = False) -> None:
         self.fd = fd
         self.offset = offset
         self.left = left
-        self._is_own = False
+        self._is_own = is_own
 
     def keep(self) -> None:
         """Go on without the application's descriptor."""
@@ -41,8 +40,10 @@ class PendingFile:
         """Give a descriptor of its own back."""
         fd, self.fd = self.fd, -1
         if fd >= 0 and self._is_own:
-            with suppress(OSError):
+            try:  # noqa: SIM105 (PERF: suppress takes 22 instructions of the interpreter more)
                 os.close(fd)
+            except OSError:
+                pass
 
 
 def send_pending(connection: Connection) -> int | None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #:
 #: - status: ``b"200 OK"``;
 #: - headers: list of (name, value) byte pairs in order; framing fields are checked and completed by the server;
-#: - body: a list or tuple of bytes goes out in one piece with the head; a ``FileSlice`` goes by ``sendfile``; any other
-#:   iterable of bytes is streamed, on a thread that does not hold the baton;
+#: - body: a list or tuple of bytes goes out in one piece with the head; an ``OwnedFile`` or ``FileSlice`` goes by
+#:   ``sendfile``; any other iterable of bytes is streamed, on a thread that does not hold the baton;
 #: - close: called exactly once when the answer is out or the client has gone, or None.
 Answer: TypeAlias = "tuple[bytes, list[tuple[bytes, bytes]], Iterable[bytes], Callable[[], object] | None]"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cherrypy.httpd.body import EMPTY_BODY
 from cherrypy.httpd.connection import ClientGone, Connection
+from cherrypy.httpd.files import FileSlice, OwnedFile
 from cherrypy.httpd.flush import PendingFile, send_pending
 from cherrypy.httpd.message import HTTP_11, Message
 from cherrypy.httpd.streambody import StreamBody
@@ -20,7 +21,6 @@ from cherrypy.httpd.writer import (
     NOT_FINAL,
     AnswerError,
     AnswerTooLong,
-    FileSlice,
     Framing,
     RepeatedFields,
     frame_answer,
@@ -131,6 +131,11 @@ def send_ready(connection: Connection) -> str:
     """Send the answer that an exchange has left READY; returns KEEP, FLUSH or RESET."""
     data = connection.out
     assert data is not None
+    if connection.file is not None:
+        if send_pending(connection) is None:
+            log.debug("client gone, or a file that became shorter peer=%s", connection.peer)
+            return RESET
+        return KEEP if connection.out is None else FLUSH
     try:
         sent = connection.send(data)
     except BlockingIOError:
@@ -173,6 +178,54 @@ def send_file(
     if short:
         return CUT
     return KEEP if keep else END
+
+
+def send_owned_file(
+    server: Server,
+    connection: Connection,
+    message: Message,
+    seat: Seat,
+    status: bytes,
+    headers: list[tuple[bytes, bytes]],
+    body: OwnedFile,
+    may_wait: bool,
+) -> str:
+    """Send head and file as far as the socket takes them; the file is the connection's from here on.
+
+    Or, if that *may_wait* and the connection stays, leave it to the caller, as ``send_whole`` does.
+    """
+    keep = has_body = True
+    if (
+        type(headers) is RepeatedFields
+        and headers.head
+        and message.is_plain
+        and not (connection.last or server.leaving)
+        and status is headers.status
+        and body.count == headers.size
+    ):
+        head = headers.head
+    else:
+        try:
+            head, keep, has_body, length, _ = frame(server, connection, message, status, headers, body.count)
+            if has_body and length != body.count:
+                raise AnswerError("a file must be as long as its answer's Content-Length")
+        except BaseException:
+            body.close()
+            raise
+        if type(headers) is RepeatedFields and message.is_plain and keep:
+            headers.head = head
+    connection.keep = keep
+    connection.out = head
+    if has_body and body.count:
+        connection.file = PendingFile(body.take(), 0, body.count, is_own=True)
+        seat.bytes_out += body.count
+    else:
+        body.close()
+    seat.bytes_out += len(head)
+    if may_wait and keep:
+        return READY
+    outcome = send_ready(connection)
+    return END if outcome is KEEP and not keep else outcome
 
 
 def frame(

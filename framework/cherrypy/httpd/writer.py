@@ -8,10 +8,9 @@ smuggles a control character is seen by counting them in the whole head (0.2 µs
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from email.utils import formatdate
 from time import time
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from cherrypy.http.grammar import TOKEN, VALUE, parse_tokens
 
@@ -94,38 +93,6 @@ class RepeatedFields(list[tuple[bytes, bytes]]):
         self.size = size
         self.head = b""
         self.texts: dict[bool, list[tuple[str, str]]] = {}
-
-
-class FileSlice:
-    """A piece of an open file as an answer's body; goes out by ``sendfile`` where the connection allows.
-
-    Args:
-        file: open binary file with a real descriptor; the answer's ``close`` has to close it.
-        offset: first octet to send.
-        count: how many octets to send; also to be declared as Content-Length.
-    """
-
-    __slots__ = ("count", "file", "offset")
-
-    def __init__(self, file: BinaryIO, offset: int, count: int) -> None:
-        self.file = file
-        self.offset = offset
-        self.count = count
-
-    def fileno(self) -> int:
-        """The file's descriptor."""
-        return self.file.fileno()
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Pieces of 64 KiB, for connections that cannot ``sendfile`` (TLS)."""
-        self.file.seek(self.offset)
-        left = self.count
-        while left > 0:
-            piece = self.file.read(min(left, 65536))
-            if not piece:
-                return
-            left -= len(piece)
-            yield piece
 
 
 #: How one answer goes out: (head, keep_alive, has_body, length, chunked).

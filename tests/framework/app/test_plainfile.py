@@ -14,7 +14,7 @@ import pytest
 import cherrypy
 from cherrypy.app import plainfile
 from cherrypy.core.logs import LogManager
-from cherrypy.httpd.writer import FileSlice
+from cherrypy.httpd.files import OwnedFile
 
 from ..conftest import Site
 
@@ -147,10 +147,9 @@ def test_files_go_the_short_way(files: Site, taken: list[str]) -> None:
     _, _, body, close = files.respond(files.message("/files/large.bin", "GET", {}, b"", (1, 1)))
 
     assert taken == [*wanted, "/files/large.bin"]
-    assert isinstance(body, FileSlice)
-    assert close is not None
-    close()
-    assert body.file.closed
+    assert isinstance(body, OwnedFile)
+    assert close is None
+    body.close()
 
 
 def replace(files: Site, folder: Path) -> bytes:

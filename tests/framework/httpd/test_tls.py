@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from cherrypy.httpd.files import FileSlice
 from cherrypy.httpd.listener import Listener
 from cherrypy.httpd.message import Answer, Message
 from cherrypy.httpd.tls import TLS, make_context
-from cherrypy.httpd.writer import FileSlice
 
 from ..pki import Issued, Pki
 from .conftest import Client, Running, Serve

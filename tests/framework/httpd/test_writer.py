@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from cherrypy.httpd import writer
+from cherrypy.httpd.files import FileSlice
 from cherrypy.httpd.message import Answer, Message
-from cherrypy.httpd.writer import AnswerError, FileSlice, frame_answer
+from cherrypy.httpd.writer import AnswerError, frame_answer
 
 from .conftest import Serve
 
