@@ -5,6 +5,7 @@ Except in the worker's own access log, which says how many octets it has sent.
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import importlib.util
 import os
@@ -157,6 +158,7 @@ def lay_out(folder: Path) -> None:
         file.write_bytes(os.urandom(SIZE))
     (folder / "other").mkdir()
     (folder / "other" / "other.bin").write_bytes(b"o" * SIZE)
+    (folder / "media" / "data.json").write_bytes(b"[%b]" % (b"1,2," * (SIZE // 4)))
     (folder / "media" / "text.txt").write_bytes(b"t" * SIZE)
     (folder / "media" / "small.bin").write_bytes(b"small")
     (folder / "media" / "private.bin").write_bytes(b"p" * SIZE)
@@ -288,6 +290,16 @@ def test_a_part_is_the_part_that_was_asked_for(site: Site) -> None:
     assert data[200000:290001] in several[2]
     assert (old[0], old[2]) == (200, data)
     assert beyond[0] == 416
+
+
+def test_a_part_of_what_can_be_compressed_is_a_part(site: Site) -> None:
+    """Nginx would send all of it, compressed; the whole may be, whoever sends it."""
+    data = (site.media / "data.json").read_bytes()
+    part = site.ask("/file?name=data.json", Range="bytes=1000-199999", Accept_Encoding="gzip")
+    whole = site.ask("/file?name=data.json", Accept_Encoding="gzip")
+
+    assert (part[0], part[2]) == (206, data[1000:200000])
+    assert (gzip.decompress(whole[2]) if whole[1]["Content-Encoding"] == "gzip" else whole[2]) == data
 
 
 def test_types_and_names_for_downloads_are_kept(site: Site) -> None:

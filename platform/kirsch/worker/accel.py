@@ -27,6 +27,8 @@ _REDIRECT = "X-Accel-Redirect"
 # of the worker's own answer; nginx makes those of the file
 _REMADE = frozenset({"accept-ranges", "connection", "content-length", "content-range", "date", "server"})
 _KNOWN = COPIED | _REMADE | {name.lower() for name in CARRIED}
+# what nginx may compress; of that it sends no parts
+_SHRINKS = re.compile(r"text/|font/|javascript|json|wasm|xml")
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}\Z")
 
 
@@ -74,7 +76,8 @@ class Accel(cherrypy.Tool):
         status = str(response.status or 200)[:3]
         if status == "206":
             # nginx reads the Range itself; of several parts the answer has another type
-            return "multipart/" not in headers.get("Content-Type", "")
+            kind = headers.get("Content-Type", "")
+            return "multipart/" not in kind and not ("Accept-Encoding" in asked and _SHRINKS.search(kind))
         return status == "200" and "Range" not in asked
 
     def _readable_path(self, body: Any) -> str | None:
