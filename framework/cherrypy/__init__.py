@@ -20,6 +20,7 @@ from cherrypy import _aliases, dispatch, process, wsgi
 from cherrypy import lib as lib
 from cherrypy._wiring import checker as checker
 from cherrypy._wiring import engine, log, quickstart, tools, tree
+from cherrypy._wiring import health as health
 from cherrypy._wiring import server as server
 from cherrypy.aio import sse as sse
 from cherrypy.aio import websocket as websocket

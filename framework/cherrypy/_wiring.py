@@ -29,6 +29,7 @@ from cherrypy.core.request import Request
 from cherrypy.core.response import Response
 from cherrypy.dispatch.objects import Dispatcher
 from cherrypy.lib import gctools, standalone
+from cherrypy.lib.health import Checks
 from cherrypy.process import plugins
 from cherrypy.process.servers import ServerAdapter
 from cherrypy.process.wspbus import Bus, bus
@@ -213,6 +214,7 @@ def _wire_checker() -> None:
 tree = Tree()
 server = Server()
 checker = Checker()
+health = Checks(engine)
 _wire_engine()
 _wire_log()
 _wire_config()
@@ -221,4 +223,4 @@ _wire_server()
 _wire_library()
 _wire_checker()
 
-__all__ = ["checker", "engine", "log", "quickstart", "server", "tools", "tree"]
+__all__ = ["checker", "engine", "health", "log", "quickstart", "server", "tools", "tree"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kirsch.scoreboard import BOUNDS_S, Scoreboard, layout
+from kirsch.scoreboard import BOUNDS_S, Handler, Scoreboard, layout
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_waiting_times_are_summed(board: Scoreboard) -> None:
         began = row.begin(b"GET /")
         row.waited(250_000_000)
         row.finish(began, 2)
-    board.absorb(board.counters(1))
+    board.absorb(board, 1)
     total = board.totals()
 
     assert (total.waits, total.waited_s, total.finished) == (4, 1.0, 4)
@@ -80,9 +80,10 @@ def test_a_request_inside_is_named(board: Scoreboard) -> None:
 
 def test_a_request_is_told_whole(board: Scoreboard) -> None:
     """Handler, id, phase and thread; the next request of the thread has none of them."""
-    row = board.writer(1).row()
+    writer = board.writer(1)
+    row = writer.row()
     began = row.begin(b"GET /report", b"5f0c")
-    row.handled_by(b"shop/web.py: Shop.report")
+    row.handled_by(writer.number(Handler("shop", "Shop.report", "GET", "shop/web.py: Shop.report")))
     in_handler = board.read(1).running[0]
     row.sending()
     sending = board.read(1).running[0]
@@ -102,15 +103,16 @@ def test_a_request_is_told_whole(board: Scoreboard) -> None:
 
 def test_another_thread_may_name_a_slow_handler(board: Scoreboard) -> None:
     """By the count of the request, so that a name that comes late is nobody's."""
-    row = board.writer(1).row()
+    writer = board.writer(1)
+    row = writer.row()
     began = row.begin(b"GET /slow")
     count = row.find_unnamed(0)
-    row.name_handler(count, b"slow")
+    row.name_handler(count, writer.number(Handler("", "slow", "", "slow")))
     named = board.read(1).running[0].handler
     again = row.find_unnamed(0)
     row.finish(began, 2)
     row.begin(b"GET /next")
-    row.name_handler(count, b"late")
+    row.name_handler(count, writer.number(Handler("", "late", "", "late")))
 
     assert (count, named, again) == (1, "slow", 0)
     assert board.read(1).running[0].handler == ""
@@ -204,7 +206,7 @@ def test_ended_workers_stay_in_the_totals(board: Scoreboard) -> None:
     row.finish(row.begin(b"GET /"), 3)
     row.begin(b"GET /lost")
     before = board.counters(1)
-    board.absorb(before)
+    board.absorb(board, 1)
     board.clear(1)
 
     assert before.in_flight == 1

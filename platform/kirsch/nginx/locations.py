@@ -42,7 +42,7 @@ def routes_of(scope: Scope, app: App) -> dict[str, Route]:
     from the app's configuration, and what is somebody else's place is left to them.
     """
     stack, mount = scope.stack, app.mount.rstrip("/")
-    taken = {other.mount for other in stack.apps.values()} | {stack.health.live.path, stack.health.ready.path}
+    taken = {other.mount for other in stack.apps.values()} | set(stack.health.paths)
     taken |= {f"{mount}{path}" for path in (*app.assets, *files_of(scope, app))}
     derived = derived_routes(scope.ground.sections.get(app.name, {}))
     free = {path: route for path, route in derived.items() if not path or f"{mount}{path}" not in taken}
@@ -59,8 +59,8 @@ def ways_into(path: str) -> tuple[tuple[str, ...], ...]:
 
 
 def hidden_locations(scope: Scope) -> Iterable[Block]:
-    """The probes are the supervisor's and the balancer's; from outside they tell too much."""
-    for path in dict.fromkeys((scope.stack.health.live.path, scope.stack.health.ready.path)):
+    """The probes are the supervisor's and the balancer's; from outside they tell too much, unless somebody wants that."""
+    for path in () if scope.stack.health.public else scope.stack.health.paths:
         # not `return`: it would answer before anybody has looked at who may come
         yield block("location", "=", path, body=[directive("internal")])
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import cherrypy
 from kirsch.observe.access import Access, is_loopback, load_token
+from kirsch.observe.health import describe_health, has_started
 from kirsch.observe.live import Live
-from kirsch.observe.metrics import render_metrics
+from kirsch.observe.metrics import render
 from kirsch.observe.page import render_page
 from kirsch.observe.view import StackView
 
@@ -47,6 +48,7 @@ class Admin:
     def __init__(self, look: Look) -> None:
         self._look = look
         self._live = Live(look)
+        self._has_started = False
 
     @cherrypy.expose
     def index(self) -> str:
@@ -71,9 +73,10 @@ class Admin:
 
     @cherrypy.expose
     def metrics(self) -> bytes:
-        """Prometheus' text format."""
-        _headers("text/plain; version=0.0.4; charset=utf-8")
-        return render_metrics(self._look)
+        """Prometheus' text format, or OpenMetrics for who asks for it."""
+        text, kind = render(self._look, cherrypy.request.headers.get("Accept", ""))
+        _headers(kind)
+        return text
 
     @cherrypy.expose
     def livez(self) -> bytes:
@@ -85,12 +88,21 @@ class Admin:
     def readyz(self) -> bytes:
         """200 when every pool and nginx serve, else 503 with the reasons."""
         view = self._look()
-        _headers("application/json")
-        if not view.is_ready:
-            cherrypy.response.status = 503
-        pools = {pool.name: pool.ready for pool in view.pools}
-        answer = {"ready": view.is_ready, "pools": pools, "degraded": list(view.degraded)}
-        return json.dumps(answer).encode("utf-8")
+        return _say_health(view, is_good=view.is_ready)
+
+    @cherrypy.expose
+    def startupz(self) -> bytes:
+        """200 once every pool has had a worker that serves."""
+        view = self._look()
+        self._has_started = self._has_started or has_started(view)
+        return _say_health(view, is_good=self._has_started)
+
+
+def _say_health(view: StackView, *, is_good: bool) -> bytes:
+    _headers("application/json")
+    if not is_good:
+        cherrypy.response.status = 503
+    return json.dumps(describe_health(view)).encode("utf-8")
 
 
 def make_application(look: Look, access: Access) -> cherrypy.Application:

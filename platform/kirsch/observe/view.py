@@ -11,7 +11,7 @@ import kirsch
 from kirsch.observe.deploys import Deploy
 from kirsch.observe.effective import Group
 from kirsch.observe.history import Past
-from kirsch.scoreboard import Counters, Running
+from kirsch.scoreboard import CheckState, Counters, Handled, Running
 
 #: Columns of the history that the status has: as many as fit beside a line of a terminal.
 RECENT = 60
@@ -37,6 +37,17 @@ class WorkerView:
     """Why it failed, if it did."""
     note: str = ""
     """What it wants its operator to know though it serves: ``app legacy is broken: …``."""
+    checks: tuple[CheckState, ...] = ()
+    """How its applications' health checks stand."""
+    started: float = 0.0
+    """When the process began; 0 where there is none."""
+    collections: tuple[int, ...] = ()
+    """Runs of its garbage collector, by generation."""
+
+    @property
+    def is_unwell(self) -> bool:
+        """True while a critical check fails."""
+        return any(check.critical and check.state == "failing" for check in self.checks)
 
     def to_status(self) -> dict[str, Any]:
         """Return what the control protocol says of a worker."""
@@ -57,6 +68,7 @@ class WorkerView:
             "running": [_running(one) for one in self.running],
             "report": dict(self.report) if self.report is not None else None,
             "note": self.note,
+            "checks": [check_to_status(check) for check in self.checks],
         }
 
 
@@ -71,6 +83,12 @@ class PoolView:
     counters: Counters = field(default_factory=Counters)
     restarts: Mapping[str, int] = field(default_factory=dict)
     """Ends of workers that nobody had asked for, by cause."""
+    drains: Mapping[str, int] = field(default_factory=dict)
+    """Workers that were asked to go, by how they went: ``done``, ``killed``."""
+    handled: tuple[Handled, ...] = ()
+    """What all its workers that ever were have answered, by page handler."""
+    metrics_dir: str = ""
+    """Where its applications' own metrics are kept."""
     alerts: Mapping[str, int] = field(default_factory=dict)
     """Alerts since the supervisor's start, by kind."""
     lost: int = 0
@@ -133,6 +151,8 @@ class StackView:
     is_rolling: bool = False
     events: tuple[Mapping[str, Any], ...] = ()
     """What happened last, oldest first."""
+    certificates: Mapping[str, float] = field(default_factory=dict)
+    """When the certificate of a vhost ends (Unix time)."""
     bus: Mapping[str, Any] = field(default_factory=dict)
     """Members, leases and counts of the bus between processes."""
     past: Past = field(default_factory=Past)
@@ -167,6 +187,18 @@ class StackView:
             "bus": dict(self.bus),
             "recent": [[column.requests, column.server_errors] for column in self.past.columns[-RECENT:]],
         }
+
+
+def check_to_status(check: CheckState) -> dict[str, Any]:
+    """Return what is told of a health check: ``{"name": "db", "state": "failing", …}``."""
+    return {
+        "name": check.name,
+        "state": check.state,
+        "critical": check.critical,
+        "duration_s": round(check.duration_s, 4),
+        "changed": check.changed,
+        "message": check.message,
+    }
 
 
 def _running(one: Running) -> dict[str, Any]:

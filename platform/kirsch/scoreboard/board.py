@@ -1,20 +1,25 @@
-"""The mapped file, and the pen that a worker writes its record with."""
+"""The mapped file, as its readers and its supervisor have it."""
 
 from __future__ import annotations
 
 import mmap
 import os
-import threading
-from time import monotonic_ns, time_ns
+from time import monotonic_ns
 
+import msgspec
+
+from kirsch.scoreboard.directory import Directory, Harvest, lanes_of
 from kirsch.scoreboard.layout import (
-    ANSWERS,
     ASKED_UNTIL,
     BEGUN,
-    CELL_COUNT,
-    DURATION,
+    CELLS_USED,
+    CHECKS,
+    CHECKS_BYTES,
+    CHECKS_LENGTH,
+    COLLECTIONS,
     ENTERED,
     FILE_WORDS,
+    FINISHED,
     GENERATION,
     HEARTBEAT,
     IS_SENDING,
@@ -39,115 +44,25 @@ from kirsch.scoreboard.layout import (
     WAITS,
     read_begin,
 )
-from kirsch.scoreboard.row import Row, SharedRow
-from kirsch.scoreboard.values import Counters, Record, Running
+from kirsch.scoreboard.values import CheckState, Counters, Handler, Progress, Record, Running
+from kirsch.scoreboard.writer import Writer
 
 #: How often a reader looks again at what changes under its eyes.
 _PATIENCE = 64
 
 
-class Mine(threading.local):
-    """``row`` of the thread that looks.
-
-    PERF: __init__ runs once in each thread that looks here, so that asking takes 0.04 us, half of a method with a try.
-    """
-
-    def __init__(self, writer: Writer) -> None:
-        self.row = writer._take_row()
-
-
-class Writer:
-    """A worker's pen: the only one that writes its record."""
-
-    def __init__(self, board: Scoreboard, record: int) -> None:
-        self._board = board
-        self._head, _ = board._span(board._record_at(record), RECORD_WORDS)
-        self._record = record
-        self._taken = 0
-        self._taking = threading.Lock()
-        self._overflow: SharedRow | None = None
-        self.rows: list[Row] = []
-        """Rows of single threads, of this process."""
-        self.mine = Mine(self)
-        """Has ``row``, the row of the thread that asks: what a caller keeps that asks once a request."""
-
-    def introduce(self, *, seat: int, generation: int, release: str, pid: int | None = None) -> None:
-        """Take the record: who writes here from now on. Counters start at 0."""
-        self._board.clear(self._record)
-        for row in self.rows:
-            row.introduce()
-        name = release.encode("utf-8")[:RELEASE_BYTES]
-        self._head[SEQUENCE] += 1
-        _, octets = self._board._span(self._board._record_at(self._record), RECORD_WORDS)
-        octets[RELEASE * 8 : RELEASE * 8 + len(name)] = name
-        self._head[RELEASE_LENGTH] = len(name)
-        self._head[PID] = os.getpid() if pid is None else pid
-        self._head[SEAT] = seat
-        self._head[GENERATION] = generation
-        self._head[STARTED] = self._head[SINCE] = time_ns()
-        # monotonic, as all processes of a machine share it: a jump of the wall clock must not look like a death
-        self._head[HEARTBEAT] = monotonic_ns()
-        self._head[STATE] = STATES.index("booting")
-        self._head[SEQUENCE] += 1
-
-    def enter_state(self, state: str) -> None:
-        """Say what the worker does now: one of ``STATES``."""
-        self._head[SEQUENCE] += 1
-        self._head[STATE] = STATES.index(state)
-        self._head[SINCE] = time_ns()
-        self._head[SEQUENCE] += 1
-
-    def note(self, text: str) -> None:
-        """Say what the operator should know though the worker serves; cut to 256 octets."""
-        octets = text.encode("utf-8", "replace")[:NOTE_BYTES]
-        self._head[SEQUENCE] += 1
-        at = (self._board._record_at(self._record) + NOTE) * 8
-        self._board._octets[at : at + len(octets)] = octets
-        self._head[NOTE_LENGTH] = len(octets)
-        self._head[SEQUENCE] += 1
-
-    def ask_until(self, moment_ns: int) -> None:
-        """Say until when (monotonic) requests inside have asked to be waited for; 0 for none that did."""
-        self._head[ASKED_UNTIL] = moment_ns
-
-    def in_flight(self) -> int:
-        """Return how many requests the worker is inside of."""
-        return self._board.counters(self._record).in_flight
-
-    def beat(self, rss_bytes: int) -> None:
-        """Say that the worker lives, and how much memory it holds."""
-        self._head[RSS] = rss_bytes
-        self._head[HEARTBEAT] = monotonic_ns()
-
-    def row(self) -> Row:
-        """Return the row of the calling thread."""
-        return self.mine.row
-
-    def _take_row(self) -> Row:
-        with self._taking:
-            index = self._taken
-            last = self._board.rows - 1
-            if index < last:
-                self._taken += 1
-                row = Row(*self._board._row_span(self._record, index))
-                self.rows.append(row)
-                return row
-            if self._overflow is None:
-                self._overflow = SharedRow(*self._board._row_span(self._record, last))
-            return self._overflow
-
-
 class Scoreboard:
     """The mapped file. Build it with ``create`` or ``open``."""
 
-    def __init__(self, path: str, mapped: mmap.mmap) -> None:
+    def __init__(self, path: str, mapped: mmap.mmap, shape: tuple[int, int], first: int = 0) -> None:
         self.path = path
         self._mmap = mapped
         self._octets = memoryview(mapped)
         self._words = self._octets.cast("Q")
-        self.records = self._words[1]
-        self.rows = self._words[2]
-        self._stride = RECORD_WORDS + self.rows * ROW_WORDS
+        self.records, self.rows = shape
+        self._stride = Directory.record_words(self.rows)
+        self._first = first
+        """The word of the file at which the mapping begins."""
 
     @classmethod
     def create(cls, path: str, records: int, rows: int, mode: int = 0o600) -> Scoreboard:
@@ -155,7 +70,7 @@ class Scoreboard:
 
         Those who have the older file mapped keep it.
         """
-        words = FILE_WORDS + (records + 1) * (RECORD_WORDS + rows * ROW_WORDS)
+        words = FILE_WORDS + (records + 1) * Directory.record_words(rows)
         beside = f"{path}.{os.getpid()}.new"
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
@@ -167,131 +82,184 @@ class Scoreboard:
         with memoryview(mapped) as octets, octets.cast("Q") as view:
             view[0], view[1], view[2] = MAGIC, records, rows
         os.replace(beside, path)
-        return cls(path, mapped)
+        return cls(path, mapped, (records, rows))
 
     @classmethod
-    def open(cls, path: str) -> Scoreboard:
-        """Map an existing board.
+    def open(cls, path: str, record: int | None = None) -> Scoreboard:
+        """Map an existing board; of a single *record* nothing else: a worker needs no more, and may have no more.
 
         Raises:
             OSError: there is no such file.
-            ValueError: it is no scoreboard of this version.
+            ValueError: it is no scoreboard of this version, or has no such record.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             size = os.fstat(descriptor).st_size
-            if size < FILE_WORDS * 8:
-                raise ValueError(f"{path} is no scoreboard: {size} octets")
-            mapped = mmap.mmap(descriptor, size)
+            with memoryview(os.pread(descriptor, 24, 0).ljust(24, b"\0")) as octets, octets.cast("Q") as view:
+                magic, records, rows = view
+            if magic != MAGIC or size != (FILE_WORDS + (records + 1) * Directory.record_words(rows)) * 8:
+                raise ValueError(f"{path} is no scoreboard of this version")
+            if record is None:
+                return cls(path, mmap.mmap(descriptor, size), (records, rows))
+            _check_record(path, record, records)
+            stride = Directory.record_words(rows)
+            first = FILE_WORDS + record * stride
+            return cls(path, mmap.mmap(descriptor, stride * 8, offset=first * 8), (records, rows), first)
         finally:
             os.close(descriptor)
-        with memoryview(mapped) as octets, octets.cast("Q") as view:
-            magic, records, rows = view[0], view[1], view[2]
-        words = FILE_WORDS + (records + 1) * (RECORD_WORDS + rows * ROW_WORDS)
-        if magic != MAGIC or size != words * 8:
-            mapped.close()
-            raise ValueError(f"{path} is no scoreboard of this version")
-        return cls(path, mapped)
 
     def writer(self, record: int) -> Writer:
         """Return the pen for a record, from 1."""
-        if not 1 <= record <= self.records:
-            raise ValueError(f"record {record} of {self.path}; allowed: 1 to {self.records}")
-        return Writer(self, record)
+        _check_record(self.path, record, self.records)
+        return Writer(*self._span(self._record_at(record), self._stride), self.rows)
 
     def read(self, record: int) -> Record:
-        """Read one worker's record; what changes meanwhile is read again."""
+        """Read one worker's record, with its sums; what changes meanwhile is read again."""
+        return self._read(record, self.counters(record))
+
+    def glance(self, record: int) -> Record:
+        """Read one worker's record without its sums."""
+        return self._read(record, Counters())
+
+    def _read(self, record: int, counters: Counters) -> Record:
         at = self._record_at(record)
         for _ in range(_PATIENCE):
             before = self._words[at]
-            head = self._words[at : at + RECORD_WORDS].tolist()
+            octets = bytes(self._octets[at * 8 : (at + RECORD_WORDS) * 8])
             if before % 2 == 0 and self._words[at] == before:
                 break
-        return Record(
-            state=STATES[head[STATE]] if head[STATE] < len(STATES) else "empty",
-            pid=head[PID],
-            generation=head[GENERATION],
-            seat=head[SEAT],
-            release=self._text_at(at + RELEASE, min(head[RELEASE_LENGTH], RELEASE_BYTES)),
-            started=head[STARTED] / 1e9,
-            since=head[SINCE] / 1e9,
-            heartbeat_age_s=max(0.0, (monotonic_ns() - head[HEARTBEAT]) / 1e9),
-            rss_bytes=head[RSS],
-            note=self._text_at(at + NOTE, min(head[NOTE_LENGTH], NOTE_BYTES)),
-            asks_for_s=max(0.0, (head[ASKED_UNTIL] - monotonic_ns()) / 1e9),
-            counters=self._counters(record),
-            running=self._running(record),
-        )
+        with memoryview(octets) as view, view.cast("Q") as head:
+            return Record(
+                state=STATES[head[STATE]] if head[STATE] < len(STATES) else "empty",
+                pid=head[PID],
+                generation=head[GENERATION],
+                seat=head[SEAT],
+                release=_text_at(octets, RELEASE, min(head[RELEASE_LENGTH], RELEASE_BYTES)),
+                started=head[STARTED] / 1e9,
+                since=head[SINCE] / 1e9,
+                heartbeat_age_s=max(0.0, (monotonic_ns() - head[HEARTBEAT]) / 1e9),
+                rss_bytes=head[RSS],
+                note=_text_at(octets, NOTE, min(head[NOTE_LENGTH], NOTE_BYTES)),
+                asks_for_s=max(0.0, (head[ASKED_UNTIL] - monotonic_ns()) / 1e9),
+                collections=tuple(head[COLLECTIONS : COLLECTIONS + 3]),
+                checks=_checks(octets[CHECKS * 8 : CHECKS * 8 + min(head[CHECKS_LENGTH], CHECKS_BYTES)]),
+                counters=counters,
+                running=self._running(record),
+            )
+
+    def progress(self, record: int) -> Progress:
+        """Return how far a worker is."""
+        sums = [0, 0, 0, 0]
+        for index in range(self.rows):
+            row, _ = self._row_span(record, index)
+            sums[0] += row[BEGUN]
+            sums[1] += row[FINISHED]
+            sums[2] += row[WAITED]
+            sums[3] += row[WAITS]
+        return Progress(sums[0], sums[1], sums[2] / 1e9, sums[3])
 
     def counters(self, record: int) -> Counters:
-        """Sum over the rows of a record."""
-        return self._counters(record)
+        """Sum over the rows and cells of a record."""
+        done = self.progress(record)
+        duration, octets, *answers = lanes_of(self._directory(record).total())
+        finished = sum(answers)
+        return Counters(done.begun, finished, duration / 1e9, tuple(answers), done.waited_s, done.waits, octets)
+
+    def harvest(self, record: int, into: Harvest | None = None) -> Harvest:
+        """Return what a record has counted by handler, added to what is in *into*."""
+        found = Harvest() if into is None else into
+        self._directory(record).harvest(found)
+        return found
 
     def totals(self) -> Counters:
         """Sum over everybody who ever wrote here."""
-        total = Counters()
-        for record in range(self.records + 1):
-            total += self._counters(record)
-        return total
+        done, harvest = self.survey()
+        return harvest.counters(done)
 
-    def absorb(self, ended: Counters) -> None:
-        """Add the counters of an ended worker to record 0; only the supervisor does it.
+    def survey(self) -> tuple[Progress, Harvest]:
+        """Return how far everybody is who ever wrote here, and what they have counted by handler."""
+        done, found = Progress(), Harvest()
+        for record in range(self.records + 1):
+            if self._is_used(record):
+                done += self.progress(record)
+                self.harvest(record, found)
+        return done, found
+
+    def absorb(self, board: Scoreboard, record: int) -> None:
+        """Add what an ended worker has counted, in *record* of *board*, to record 0; only the supervisor does it.
 
         What was in flight is lost: it stays out of the totals.
         """
+        ended = board.progress(record)
+        harvest = board.harvest(record)
+        own = self._directory(0)
+        for handler, sums in harvest.sums.items():
+            own.add(handler, sums, harvest.exemplars.get(handler, (0, b"")))
         row, _ = self._row_span(0, 0)
-        row[BEGUN] += ended.finished
-        row[DURATION] += int(ended.duration_s * 1e9)
-        for index, count in enumerate(ended.answers):
-            row[ANSWERS + index] += count
+        finished = sum(lanes_of(sum(harvest.sums.values()))[2:])
+        row[BEGUN] += finished
+        row[FINISHED] += finished
         row[WAITED] += int(ended.waited_s * 1e9)
         row[WAITS] += ended.waits
 
     def clear(self, record: int) -> None:
         """Empty a record."""
+        self._directory(record).clear()
         at = self._record_at(record)
-        self._octets[at * 8 : (at + self._stride) * 8] = bytes(self._stride * 8)
+        used = RECORD_WORDS + self.rows * ROW_WORDS
+        self._octets[at * 8 : (at + used) * 8] = bytes(used * 8)
 
-    def _counters(self, record: int) -> Counters:
-        sums = [0] * ROW_WORDS
-        for index in range(self.rows):
-            row, _ = self._row_span(record, index)
-            if row[BEGUN] or row[DURATION]:  # a stream may end where nothing has begun
-                sums = list(map(int.__add__, sums, row.tolist()))
-        answers = tuple(sums[ANSWERS : ANSWERS + CELL_COUNT])
-        return Counters(sums[BEGUN], sum(answers), sums[DURATION] / 1e9, answers, sums[WAITED] / 1e9, sums[WAITS])
+    def _is_used(self, record: int) -> bool:
+        # a look at a page of a file in memory makes it: untouched records stay untouched but for their first one
+        at = self._record_at(record)
+        return bool(
+            self._words[at + SEQUENCE] or self._words[at + CELLS_USED] or self._words[at + RECORD_WORDS + BEGUN]
+        )
 
     def _running(self, record: int) -> tuple[Running, ...]:
-        found = [self._running_in(self._row_span(record, index)) for index in range(self.rows)]
+        spans = [self._row_span(record, index) for index in range(self.rows)]
+        busy = [span for span in spans if span[0][ENTERED]]
+        if not busy:
+            return ()
+        handlers = self._directory(record).handlers()
+        found = [self._running_in(span, handlers) for span in busy]
         return tuple(one for one in found if one is not None)
 
     @staticmethod
-    def _running_in(span: tuple[memoryview, memoryview]) -> Running | None:
+    def _running_in(span: tuple[memoryview, memoryview], handlers: list[Handler]) -> Running | None:
         """Return what a row's thread is inside of; what changes meanwhile is read again."""
         words, octets = span
         for _ in range(_PATIENCE):
             if not words[ENTERED]:
                 return None
-            entered, phase, begun, line, request_id, again, thread, named, handler = read_begin(octets, ENTERED * 8)
+            entered, phase, begun, line, request_id, handler, again, thread, late_of, late = read_begin(
+                octets, ENTERED * 8
+            )
             if begun == again and words[BEGUN] == begun and words[ENTERED] == entered:
                 break
         else:
             # killed between two words: it is inside of something, but of what was not yet written
             line = request_id = b""
+        known = handlers[handler].code if handler < len(handlers) else ""
+        if not known and late_of == begun and late < len(handlers):
+            known = handlers[late].code
         return Running(
             line=_text(line),
             for_s=max(0.0, (monotonic_ns() - entered) / 1e9),
-            handler=_text(handler) if named == begun else "",
+            handler=known,
             request_id=_text(request_id),
             phase="sending" if phase == IS_SENDING else "handler",
             thread=thread,
         )
 
-    def _text_at(self, word: int, length: int) -> str:
-        return bytes(self._octets[word * 8 : word * 8 + length]).decode("utf-8", "ignore")
+    def _directory(self, record: int) -> Directory:
+        return Directory(*self._span(self._record_at(record), self._stride), self.rows)
 
     def _record_at(self, record: int) -> int:
-        return FILE_WORDS + record * self._stride
+        at = FILE_WORDS + record * self._stride - self._first
+        if not 0 <= at < len(self._words):
+            raise ValueError(f"record {record} of {self.path} is not mapped")
+        return at
 
     def _row_span(self, record: int, row: int) -> tuple[memoryview, memoryview]:
         return self._span(self._record_at(record) + RECORD_WORDS + row * ROW_WORDS, ROW_WORDS)
@@ -300,5 +268,23 @@ class Scoreboard:
         return self._words[at : at + words], self._octets[at * 8 : (at + words) * 8]
 
 
+def _check_record(path: str, record: int, records: int) -> None:
+    if not 1 <= record <= records:
+        raise ValueError(f"record {record} of {path}; allowed: 1 to {records}")
+
+
+def _checks(octets: bytes) -> tuple[CheckState, ...]:
+    if not octets:
+        return ()
+    try:
+        return msgspec.json.decode(octets, type=tuple[CheckState, ...])
+    except msgspec.MsgspecError:
+        return ()  # read while it was written
+
+
 def _text(octets: bytes) -> str:
     return octets.rstrip(b"\0").decode("latin-1")
+
+
+def _text_at(octets: bytes, word: int, length: int) -> str:
+    return octets[word * 8 : word * 8 + length].decode("utf-8", "ignore")

@@ -8,6 +8,7 @@ import msgspec
 
 from kirsch.spec.accel import SentFolder
 from kirsch.spec.canary import Canary, Mirror
+from kirsch.spec.healthcheck import HealthCheck
 from kirsch.spec.name import Name, Text
 from kirsch.spec.route import Route, RoutePath
 
@@ -90,5 +91,7 @@ class App(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     accel: tuple[SentFolder, ...] = ()
     """Folders whose large files nginx sends where a page answers with one (``serve_file``): who may have it is still
     the page's to say."""
+    checks: dict[Name, HealthCheck] = {}
+    """Health checks beside those that its code names with ``@cherrypy.health``."""
     log: Name | None = None
     """What stands before its lines in the worker's log, where it writes to ``wsgi.errors``; None for its name."""

@@ -25,9 +25,13 @@ def check_stack(
     for app in stack.apps.values():
         if pools:
             _check_reference(shaper, f"app.{app.name}.pool", app.pool, pools)
-        if app.mount in (stack.health.ready.path, stack.health.live.path):
-            allowed = "a path that is not a probe's (health.ready.path, health.live.path)"
+        if app.mount in stack.health.paths:
+            allowed = "a path that is not a probe's (health.ready.path, health.live.path, /startupz)"
             shaper.report(f"app.{app.name}.mount", given=show(app.mount), allowed=allowed)
+        for name, check in app.checks.items():
+            if (check.call is None) == (check.path is None):
+                allowed = 'one of call = "package.module:function" and path = "/health"'
+                shaper.report(f"app.{app.name}.checks.{name}", message="what is asked is not clear", allowed=allowed)
         _check_files(shaper, app, stack.directory)
     for vhost in stack.vhosts.values():
         for place, name in enumerate(vhost.apps):

@@ -152,6 +152,10 @@ class HostPaths:
         """Where the supervisor itself listens for *pool* while no worker does: seat 0, which no worker has."""
         return self.worker_socket(pool, 0, 0)
 
+    def app_metrics(self, pool: str) -> str:
+        """``RUN/metrics/POOL``: where ``prometheus_client`` keeps what the workers of *pool* count."""
+        return f"{self.run}/metrics/{pool}"
+
     def scoreboard(self, pool: str) -> str:
         """The file that the workers of *pool* and the supervisor share."""
         return f"{self.run}/{pool}.board"

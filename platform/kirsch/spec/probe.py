@@ -16,6 +16,11 @@ ProbePath = Annotated[
         description='a path like "/readyz", from letters, digits and - . _ ~',
     ),
 ]
+#: Where workers say that their boot is over, beside the two that may be named otherwise.
+STARTED_PATH = "/startupz"
+#: Where workers always answer by themselves.
+OWN_PATHS = ("/livez", "/readyz", STARTED_PATH)
+
 Times = Annotated[int, msgspec.Meta(ge=1, le=100, description="a number from 1 to 100")]
 
 
@@ -36,3 +41,10 @@ class Health(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
     ready: Probe = Probe(path="/readyz")
     live: Probe = Probe(path="/livez", interval_s=2.0, unhealthy=5)
+    public: bool = False
+    """Whether clients may ask too, through nginx; they learn the names of workers, releases and checks."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where probes are answered, each once."""
+        return tuple(dict.fromkeys((self.live.path, self.ready.path, *OWN_PATHS)))

@@ -55,7 +55,7 @@ def check_address(shaper: Shaper, vhost: Vhost, first: Vhost, listen: Listen) ->
 
 def check_routes(shaper: Shaper, stack: Stack) -> None:
     """Report routes of apps that do not fit together, or are taken by something else."""
-    probes = (stack.health.live.path, stack.health.ready.path)
+    probes = stack.health.paths
     for app in stack.apps.values():
         for key, behind in (("canary", app.canary), ("mirror", app.mirror)):
             if behind is not None:

@@ -13,9 +13,10 @@ from typing import Any
 from kirsch.errors import BootFailed, SuperviseError
 from kirsch.link.order import SHED_SIGNAL
 from kirsch.link.state import State
-from kirsch.scoreboard import Counters
+from kirsch.scoreboard import Counters, Handled
 from kirsch.spec import Pool
 from kirsch.supervise.alerts import Alerts
+from kirsch.supervise.appmetrics import keep_app_metrics
 from kirsch.supervise.ledger import Ledger
 from kirsch.supervise.nursery import Nursery
 from kirsch.supervise.report import describe_failure
@@ -55,6 +56,7 @@ class Fleet:
         self._closing = False
         self.retirement = Retirement(site)
         self.adopt_state(state, generation)
+        keep_app_metrics(site.paths.app_metrics(pool))
         self.ledger = Ledger(site.paths.scoreboard(pool), self.spec)
         self.alerts = Alerts(pool, lambda: self.spec, lambda: site.launch(self.state, pool), site.events)
         self.nursery = Nursery(site, pool, self.ledger, self._on_change)
@@ -101,14 +103,25 @@ class Fleet:
         return [*seated, *self.benched.values(), *self.booting - set(seated), *self.retiring]
 
     def serving(self) -> list[Worker]:
-        """The workers that requests may go to: ready ones, without the ill ones as long as others are well."""
+        """The workers that requests may go to: ready ones, without the ill ones as long as others are well.
+
+        Where more than half are out by what their health checks say, these are all in again: they share what fails, and
+        the rest would not bear the load.
+        """
         seats = [seat for _, seat in sorted(self.seats.items()) if seat.is_ready and not seat.is_out]
         ready = [seat.worker for seat in seats if seat.worker is not None]
-        return [worker for worker in ready if not worker.is_ill] or ready
+        well = [worker for worker in ready if not worker.is_ill]
+        if 2 * len(well) < len(ready):
+            well = [worker for worker in ready if not worker.is_ill or worker.is_unwell]
+        return well or ready
 
     def counters(self) -> Counters:
         """What the pool has done since its board was made, by living and by ended workers."""
         return self.ledger.totals(self.everybody())
+
+    def survey(self) -> tuple[Counters, tuple[Handled, ...]]:
+        """The same in all, and by page handler."""
+        return self.ledger.survey(self.everybody())
 
     # Birth
 
@@ -278,6 +291,7 @@ class Fleet:
             seat.lent = tuple(slot for slot, socket in self.slots.targets().items() if socket == worker.socket)
             self.relink()  # first of all: requests are on their way
         record = self.ledger.close(worker)
+        keep_app_metrics(self.site.paths.app_metrics(self.pool))
         lost = tuple(f"{running.line} ({running.for_s:.2f} s)" for running in record.running)
         self.lost_requests += record.counters.in_flight
         worker.obituary = report = describe_failure(worker, lost)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from kirsch.link.state import State
 from kirsch.spec import HostPaths
+from kirsch.supervise.appmetrics import APP_METRICS, prepare_app_metrics
 from kirsch.supervise.worker import Launch
 
 #: Variables of the supervisor's own that would mislead a worker: sockets and promises that were made to the parent.
@@ -23,6 +24,7 @@ def launch_for(
     *who* returns whom they run as; None for who we are.
     """
     inherited = dict(os.environ if environ is None else environ)
+    inherited.pop(APP_METRICS, None)
 
     def launch(state: State, pool: str) -> Launch:
         folder = os.path.dirname(state.python)
@@ -37,6 +39,9 @@ def launch_for(
             "KIRSCH_RELEASE": state.release,
             "KIRSCH_SHARED": paths.shared,
         }
-        return Launch(state.python, env, paths.log_dir, who(state, pool), state.stack.pools[pool].group)
+        user = who(state, pool)
+        if APP_METRICS not in env:
+            env[APP_METRICS] = prepare_app_metrics(paths.app_metrics(pool), user)
+        return Launch(state.python, env, paths.log_dir, user, state.stack.pools[pool].group)
 
     return launch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kirsch.errors import SuperviseError
-from kirsch.scoreboard import SPARE_ROWS, Counters, Record, Scoreboard
+from kirsch.scoreboard import SPARE_ROWS, Counters, Handled, Record, Scoreboard
 from kirsch.spec import Pool
 from kirsch.supervise.worker import Worker
 
@@ -47,7 +47,7 @@ class Ledger:
     def close(self, worker: Worker) -> Record:
         """Add what an ended worker counted to the pool's sums and free its record; return its last state."""
         last = worker.board.read(worker.order.record)
-        self.board.absorb(last.counters)
+        self.board.absorb(worker.board, worker.order.record)
         worker.board.clear(worker.order.record)
         if worker.board is self.board:
             self._taken.discard(worker.order.record)
@@ -55,16 +55,21 @@ class Ledger:
 
     def totals(self, living: Iterable[Worker]) -> Counters:
         """What the pool has done since its first board, by ended and by living workers."""
-        total = self.board.totals()
+        return self.survey(living)[0]
+
+    def survey(self, living: Iterable[Worker]) -> tuple[Counters, tuple[Handled, ...]]:
+        """The same in all, and by page handler."""
+        done, found = self.board.survey()
         for worker in living:
             if worker.board is not self.board:
-                total += worker.board.counters(worker.order.record)
-        return total
+                done += worker.board.progress(worker.order.record)
+                worker.board.harvest(worker.order.record, found)
+        return found.counters(done), found.handled()
 
     def _make(self, pool: Pool, before: Scoreboard | None) -> Scoreboard:
         made = Scoreboard.create(self.path, _records(pool), _rows(pool))
         if before is not None:
-            made.absorb(before.counters(0))
+            made.absorb(before, 0)
         self._taken = set()
         return made
 

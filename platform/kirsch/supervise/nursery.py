@@ -16,7 +16,7 @@ from kirsch.link.state import State
 from kirsch.supervise.bounds import bind
 from kirsch.supervise.ledger import Ledger
 from kirsch.supervise.probe import ask
-from kirsch.supervise.report import describe_failure, environment_difference
+from kirsch.supervise.report import describe_checks, describe_failure, environment_difference
 from kirsch.supervise.site import Site
 from kirsch.supervise.template import Templates
 from kirsch.supervise.worker import Launch, Worker
@@ -44,6 +44,8 @@ class Nursery:
         self.booting: set[Worker] = set()
         self._good_environ: Mapping[str, str] | None = None
         """What the last worker that became ready was given."""
+        self._proved = -1
+        """The generation of the last worker that passed its readiness probe."""
 
     async def boot(self, number: int, state: State, generation: int) -> Worker:
         """Start a worker for a seat and wait until it answers; it gets no slot before it is installed.
@@ -176,9 +178,14 @@ class Nursery:
         while True:
             status = await ask(worker.socket, path, GATE_TIMEOUT_S, worker.order.protocol)
             if status is not None and 200 <= status < 300:
+                self._proved = worker.order.generation
+                return None
+            if status == 503 and self._proved == worker.order.generation and worker.is_unwell:
+                # others of this generation have passed: what fails is not its own, and a pool must not shrink by that
                 return None
             if worker.is_gone or time.monotonic() > deadline:
                 said = "does not answer" if status is None else f"answers {status}"
+                said += "".join(f"; {words}" for words in describe_checks(worker))
                 return f"GET {path} {said}" if not worker.is_gone else str(worker.ending)
             await asyncio.sleep(GATE_EVERY_S)
 

@@ -37,6 +37,7 @@ def portray(supervisor: Supervisor) -> StackView:
         rolls=dict(supervisor.rolls),
         is_rolling=supervisor.is_rolling,
         events=tuple(supervisor.events.recent),
+        certificates=supervisor.certificates.expiries(supervisor.state.stack),
         bus=supervisor.bus.describe(),
         past=supervisor.chronicle.history.past(),
         deploys=supervisor.chronicle.deploys.last(),
@@ -60,12 +61,13 @@ def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:
     views = [_seat(fleet, seat, slots) for _, seat in sorted(fleet.seats.items())]
     others = sorted({*fleet.retiring, *fleet.booting, *fleet.benched.values()}, key=lambda worker: worker.started)
     views += [_worker(worker, slots, 0, _state_of_other(fleet, worker)) for worker in others if not worker.is_gone]
+    counters, handled = fleet.survey()
     return PoolView(
         name=fleet.pool,
         engine=fleet.spec.engine,
         slots=fleet.slots.count,
         workers=tuple(views),
-        counters=fleet.counters(),
+        counters=counters,
         restarts=dict(fleet.restarts),
         lost=fleet.lost_requests,
         held=holding.held if holding else 0,
@@ -76,6 +78,9 @@ def portray_pool(fleet: Fleet, holding: HoldingServer | None) -> PoolView:
         load=fleet.load,
         queue_s=fleet.queue_s,
         alerts=dict(fleet.alerts.counts),
+        drains=dict(fleet.retirement.outcomes),
+        handled=handled,
+        metrics_dir=fleet.site.paths.app_metrics(fleet.pool),
     )
 
 
@@ -117,6 +122,9 @@ def _worker(worker: Worker, slots: Mapping[str, list[int]], restarts: int, state
         is_ill=worker.is_ill,
         running=record.running,
         note=record.note,
+        checks=record.checks,
+        started=record.started,
+        collections=record.collections,
     )
 
 
@@ -150,8 +158,11 @@ def find_faults(view: StackView) -> tuple[str, ...]:
                 faults.append(f"{worker.name} (process {worker.pid}) does not drain; it waits for {waits or 'clients'}")
             elif worker.state == "drained":
                 faults.append(f"{worker.name}: taken out by the operator")
-            elif worker.is_ill:
+            elif worker.is_ill and not any(check.state == "failing" for check in worker.checks):
                 faults.append(f"{worker.name}: its readiness probe fails")
             elif worker.note:
                 faults.append(f"{worker.name}: {worker.note}")
+            faults += [f"{worker.name}: {check.describe()}" for check in worker.checks if check.state == "failing"]
+        if 2 * sum(worker.is_ill and worker.is_unwell for worker in pool.workers) > pool.ready > 0:
+            faults.append(f"pool {pool.name}: most of its workers fail their checks: they serve all the same")
     return tuple(faults)

@@ -50,3 +50,9 @@ def environment_difference(before: Mapping[str, str] | None, now: Mapping[str, s
         "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
     }
     return {how: names for how, names in found.items() if names}
+
+
+def describe_checks(worker: Worker) -> list[str]:
+    """Say which health checks of a worker fail, and why."""
+    checks = worker.board.glance(worker.order.record).checks
+    return [check.describe() for check in checks if check.state == "failing"]

@@ -27,6 +27,8 @@ class Retirement:
         self.retiring: set[Worker] = set()
         self.quarantined: set[Worker] = set()
         """Those of them that did not drain in time."""
+        self.outcomes = {"done": 0, "killed": 0}
+        """How those went who were asked to, since the supervisor's start."""
 
     async def retire(self, worker: Worker, drain_s: float, quarantine_s: float = 0.0) -> None:
         """Let *worker* finish what it has, and end it.
@@ -35,6 +37,7 @@ class Retirement:
         *quarantine_s* more it is killed.
         """
         self.retiring.add(worker)
+        outcome = "done"
         if worker.state in {"ready", "booting", "warming"}:
             worker.state, worker.since = "draining", time.time()
         self.site.events.say("draining", worker=worker.name, pid=worker.pid, state="draining")
@@ -54,8 +57,11 @@ class Retirement:
                 "killed", worker=worker.name, level=logging.WARNING, inside=inside(worker),
                 message=f"did not drain in {drain_s + quarantine_s:g} s",
             )  # fmt: skip
+            outcome = "killed"
             await worker.end()
         finally:
+            if worker.is_gone:
+                self.outcomes[outcome] += 1
             self.quarantined.discard(worker)
 
     async def hurry(self, worker: Worker, drain_s: float) -> None:

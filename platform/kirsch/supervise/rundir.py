@@ -9,6 +9,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import stat
 from pathlib import Path
 
@@ -69,6 +70,7 @@ class RunDir:
             for entry in os.scandir(folder):
                 Path(entry.path).unlink(missing_ok=True)
             os.rmdir(folder)
+        shutil.rmtree(f"{self.paths.run}/metrics", ignore_errors=True)
         for board in Path(self.paths.run).glob("*.board"):
             board.unlink(missing_ok=True)
 

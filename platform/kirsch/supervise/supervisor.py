@@ -22,6 +22,7 @@ from kirsch.spec import HostPaths
 from kirsch.supervise.adoption import adopt, describe_everybody, end_orphans, take_posture
 from kirsch.supervise.bus import BusHub
 from kirsch.supervise.busverbs import acts_of
+from kirsch.supervise.certificates import Certificates
 from kirsch.supervise.chronicle import Chronicle, take_sample
 from kirsch.supervise.control import ControlServer
 from kirsch.supervise.events import Events
@@ -92,6 +93,7 @@ class Supervisor:
         launch = launch_for(paths, self._identities.of)
         self._site = Site(paths, self._rundir, events, launch, self._on_change, self.keep)
         self._lock = SupervisorLock(paths.supervisor_pid)
+        self.certificates = Certificates(paths)
         self.holdings = Holdings(paths, self._rundir, self.fleets, self._handover)
         self._rolling = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -107,6 +107,11 @@ class Worker:
         return self.ending is not None
 
     @property
+    def is_unwell(self) -> bool:
+        """True while a critical health check of its applications fails."""
+        return self.board.glance(self.order.record).is_unwell
+
+    @property
     def ready_for_s(self) -> float:
         """Seconds since it became ready; 0 when it never did."""
         return 0.0 if self.ready_since is None else time.monotonic() - self.ready_since

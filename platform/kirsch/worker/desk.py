@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Hashable
-from types import CodeType
 
-from kirsch.scoreboard import Row, Writer
+from kirsch.scoreboard import NOBODY, Row, Writer
+from kirsch.worker.naming import METHODS, OTHER_METHOD, find_page
 
-#: Pages of all applications, as the scoreboard calls them, by identity; each stands there itself, so that no other gets
-#: its identity. Code objects and classes: clients cannot make it grow. PERF: a code object's hash takes 0.3 us.
-_names: dict[int, tuple[bytes, Hashable]] = {}
+
+class Known(dict[int, tuple[int, Hashable]]):
+    """Pages that were asked for by one method: their numbers on the scoreboard, by the identity of what announces them.
+
+    Each announcement stands here itself, so that no other gets its identity. Code objects and classes: clients cannot
+    make it grow. PERF: a code object's hash takes 0.3 us.
+    """
+
+    def __init__(self, writer: Writer, method: str) -> None:
+        self.method = method
+        self.nobody = writer.number(NOBODY._replace(method=method))
+        """What requests count as that no page answers."""
+
+
+class Pages:
+    """The pages of a worker's applications, as its scoreboard knows them."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.by_method = {method: Known(writer, method) for method in METHODS}
+        self.other = Known(writer, OTHER_METHOD)
+        """Of all methods that are none of HTTP's own."""
+        self.unnamed = frozenset({0, self.other.nobody, *[known.nobody for known in self.by_method.values()]})
+        """What requests count as before a page is announced."""
+
+    def learn(self, known: Known, key: Hashable) -> tuple[int, Hashable]:
+        """Give a page that is asked for the first time its number."""
+        found = known[id(key)] = (self._writer.number(find_page(key, known.method)), key)
+        return found
 
 
 class Desk:
     """One thread's: each page is announced to it, and it tells the row.
 
     The native server's pages are (``message.entering``), and through WSGI those of CherryPy (``cherrypy.entering``).
-
-    PERF: 0.25 us a request, with everything that `Account` does for it.
     """
 
-    __slots__ = ("_handled_by", "announce", "let_go", "row")
+    __slots__ = ("_handled_by", "_pages", "announce", "known", "let_go", "row")
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Row, pages: Pages) -> None:
         self.row = row
+        self.known = pages.other
+        """The pages of the method that is asked by."""
+        self._pages = pages
         self._handled_by = row.handled_by
         self.let_go: Callable[[Hashable], None] = _go_on
         # PERF: making a bound method anew takes 0.04 us
         self.announce = self._announce
 
     def _announce(self, key: Hashable) -> None:
-        known = _names.get(id(key))
-        if known is None:
+        found = self.known.get(id(key))
+        if found is None:
             if key.__class__ is tuple:
                 self.let_go(key)  # a WSGI application's: its graft says its name
                 return
-            known = _names[id(key)] = (name_page(key), key)
-        self._handled_by(known[0])
+            found = self._pages.learn(self.known, key)
+        self._handled_by(found[0])
         self.let_go(key)
 
 
@@ -49,17 +75,5 @@ def _go_on(key: Hashable) -> None:
 class Desks(threading.local):
     """``mine`` is the desk of the thread that asks."""
 
-    def __init__(self, writer: Writer) -> None:
-        self.mine = Desk(writer.mine.row)
-
-
-def name_page(key: Hashable) -> bytes:
-    """Return what to call a page by the key that the framework announces it with.
-
-    The code object of ``Shop.cart`` in ``shop/web.py`` gives ``shop/web.py: Shop.cart``; a class gives its name.
-    """
-    if isinstance(key, CodeType):
-        file = "/".join(key.co_filename.split(os.sep)[-2:])
-        return f"{file}: {key.co_qualname}".encode("utf-8", "replace")
-    name = key.__qualname__ if isinstance(key, type) else type(key).__qualname__
-    return name.encode("utf-8", "replace")
+    def __init__(self, writer: Writer, pages: Pages) -> None:
+        self.mine = Desk(writer.mine.row, pages)

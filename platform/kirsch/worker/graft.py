@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cherrypy.http.forwarded import Trust
+from kirsch.scoreboard import Handler
 from kirsch.spec import App
+from kirsch.worker.naming import METHODS, OTHER_METHOD
 from kirsch.worker.origin import WORKER_KEY, Environ, settle
 from kirsch.worker.voice import Voice
 
@@ -23,7 +25,11 @@ class Graft:
         self._worker = voice.order.name
         self._trust = Trust(voice.order.trusted_proxies)
         self._mine = voice.writer.mine
-        self._handler = f"app {app.name}".encode("latin-1", "replace")
+        writer = voice.writer
+        self._handlers = {
+            method: writer.number(Handler(app.name, "(app)", method, f"app {app.name}"))
+            for method in (*METHODS, OTHER_METHOD)
+        }
         self._errors = NamedErrors(app.log or app.name)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -31,7 +37,8 @@ class Graft:
         if WORKER_KEY not in environ:
             settle(environ, self._trust, self._worker)
         environ["wsgi.errors"] = self._errors
-        self._mine.row.handled_by(self._handler)
+        method = environ["REQUEST_METHOD"]
+        self._mine.row.handled_by(self._handlers[method if method in self._handlers else OTHER_METHOD])
         return self.target(environ, start_response)
 
 

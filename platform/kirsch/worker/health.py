@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import json
 
+from kirsch.spec.probe import OWN_PATHS
 from kirsch.worker.voice import Voice
 
-LIVE_PATH = "/livez"
-READY_PATH = "/readyz"
-ASKED_PATHS = {LIVE_PATH, READY_PATH}
+LIVE_PATH, READY_PATH, STARTED_PATH = OWN_PATHS
+ASKED_PATHS = set(OWN_PATHS)
 """Paths that a worker looks at before its applications do; those where apps are probed come with their mounts."""
 
 
 def answer_health(voice: Voice, path: str) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
     """Return status, headers and body of the answer to a question at *path*.
 
-    ``{"state": "ready", "worker": "web.1", "release": "r7", "generation": 3, "broken": {}}``; nginx shows nobody
-    outside these paths, so the body may name what is broken, though not why: that is in the status.
+    ``{"state": "ready", "health": "degraded", "checks": [{"name": "mail", "state": "failing", …}], …}``. nginx shows
+    nobody outside these paths, so the body may name what is broken, and say why a check fails.
     """
-    is_good = path == LIVE_PATH or voice.state == "ready"
     order = voice.order
     body = json.dumps(
         {
             "state": voice.state,
+            "health": overall(voice),
             "worker": order.name,
             "release": order.release,
             "generation": order.generation,
             "broken": voice.broken,
+            "checks": [
+                {
+                    "name": check.name,
+                    "state": check.state,
+                    "critical": check.critical,
+                    "duration_s": round(check.duration_s, 4),
+                    "changed": check.changed,
+                    "message": check.message,
+                }
+                for check in voice.checks
+            ],
         }
     ).encode("ascii")
     headers = [
@@ -36,4 +47,17 @@ def answer_health(voice: Voice, path: str) -> tuple[bytes, list[tuple[bytes, byt
         (b"X-Kirsch-Release", order.release.encode("latin-1", "replace")),
         (b"Content-Length", b"%d" % len(body)),
     ]
-    return b"200 OK" if is_good else b"503 Service Unavailable", headers, body
+    return b"200 OK" if _is_good(voice, path) else b"503 Service Unavailable", headers, body
+
+
+def overall(voice: Voice) -> str:
+    """Say how the applications are: ``passing``, ``degraded``, or ``failing`` while a critical check fails."""
+    if any(check.state == "failing" and check.critical for check in voice.checks):
+        return "failing"
+    return "degraded" if voice.broken or any(check.state != "passing" for check in voice.checks) else "passing"
+
+
+def _is_good(voice: Voice, path: str) -> bool:
+    if path == READY_PATH:
+        return voice.state == "ready" and overall(voice) != "failing"
+    return path == LIVE_PATH or voice.state not in {"booting", "warming", "failed"}

@@ -21,6 +21,7 @@ from kirsch.link.cluster import Cluster
 from kirsch.link.order import LAST_WORDS_S, LEAVE_SIGNAL, SHED_SIGNAL, WHOLE_TRACEBACK, Order
 from kirsch.worker.blame import format_blame
 from kirsch.worker.bus import attach, attach_forked, obey
+from kirsch.worker.checks import start_checks
 from kirsch.worker.engines import Engine, find_engine
 from kirsch.worker.load import Loaded, Preloaded, load_all
 from kirsch.worker.mount import mount_all
@@ -92,6 +93,7 @@ def _boot(order: Order, voice: Voice, bell: Bell, preloaded: Preloaded | None) -
     obey(cluster)
     voice.beat()
     warm_up(order, voice, path)
+    start_checks(order, voice, path)
     _hear(bell)
     voice.beat()
     voice.step = ""
@@ -122,7 +124,7 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell, patience: Pat
     while True:
         number = bell.wait(BEAT_S)
         voice.beat()
-        name_slow_handlers(voice.writer, order.release_dir)
+        name_slow_handlers(voice.writer, voice.pages, order.release_dir)
         if number == signal.SIGTERM:
             break
         if number == signal.SIGHUP:
@@ -155,7 +157,7 @@ def _drain(order: Order, voice: Voice, engine: Engine, bell: Bell, patience: Pat
             break
         is_empty = engine.drain(min(BEAT_S, left))
         voice.beat()
-        name_slow_handlers(voice.writer, order.release_dir)
+        name_slow_handlers(voice.writer, voice.pages, order.release_dir)
         if bell.wait(0) == signal.SIGTERM:
             break  # told again: its time is over
     if not is_empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -11,7 +12,9 @@ from typing import Protocol
 
 from kirsch.link.frame import encode_frame
 from kirsch.link.order import Order, Report, WorkerState
-from kirsch.scoreboard import Scoreboard, Writer
+from kirsch.scoreboard import CheckState, Scoreboard, Writer
+from kirsch.worker.desk import Pages
+from kirsch.worker.naming import know_apps
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +38,13 @@ class Voice:
         self.order = order
         self.state: WorkerState = "booting"
         self.step = ""
-        self.writer: Writer = Scoreboard.open(order.scoreboard).writer(order.record)
+        self.writer: Writer = Scoreboard.open(order.scoreboard, order.record).writer(order.record)
         self.writer.introduce(seat=order.seat, generation=order.generation, release=order.release)
+        self.pages = Pages(self.writer)
+        """The applications' pages, as the scoreboard counts them."""
+        know_apps({app.mount.rstrip("/"): app.name for app in order.apps})
+        self.checks: tuple[CheckState, ...] = ()
+        """How the applications' health checks stand."""
         self.broken: dict[str, str] = {}
         """Apps that failed their own mounts only: name to error, without its traceback."""
         self.probes: dict[str, Callable[[str], None]] = {}
@@ -70,7 +78,8 @@ class Voice:
     def beat(self) -> None:
         """Say that it lives."""
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-        self.writer.beat(int(pages) * _PAGE_BYTES)
+        collections = [generation["collections"] for generation in gc.get_stats()]
+        self.writer.beat(int(pages) * _PAGE_BYTES, collections)
 
     def _say(self, report: Report) -> None:
         if self._pipe is None:

@@ -46,10 +46,13 @@ def report_cold(app: App, problem: str, voice: Voice) -> None:
     log.error("app %s: %s", app.name, problem)
 
 
-def ask(path: str, target: str, order: Order) -> str | None:
-    """GET *target* from the Unix socket at *path*; return what is wrong with the answer, None if nothing is."""
+def ask(path: str, target: str, order: Order, *, timeout_s: float | None = None, worst: int = 499) -> str | None:
+    """GET *target* from the Unix socket at *path*; return what is wrong with the answer, None if nothing is.
+
+    *timeout_s* is that of a request if it is not said, *worst* the largest status with which nothing is wrong.
+    """
     with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(order.limits.request_deadline_s)
+        line.settimeout(order.limits.request_deadline_s if timeout_s is None else timeout_s)
         try:
             line.connect(path)
             line.sendall(_question(target, order))
@@ -58,7 +61,7 @@ def ask(path: str, target: str, order: Order) -> str | None:
             answer.read()
         except (OSError, http.client.HTTPException) as error:
             return f"has no answer: {type(error).__name__}: {error}"
-    return f"answers {answer.status}" if answer.status >= 500 else None
+    return f"answers {answer.status}" if answer.status > worst else None
 
 
 def _question(target: str, order: Order) -> bytes:

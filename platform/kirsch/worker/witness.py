@@ -11,23 +11,25 @@ import os
 import sys
 from types import FrameType
 
-from kirsch.scoreboard import Writer
-from kirsch.worker.desk import name_page
+from kirsch.scoreboard import Handler, Writer
+from kirsch.worker.desk import Pages
+from kirsch.worker.naming import name_code
 
 #: A request is worth a look after this long.
 SLOW_NS = 200_000_000
 
 
-def name_slow_handlers(writer: Writer, release_dir: str) -> None:
+def name_slow_handlers(writer: Writer, pages: Pages, release_dir: str) -> None:
     """Write the handlers of requests that have been inside for a while, as far as they are code of the release."""
-    slow = [(row, begun) for row in tuple(writer.rows) if (begun := row.find_unnamed(SLOW_NS))]
+    slow = [(row, begun) for row in tuple(writer.rows) if (begun := row.find_unnamed(SLOW_NS, pages.unnamed))]
     if not slow:
         return
     frames = sys._current_frames()
     for row, begun in slow:
         frame = find_application(frames.get(row.ident), release_dir + os.sep)
         if frame is not None:
-            row.name_handler(begun, name_page(frame.f_code))
+            code = name_code(frame.f_code)
+            row.name_handler(begun, writer.number(Handler("", code, "", code)))
 
 
 def find_application(frame: FrameType | None, folder: str) -> FrameType | None:

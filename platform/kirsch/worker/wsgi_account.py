@@ -27,7 +27,9 @@ class WSGIAccount:
     def __init__(self, site: Site, voice: Voice) -> None:
         self._site = site
         self._voice = voice
-        self._desks = Desks(voice.writer)
+        self._desks = Desks(voice.writer, voice.pages)
+        self._by_method = voice.pages.by_method
+        self._other = voice.pages.other
         self._trust = Trust(voice.order.trusted_proxies)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -42,8 +44,10 @@ class WSGIAccount:
         desk = self._desks.mine
         row = desk.row
         environ[ENTERING] = desk.announce
-        line = f"{environ['REQUEST_METHOD']} {path}".encode("latin-1", "replace")
-        began = row.begin(line, environ.get("HTTP_X_REQUEST_ID", "").encode("latin-1", "replace"))
+        method = environ["REQUEST_METHOD"]
+        known = desk.known = self._by_method.get(method, self._other)
+        line = f"{method} {path}".encode("latin-1", "replace")
+        began = row.begin(line, environ.get("HTTP_X_REQUEST_ID", "").encode("latin-1", "replace"), known.nobody)
         if began >= row.next_look:
             row.next_look = began + EVERY_NS
             wait_ns = measure_wait(environ.get("HTTP_X_REQUEST_START", ""))
@@ -56,7 +60,7 @@ class WSGIAccount:
             row.finish(began, _SERVER_ERROR)
             raise
         if pieces.__class__ is list or pieces.__class__ is tuple:
-            call.end()
+            call.end(sum(map(len, pieces)))
             return pieces
         call.pieces = pieces
         row.sending()
@@ -78,7 +82,17 @@ class WSGIAccount:
 class _Call:
     """One request inside the site; iterate over it for a body that comes in pieces, and close it."""
 
-    __slots__ = ("_began", "_environ", "_is_over", "_row", "_start", "_status_class", "close_pieces", "pieces")
+    __slots__ = (
+        "_began",
+        "_environ",
+        "_is_over",
+        "_length",
+        "_row",
+        "_start",
+        "_status_class",
+        "close_pieces",
+        "pieces",
+    )
 
     def __init__(self, row: Row, began: int, environ: Environ, start_response: StartResponse) -> None:
         self._row = row
@@ -86,6 +100,7 @@ class _Call:
         self._environ = environ
         self._start = start_response
         self._status_class = _SERVER_ERROR
+        self._length = 0
         self._is_over = False
         self.pieces: Iterable[bytes] = ()
         self.close_pieces: Callable[[], object] | None = None
@@ -93,6 +108,7 @@ class _Call:
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
         """PEP 3333's ``start_response``, with an eye on the status."""
         self._status_class = ord(status[0]) - 48 if status else _SERVER_ERROR
+        self._length = next((int(value) for name, value in headers if _is_length(name, value)), 0)
         return self._start(status, headers, *exc_info)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -106,9 +122,9 @@ class _Call:
             if close is not None:
                 close()
         finally:
-            self.end()
+            self.end(self._length)
 
-    def end(self) -> None:
+    def end(self, body_bytes: int) -> None:
         """Count the request, once."""
         if self._is_over:
             return
@@ -117,7 +133,8 @@ class _Call:
             self._finish_body()
         finally:
             status_class = self._status_class
-            self._row.finish(self._began, status_class if 1 <= status_class <= _SERVER_ERROR else _SERVER_ERROR)
+            is_known = 1 <= status_class <= _SERVER_ERROR
+            self._row.finish(self._began, status_class if is_known else _SERVER_ERROR, body_bytes)
 
     def _finish_body(self) -> None:
         """Read what the application left of the request's body.
@@ -134,3 +151,7 @@ class _Call:
                 pass
         except (OSError, ValueError):
             return  # the client has gone, or the application has closed it
+
+
+def _is_length(name: str, value: str) -> bool:
+    return name.lower() == "content-length" and value.isascii() and value.isdigit()

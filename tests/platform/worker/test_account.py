@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kirsch.scoreboard import Scoreboard
+import cherrypy
+from kirsch.scoreboard import CheckState, Scoreboard
 from kirsch.worker.account import Account
 from kirsch.worker.voice import Voice
 from kirsch.worker.waiting import measure_wait
@@ -22,7 +24,7 @@ def board(voice: Voice) -> Scoreboard:
 
 
 def message(path: str = "/", method: str = "GET", *headers: tuple[bytes, bytes]) -> Any:
-    return SimpleNamespace(path=path, method=method, headers=list(headers), entering=lambda key: None)
+    return SimpleNamespace(path=path, target=path, method=method, headers=list(headers), entering=lambda key: None)
 
 
 def test_a_whole_answer_is_counted_when_it_is_there(board: Scoreboard, voice: Voice) -> None:
@@ -136,6 +138,9 @@ def test_what_runs_is_named_while_it_runs(board: Scoreboard, voice: Voice) -> No
         ("/readyz", "ready", b"200 OK"),
         ("/readyz", "booting", b"503 Service Unavailable"),
         ("/readyz", "draining", b"503 Service Unavailable"),
+        ("/startupz", "draining", b"200 OK"),
+        ("/startupz", "ready", b"200 OK"),
+        ("/startupz", "warming", b"503 Service Unavailable"),
     ],
 )
 def test_health_is_answered_before_the_application(
@@ -189,3 +194,82 @@ def test_a_handler_is_its_own_requests_only(board: Scoreboard, voice: Voice) -> 
     account(message("/two"))
 
     assert [(one.line, one.handler) for one in seen] == [("GET /one", "int"), ("GET /two", "")]
+
+
+@pytest.mark.parametrize(
+    ("check", "health", "ready", "live"),
+    [
+        (CheckState("db", "failing", critical=True, message="no route"), "failing", b"503", b"200"),
+        (CheckState("db", "failing"), "degraded", b"200", b"200"),
+        (CheckState("db", "passing", critical=True), "passing", b"200", b"200"),
+    ],
+)
+def test_readiness_is_what_critical_checks_say(
+    voice: Voice, check: CheckState, health: str, ready: bytes, live: bytes
+) -> None:
+    """One that is not critical degrades; a worker whose database is away still lives."""
+    voice.checks = (check,)
+    account = Account(lambda message: pytest.fail("asked the application"), voice)
+    status, _, (body,), _ = account(message("/readyz"))
+    said = json.loads(body)
+
+    assert (status[:3], said["health"]) == (ready, health)
+    assert said["checks"][0]["message"] == check.message
+    assert account(message("/livez"))[0][:3] == live
+
+
+def page() -> None:
+    """Announced as a page is."""
+
+
+def test_a_page_is_counted_by_name_and_method(board: Scoreboard, voice: Voice) -> None:
+    """With the octets of its answer, its method, and in which class; other methods than HTTP's are one."""
+
+    def respond(message: Any) -> Any:
+        message.entering(page.__code__)
+        return b"200 OK", [], [b"four", b"five5"], None
+
+    account = Account(respond, voice)
+    for method in ("GET", "GET", "POST", "BREW", "MOO"):
+        account(message("/any", method))
+    found = {one.handler: one for one in board.harvest(1).handled()}
+    names = {(handler.name, handler.method): sum(one.answers) for handler, one in found.items()}
+
+    assert names == {("page", "GET"): 2, ("page", "POST"): 1, ("page", "other"): 2}
+    assert {one.body_bytes for one in found.values()} == {9, 18}
+
+
+def test_what_no_page_answers_is_one_handler(board: Scoreboard, voice: Voice) -> None:
+    """However many paths are asked for, and whether the framework says so itself or nobody does."""
+
+    def respond(message: Any) -> Any:
+        if "x" in message.path:
+            message.entering(cherrypy.NotFound)
+        return b"404 Not Found", [], [], None
+
+    account = Account(respond, voice)
+    for number in range(100):
+        account(message(f"/.env{number}"))
+        account(message(f"/x{number}"))
+    (found,) = board.harvest(1).handled()
+
+    assert (found.handler.name, found.handler.app) == ("(none)", "")
+    assert found.by_class()[3] == 200
+
+
+def test_a_stream_is_counted_for_its_page(board: Scoreboard, voice: Voice) -> None:
+    """With what it said of its length, though other requests of the thread came between."""
+
+    def respond(message: Any) -> Any:
+        if message.path == "/stream":
+            message.entering(page.__code__)
+            return b"200 OK", [(b"Content-Length", b"700")], iter([b"x"]), None
+        return b"404 Not Found", [], [b""], None
+
+    account = Account(respond, voice)
+    close = account(message("/stream"))[3]
+    account(message("/other"))
+    close()
+    found = {one.handler.name: one for one in board.harvest(1).handled()}
+
+    assert (sum(found["page"].answers), found["page"].body_bytes) == (1, 700)

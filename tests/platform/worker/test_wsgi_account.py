@@ -177,4 +177,12 @@ def test_health_is_answered_before_the_site(voice: Voice, path: str, state: Any,
 
     assert said[0].startswith(status)
     assert dict(said[1])["X-Kirsch-Release"] == "r7"
-    assert json.loads(body) == {"state": state, "worker": "web.1", "release": "r7", "generation": 3, "broken": {}}
+    assert json.loads(body) == {
+        "state": state,
+        "health": "passing",
+        "worker": "web.1",
+        "release": "r7",
+        "generation": 3,
+        "broken": {},
+        "checks": [],
+    }

@@ -6,10 +6,8 @@ of pools, workers and causes, so their number is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -18,53 +16,36 @@ from prometheus_client.metrics_core import (
     Metric,
     SummaryMetricFamily,
 )
-from prometheus_client.registry import Collector
 
+from kirsch.observe.metrics.handlers import CLASSES, buckets
 from kirsch.observe.view import StackView
-from kirsch.scoreboard import BOUNDS_S, STATES, Counters
+from kirsch.scoreboard import STATES
 
 #: States that a worker does not know of itself: what its supervisor does with it.
 STATES_OF_SEATS = ("parked", "standby", "drained", "quarantined")
-CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
-class StackCollector(Collector):
-    """Turns the view that *look* returns into metric families, at each scrape."""
-
-    def __init__(self, look: Callable[[], StackView]) -> None:
-        self._look = look
-
-    def describe(self) -> Iterator[Metric]:
-        """Say nothing beforehand: otherwise a registration would look once more."""
-        return iter(())
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield every family."""
-        view = self._look()
-        info = InfoMetricFamily("kirsch_stack", "What runs here.")
-        info.add_metric([], {"stack": view.stack, "release": view.release, "generation": str(view.generation)})
-        yield info
-        yield _gauge("kirsch_stack_ready", "1 when every pool and nginx serve.", float(view.is_ready))
-        yield _gauge("kirsch_stack_degraded_reasons", "Things that are not as they should be.", len(view.degraded))
-        yield _gauge("kirsch_supervisor_start_time_seconds", "Unix time of the supervisor's start.", view.started)
-        yield _gauge("kirsch_nginx_up", "1 when nginx runs.", float(bool(view.nginx and view.nginx.get("pid"))))
-        restarts = CounterMetricFamily("kirsch_nginx_restarts", "Restarts of nginx after its death.")
-        restarts.add_metric([], view.nginx_restarts)
-        yield restarts
-        rolls = CounterMetricFamily("kirsch_rolls", "Rolls since the supervisor's start.", labels=["outcome"])
-        for outcome, count in view.rolls.items():
-            rolls.add_metric([outcome], count)
-        yield rolls
-        yield from _requests(view)
-        yield from _workers(view)
-        yield from _bus(view)
-
-
-def render_metrics(look: Callable[[], StackView]) -> bytes:
-    """Return the exposition of what *look* shows, in Prometheus' text format."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(StackCollector(look))
-    return generate_latest(registry)
+def stack_families(view: StackView) -> Iterator[Metric]:
+    """Yield what is known of the stack, its pools, its workers and its bus."""
+    info = InfoMetricFamily("kirsch_stack", "What runs here.")
+    info.add_metric([], {"stack": view.stack, "release": view.release, "generation": str(view.generation)})
+    yield info
+    yield _gauge("kirsch_stack_ready", "1 when every pool and nginx serve.", float(view.is_ready))
+    yield _gauge("kirsch_stack_degraded_reasons", "Things that are not as they should be.", len(view.degraded))
+    yield _gauge("kirsch_supervisor_start_time_seconds", "Unix time of the supervisor's start.", view.started)
+    yield _gauge("kirsch_nginx_up", "1 when nginx runs.", float(bool(view.nginx and view.nginx.get("pid"))))
+    restarts = CounterMetricFamily("kirsch_nginx_restarts", "Restarts of nginx after its death.")
+    restarts.add_metric([], view.nginx_restarts)
+    yield restarts
+    rolls = CounterMetricFamily("kirsch_rolls", "Rolls since the supervisor's start.", labels=["outcome"])
+    for outcome, count in view.rolls.items():
+        rolls.add_metric([outcome], count)
+    yield rolls
+    yield from _requests(view)
+    yield from _workers(view)
+    yield from _checks(view)
+    yield from _certificates(view)
+    yield from _bus(view)
 
 
 def _requests(view: StackView) -> Iterator[Metric]:
@@ -86,16 +67,20 @@ def _requests(view: StackView) -> Iterator[Metric]:
     }
     in_flight = GaugeMetricFamily("kirsch_requests_in_flight", "Requests inside workers.", labels=["pool"])
     held = GaugeMetricFamily("kirsch_requests_held", "Requests that wait for a worker.", labels=["pool"])
+    octets = CounterMetricFamily(
+        "kirsch_response_bytes", "Octets of bodies of answers, as far as their length was known.", labels=["pool"]
+    )
     for pool in view.pools:
+        octets.add_metric([pool.name], pool.counters.body_bytes)
         for label, count in zip(CLASSES, pool.counters.by_class(), strict=True):
             total.add_metric([pool.name, label], count)
-        duration.add_metric([pool.name], _buckets(pool.counters), pool.counters.duration_s)
+        duration.add_metric([pool.name], buckets(pool.counters), pool.counters.duration_s)
         queue.add_metric([pool.name], pool.counters.waits, pool.counters.waited_s)
         families["lost"].add_metric([pool.name], pool.lost)
         families["refused"].add_metric([pool.name], pool.refused)
         in_flight.add_metric([pool.name], sum(worker.counters.in_flight for worker in pool.workers))
         held.add_metric([pool.name], pool.held)
-    yield from (total, duration, queue, *families.values(), in_flight, held)
+    yield from (total, duration, octets, queue, *families.values(), in_flight, held)
 
 
 def _workers(view: StackView) -> Iterator[Metric]:
@@ -108,7 +93,14 @@ def _workers(view: StackView) -> Iterator[Metric]:
     wanted = GaugeMetricFamily("kirsch_workers_wanted", "How many workers there shall be.", labels=["pool"])
     load = GaugeMetricFamily("kirsch_pool_load", "How busy a pool is; 1 is all that it can do.", labels=["pool"])
     slots = GaugeMetricFamily("kirsch_worker_slots", "Slots that point at a worker.", labels=["pool", "worker"])
+    ill = GaugeMetricFamily("kirsch_workers_ill", "Workers whose readiness probe fails.", labels=["pool"])
+    drains = CounterMetricFamily(
+        "kirsch_drains", "Workers that were asked to go, by how they went.", labels=["pool", "outcome"]
+    )
     for pool in view.pools:
+        ill.add_metric([pool.name], sum(worker.is_ill for worker in pool.workers))
+        for outcome, count in pool.drains.items():
+            drains.add_metric([pool.name, outcome], count)
         for state in (*STATES[1:], *STATES_OF_SEATS):
             states.add_metric([pool.name, state], sum(worker.state == state for worker in pool.workers))
         for cause, count in pool.restarts.items():
@@ -121,7 +113,31 @@ def _workers(view: StackView) -> Iterator[Metric]:
             slots.add_metric([pool.name, name], sum(len(worker.slots) for worker in mine))
         wanted.add_metric([pool.name], pool.wanted)
         load.add_metric([pool.name], pool.load or 0.0)
-    yield from (states, restarts, alerts, memory, slots, wanted, load)
+    yield from (states, ill, restarts, drains, alerts, memory, slots, wanted, load)
+
+
+def _checks(view: StackView) -> Iterator[Metric]:
+    names = ["pool", "worker", "check"]
+    passing = GaugeMetricFamily(
+        "kirsch_check_passing", "1 for a health check that passes.", labels=[*names, "critical"]
+    )
+    duration = GaugeMetricFamily("kirsch_check_duration_seconds", "How long the check took last.", labels=names)
+    for pool in view.pools:
+        for worker in pool.workers:
+            for check in worker.checks:
+                labels = [pool.name, worker.name, check.name]
+                passing.add_metric([*labels, str(check.critical).lower()], float(check.state == "passing"))
+                duration.add_metric(labels, check.duration_s)
+    yield from (passing, duration)
+
+
+def _certificates(view: StackView) -> Iterator[Metric]:
+    expiry = GaugeMetricFamily(
+        "kirsch_certificate_expiry_time_seconds", "Unix time at which a certificate ends.", labels=["vhost"]
+    )
+    for vhost, moment in view.certificates.items():
+        expiry.add_metric([vhost], moment)
+    yield expiry
 
 
 def _bus(view: StackView) -> Iterator[Metric]:
@@ -138,16 +154,6 @@ def _bus(view: StackView) -> Iterator[Metric]:
     for kind, count in view.bus["wrong"].items():
         wrong.add_metric([kind], count)
     yield from (passed, wrong)
-
-
-def _buckets(counters: Counters) -> list[tuple[str, float]]:
-    """Return (upper bound, count of answers up to it), cumulated as Prometheus wants them."""
-    sums = 0
-    found: list[tuple[str, float]] = []
-    for bound, count in zip([*map(str, BOUNDS_S), "+Inf"], counters.by_duration(), strict=True):
-        sums += count
-        found.append((bound, sums))
-    return found
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
