@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 
 import kirsch
-from kirsch.observe import page_pools, page_story, words
+from kirsch.observe import page_handlers, page_pools, page_story, words
 from kirsch.observe.history import Column
 from kirsch.observe.view import StackView
 from kirsch.scoreboard import Counters
@@ -64,6 +64,11 @@ def render_page(view: StackView) -> str:
 {"".join(_chart(*chart) for chart in CHARTS)}
 </div>
 {_place(sections, "pools")}
+<div class="pair">
+{_place(sections, "slowest")}
+{_place(sections, "failing")}
+</div>
+{_place(sections, "health")}
 <div class="pair">
 {_place(sections, "events")}
 {_place(sections, "deploys")}
@@ -188,6 +193,9 @@ SECTIONS: Mapping[str, Callable[[StackView], str]] = {
     "status": _status,
     "tiles": _tiles,
     "pools": page_pools.render_pools,
+    "slowest": page_handlers.render_slowest,
+    "failing": page_handlers.render_failing,
+    "health": page_handlers.render_health,
     "deploys": page_story.render_deploys,
     "events": page_story.render_events,
     "bus": page_story.render_bus,
