@@ -103,7 +103,7 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
 
 
 def test_charts_are_drawn(page: Page) -> None:
-    """Each line has points inside of its chart; there were requests, latencies and errors."""
+    """Each line has points inside of its chart; there were requests, latencies and errors, of a handler with a name."""
     for chart, lines in (("requests", 1), ("latency", 3), ("errors", 2)):
         page.wait_for(f"({POINTS % chart}).filter((points) => points >= 2).length === {lines}")
     numbers = page.evaluate(
@@ -111,6 +111,7 @@ def test_charts_are_drawn(page: Page) -> None:
     )
 
     assert numbers is False
+    page.wait_for("document.querySelector('#failing').innerText.includes('Root.broken')")
     page.wait_for("parseFloat(document.querySelector('.tiles dd').innerText) > 1")
 
 
