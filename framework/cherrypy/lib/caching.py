@@ -19,7 +19,7 @@ from cherrypy.http.status import valid_status
 from cherrypy.lib import conditional, is_closable_iterator
 from cherrypy.lib.memorycache import AntiStampedeCache, Cache, MemoryCache
 
-__all__ = ["AntiStampedeCache", "Cache", "MemoryCache", "expires", "get", "tee_output"]
+__all__ = ["AntiStampedeCache", "Cache", "MemoryCache", "expires", "get", "purge", "register", "tee_output"]
 
 # RFC 9110, 15.1: the statuses that may be kept without being asked to, less 206: slices are not the page.
 _KEEPABLE = frozenset((200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501))
@@ -49,6 +49,41 @@ def _cache_for(cache_class: Callable[[], Any], settings: dict[str, Any], debug: 
                 announce("_cache", cache)
                 _Current.cache = cache
     return _Current.cache
+
+
+_others: dict[str, Callable[[str], int]] = {}
+
+
+def register(name: str, purge: Callable[[str], int]) -> None:
+    """Have a cache of the application's own purged with the tool's.
+
+    Args:
+        name: of the cache.
+        purge: called with what to forget, as ``purge`` is; returns how many items it has forgotten.
+    """
+    _others[name] = purge
+
+
+def purge(what: str = "") -> dict[str, int]:
+    """Forget answers in the caching tool's cache and in all that are registered; return how many by cache.
+
+    Args:
+        what: "" for everything, a path or URL, or the beginning of some with "*" at its end (``memorycache.is_meant``).
+
+    Raises:
+        NotImplementedError: the tool's ``cache_class`` can only forget everything; the others have done it.
+    """
+    counts = {name: purge_it(what) for name, purge_it in _others.items()}
+    cache = _Current.cache
+    if cache is None:
+        return {"tools.caching": 0, **counts}
+    if getattr(type(cache), "purge", Cache.purge) is not Cache.purge:
+        return {"tools.caching": cache.purge(what), **counts}
+    if what:
+        raise NotImplementedError(f"{type(cache).__qualname__} has no purge(what): purge everything")
+    count = len(getattr(cache, "store", ()))
+    cache.clear()
+    return {"tools.caching": count, **counts}
 
 
 def get(invalid_methods: Container[str] = ("POST", "PUT", "DELETE"), debug: bool = False, **kwargs: Any) -> bool:

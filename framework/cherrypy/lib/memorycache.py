@@ -32,6 +32,30 @@ class Cache:
         """Forget everything."""
         raise NotImplementedError
 
+    def purge(self, what: str = "") -> int:
+        """Forget the answers to some URLs (see ``is_meant``), or to all; return how many there were."""
+        raise NotImplementedError
+
+
+def is_meant(uri: str, what: str) -> bool:
+    """True if a purge of *what* concerns the page *uri*.
+
+    ======================  =====================================================
+    what                    which pages
+    ======================  =====================================================
+    ""                      all
+    "/shop/cart"            that path on every host, whatever its query
+    "/shop/cart?id=5"       with that query only
+    "http://h/shop/cart"    of that host only
+    "/shop/*"               what begins so; also with a host
+    ======================  =====================================================
+    """
+    if what.startswith("/"):
+        uri = f"/{uri.partition('://')[2].partition('/')[2]}"
+    if not what or what.endswith("*"):
+        return uri.startswith(what[:-1])
+    return what in (uri, uri.partition("?")[0])
+
 
 def _uri_of(request: Any) -> str:
     """The URL of *request*, with its host: ``relative_urls`` would give all hosts, or all pages, the same."""
@@ -315,10 +339,21 @@ class MemoryCache(Cache):
 
     def delete(self) -> None:
         """Forget the answers to the current request's URL."""
-        uri = _uri_of(serving.request)
+        self._delete(_uri_of(serving.request))
+
+    def purge(self, what: str = "") -> int:
+        """Forget the answers to some URLs (see ``is_meant``), or to all; return how many there were.
+
+        Answers that are being made right now are of before, and are not kept either.
+        """
+        return sum(self._delete(uri) for uri in list(self.store) if is_meant(uri, what))
+
+    def _delete(self, uri: str) -> int:
         with self._lock:
             variants = self.store.pop(uri, None)
+            count = sum((uri, key) in self._kept for key in variants or ())
             for key in list(variants or ()):
                 self._forget(uri, key)
         if variants is not None:
             variants.release()
+        return count

@@ -61,7 +61,7 @@ def test_the_defaults_of_the_cache() -> None:
     assert cache.expiration_thread.daemon
 
 
-@pytest.mark.parametrize("method", ["get", "delete", "clear"])
+@pytest.mark.parametrize("method", ["get", "delete", "clear", "purge"])
 def test_a_cache_of_one_s_own_has_to_say_how(method: str) -> None:
     """The base class does nothing."""
     with pytest.raises(NotImplementedError):

@@ -25,6 +25,7 @@ from cherrypy.lib.sessions.ram import RamSession
 from cherrypy.lib.sessions.redis import RedisSession
 from cherrypy.lib.sessions.session import Session, missing
 from cherrypy.lib.sessions.settings import check_settings
+from cherrypy.lib.sessions.storelist import note, purge, set_up, stores
 
 __all__ = [
     "FileSession",
@@ -42,8 +43,10 @@ __all__ = [
     "lock",
     "locking",
     "missing",
+    "purge",
     "save",
     "set_response_cookie",
+    "stores",
 ]
 
 _proxy = ThreadLocalProxy("session")
@@ -88,7 +91,7 @@ def init(
         return
     request._session_init_flag = True
     storage_class = _class_of(kwargs.pop("storage_class", None), storage_type)
-    _set_up(storage_class, kwargs)
+    set_up(storage_class, kwargs)
     kwargs["timeout"] = timeout
     kwargs["clean_freq"] = clean_freq
     known_id = getattr(request.prev, "_session_id", None) or id_from_cookie(request, name)
@@ -125,6 +128,7 @@ def check(settings: Mapping[str, Any]) -> None:
     check_samesite(settings.get("samesite"), settings.get("secure"))
     storage_class = _class_of(settings.get("storage_class"), settings.get("storage_type"))
     check_settings(settings, getattr(storage_class, "rules", {}))
+    note(storage_class, settings)
 
 
 def _class_of(storage_class: Any, storage_type: Any) -> type[Session]:
@@ -170,14 +174,6 @@ def _tell_once(name: str) -> None:
         "TOOLS.SESSIONS",
         severity=30,
     )
-
-
-def _set_up(storage_class: type[Session], settings: dict[str, Any]) -> None:
-    """Call the store's ``setup`` before its first session; each class has its own."""
-    setup = getattr(storage_class, "setup", None)
-    if setup is not None and "_is_set_up" not in storage_class.__dict__:
-        setup(**settings)
-        storage_class._is_set_up = True  # type: ignore[attr-defined]
 
 
 def lock() -> None:

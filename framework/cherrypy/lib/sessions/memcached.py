@@ -8,6 +8,8 @@ import importlib
 import secrets
 import threading
 import time
+import urllib.parse
+from collections.abc import Iterator
 from typing import Any, ClassVar, Never
 
 from cherrypy.lib.locking import LockChecker
@@ -34,6 +36,23 @@ def _is_server_list(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(one, str | tuple) for one in value)
 
 
+def _keys_of(host: Any) -> list[str]:
+    """Ask a server for all its keys; its lines end with a line feed alone, but for the last one.
+
+    Source: memcached's doc/protocol.txt, "LRU_Crawler".
+    """
+    host.send_cmd("lru_crawler metadump all")
+    pieces, tail = [], b""
+    while not tail.endswith(b"END\r\n"):
+        pieces.append(host.socket.recv(65536))
+        tail = (tail + pieces[-1])[-200:]
+        if not pieces[-1] or (tail.endswith(b"\r\n") and not tail.endswith(b"END\r\n")):
+            host.close_socket()
+            raise NotImplementedError(f"memcached does not list its keys: {tail!r}")
+    lines = b"".join(pieces).split(b"\n")
+    return [urllib.parse.unquote(line[4:].split(b" ", 1)[0].decode("ascii")) for line in lines if line[:4] == b"key="]
+
+
 class MemcachedSession(Session):
     """A session in memcached, which forgets it by itself.
 
@@ -52,6 +71,7 @@ class MemcachedSession(Session):
     cache: Any = None
     lock_lifetime_s: int = 60
     store_timeout_s: float = 3.0
+    is_shared = True
     rules: ClassVar[dict[str, Rule]] = {
         "servers": (_is_server_list, "a list of 'host:port' or 'unix:/path'"),
         "lock_lifetime_s": (lambda value: is_number(value) and value >= 0, "a number of seconds, 0 for no shared lock"),
@@ -126,12 +146,21 @@ class MemcachedSession(Session):
     def _save(self, expiration_time: datetime.datetime) -> None:
         packed = self._serializer.pack(self._data, expiration_time)
         with self._turn():
-            if not self.cache.set(self._id, packed, int(expiration_time.timestamp())):
+            # what was purged meanwhile stays away
+            put = self.cache.replace if self._was_stored else self.cache.set
+            if not put(self._id, packed, int(expiration_time.timestamp())):
                 self._require_answer()
+                if self._was_stored and self._takes(packed):
+                    return
                 raise ValueError(
                     f"memcached refused the session's {len(packed)} octets; its limit for one item (memcached -I) "
                     "is 1 MB unless set otherwise."
                 )
+
+    def _takes(self, packed: bytes) -> bool:
+        """True if it is not for its size that something was not kept."""
+        # no cookie can name this key
+        return bool(self.cache.set(f"{self._id}/size", packed, 1) and self.cache.delete(f"{self._id}/size"))
 
     def _delete(self) -> None:
         with self._turn():
@@ -187,6 +216,50 @@ class MemcachedSession(Session):
                     tell_lost_lock(self.lock_lifetime_s)
         threadlocks.release(self.locks, self._id)
         threadlocks.drop_if_free(self.locks, self._id or "")
+
+    def store_name(self) -> str:
+        """Name the servers."""
+        return f"memcached at {', '.join(map(str, self.servers))}"
+
+    def _ids(self) -> Iterator[str]:
+        """List what looks like a session: the keys have no prefix, and may be of others."""
+        for key in self._keys():
+            if self.id_pattern.fullmatch(key) and self._is_session(key):
+                yield key
+
+    def _is_session(self, key: str) -> bool:
+        packed = self._get(key)
+        if not isinstance(packed, bytes):
+            return isinstance(packed, tuple) and len(packed) == 2
+        try:
+            data, expiration = self._serializer.unpack(packed)
+        except Exception:  # of others
+            return False
+        return isinstance(data, dict) and isinstance(expiration, datetime.datetime)
+
+    def _keys(self) -> list[str]:
+        """Return the keys of all servers.
+
+        Raises:
+            NotImplementedError: a server, or the client of an application's own, does not tell.
+            HTTPError: 503 when no server answers.
+        """
+        hosts = getattr(self.cache, "servers", None)
+        if not hosts or not all(hasattr(host, "send_cmd") for host in hosts):
+            raise NotImplementedError("this client of memcached cannot list sessions: purge them by their ids")
+        found: list[str] = []
+        with self._turn():
+            self._require_answer()
+            for host in hosts:
+                if host.connect():
+                    found += _keys_of(host)
+        return found
+
+    def _remove(self, session_id: str) -> bool:
+        with self._turn():
+            # the client says 1 also for what was not there
+            was_there = self.cache.get(session_id, _ABSENT) is not _ABSENT
+            return bool(self.cache.delete(session_id)) and was_there
 
     def __len__(self) -> int:
         """Not to be had: memcached does not tell.

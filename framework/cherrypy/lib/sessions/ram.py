@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
+from collections.abc import Iterator
 from typing import ClassVar
 
 from cherrypy.lib.sessions import threadlocks
@@ -21,6 +22,7 @@ class RamSession(Session):
 
     cache: ClassVar[dict[str, Stored]] = {}
     locks: ClassVar[dict[str, threading.Lock]] = {}
+    _keeping: ClassVar[threading.Lock] = threading.Lock()
 
     def clean_up(self) -> None:
         """Drop expired sessions, and locks that no session or request needs."""
@@ -38,7 +40,10 @@ class RamSession(Session):
         return self.cache.get(self._id or "")
 
     def _save(self, expiration_time: datetime.datetime) -> None:
-        self.cache[self._id or ""] = (self._data, expiration_time)
+        with self._keeping:
+            # what was purged meanwhile stays away
+            if not self._was_stored or self._id in self.cache:
+                self.cache[self._id or ""] = (self._data, expiration_time)
 
     def _delete(self) -> None:
         self.cache.pop(self._id or "", None)
@@ -64,3 +69,10 @@ class RamSession(Session):
 
     def __bool__(self) -> bool:
         return True
+
+    def _ids(self) -> Iterator[str]:
+        yield from tuple(self.cache)
+
+    def _remove(self, session_id: str) -> bool:
+        with self._keeping:
+            return self.cache.pop(session_id, None) is not None

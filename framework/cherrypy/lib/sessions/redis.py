@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from cherrypy.core.logs import log
@@ -54,6 +55,7 @@ class RedisSession(Session):
     key_prefix: str = "session:"
     lock_lifetime_s: int = 60
     store_timeout_s: float = 5.0
+    is_shared = True
     rules: ClassVar[dict[str, Rule]] = {
         "url": (_is_url, "an address 'redis://...', 'rediss://...' or 'unix://...'"),
         "key_prefix": (lambda value: isinstance(value, str), "text"),
@@ -120,7 +122,8 @@ class RedisSession(Session):
         packed = self._serializer.pack(self._data, expiration_time)
         rest_ms = max(int((expiration_time - self.now()).total_seconds() * 1000), 1)
         with self._answering() as client:
-            client.set(self._key, packed, px=rest_ms)
+            # what was purged meanwhile stays away
+            client.set(self._key, packed, px=rest_ms, xx=self._was_stored)
 
     def _delete(self) -> None:
         with self._answering() as client:
@@ -159,11 +162,29 @@ class RedisSession(Session):
         if not is_ours:
             tell_lost_lock(self.lock_lifetime_s)
 
-    def __len__(self) -> int:
-        """The number of sessions; walks over all keys."""
+    def store_name(self) -> str:
+        """Name the address, without its password, and the keys."""
+        return f"{_SECRET.sub('//', self.url)} {self.key_prefix}*"
+
+    def _ids(self) -> Iterator[str]:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.key_prefix) + "*"
         with self._answering() as client:
-            return sum(1 for key in client.scan_iter(pattern, count=1000) if not key.endswith(b":lock"))
+            for key in client.scan_iter(pattern, count=1000):
+                session_id = key.decode("utf-8", "replace").removeprefix(self.key_prefix)
+                if self.id_pattern.fullmatch(session_id):
+                    yield session_id
+
+    def _remove_all(self, session_ids: Iterable[str]) -> int:
+        keys = iter([f"{self.key_prefix}{one}" for one in session_ids])
+        count = 0
+        with self._answering() as client:
+            while batch := list(itertools.islice(keys, 1000)):
+                count += client.unlink(*batch)
+        return count
+
+    def __len__(self) -> int:
+        """The number of sessions; walks over all keys."""
+        return sum(1 for _ in self._ids())
 
     def __bool__(self) -> bool:
         return True

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from cherrypy.core.logs import log
 from cherrypy.lib.locking import as_timeout
+from cherrypy.lib.sessions.purging import Purgeable
 from cherrypy.lib.sessions.serializer import Serializer, Stored, serializer_for
 from cherrypy.lib.sessions.settings import Rule
 from cherrypy.process.plugins import Monitor
@@ -20,12 +21,13 @@ from cherrypy.process.wspbus import bus
 missing = object()
 
 
-class Session:
+class Session(Purgeable):
     """A dict that lives for as long as the client comes back in time. A store implements what is named below.
 
     A store has ``_exists()``, ``_load()`` -> (data, expiration) or None, ``_save(expiration)``, ``_delete()``,
     ``acquire_lock()``, ``release_lock()``; it may have ``setup(**kwargs)``, called once per class before its first
-    session, ``clean_up()`` and ``__len__()``, the number of sessions, and ``rules`` for settings of its own.
+    session, ``clean_up()`` and ``__len__()``, the number of sessions, ``rules`` for settings of its own, and what
+    ``Purgeable`` says: ``_ids()``, the ids of all sessions, so that they can be purged.
 
     The lock is held until the session is saved: when the answer goes out, with a streamed one at its end. A page that
     is done with its session earlier (a long poll, a download) calls ``save()``, and is not saved again unless it sets

@@ -250,7 +250,7 @@ def test_a_full_disk_is_a_503_and_keeps_the_old_session(tmp_path: Path, monkeypa
     session.acquire_lock()
     session["a"] = 2
 
-    def full(*args: Any) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "_put_in_place", full)

@@ -45,12 +45,13 @@ def test_every_change_of_the_dict_is_a_reason_to_save() -> None:
         session = sessions.RamSession(clean_freq=0)
         session["a"] = 1
         session.save()
-        del sessions.RamSession.cache[session.id or ""]
+        untouched: Any = ({}, None)
+        sessions.RamSession.cache[session.id or ""] = untouched
         session.save()
-        assert session.id not in sessions.RamSession.cache
+        assert sessions.RamSession.cache[session.id or ""] is untouched
         change(session)
         session.save()
-        assert session.id in sessions.RamSession.cache
+        assert sessions.RamSession.cache[session.id or ""] is not untouched
 
 
 def test_a_session_that_was_not_touched_is_not_saved() -> None:
