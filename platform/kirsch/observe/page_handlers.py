@@ -71,7 +71,21 @@ def _check(pool: str, name: str, seen: Sequence[tuple[str, CheckState]]) -> tupl
 
 
 def _handled(view: StackView) -> list[Handled]:
-    return [one for pool in view.pools for one in pool.handled if any(one.answers)]
+    """Return what was answered by page: releases and pools together, the code where this release has it."""
+    found: dict[tuple[str, str, str], Handled] = {}
+    here = f"{view.release}/"
+    for one in [one for pool in view.pools for one in pool.handled if any(one.answers)]:
+        handler = one.handler
+        known = found.get((handler.app, handler.name, handler.method), one)
+        code = handler.code if handler.code.startswith(here) else known.handler.code
+        answers = one.answers if known is one else tuple(map(int.__add__, known.answers, one.answers))
+        found[handler.app, handler.name, handler.method] = Handled(
+            handler._replace(code=code.removeprefix(here)),
+            one.duration_s + (0.0 if known is one else known.duration_s),
+            one.body_bytes,
+            answers,
+        )
+    return list(found.values())
 
 
 def _count(one: Handled) -> int:

@@ -38,6 +38,23 @@ def test_the_slowest_come_first() -> None:
     assert many.count("<tr>") == SHOWN + 1
 
 
+def test_a_page_is_one_line_whatever_the_release() -> None:
+    """What it did before a roll counts as well; the code is where this release has it."""
+    old, new = handled("Root.jam", 0, 10, 2), handled("Root.jam", 0, 30, 4)
+    named = [
+        Handled(Handler("shop", "Root.jam", "GET", f"{release}/shop.py: Root.jam"), 2.0, 0, one.answers)
+        for release, one in (("r0", old), ("r1", new))
+    ]
+    html, other = render_failing(view(*named)), render_slowest(view(*reversed(named)))
+
+    for said in (html, other):
+        assert said.count("GET Root.jam") == 1
+        assert "shop · shop.py: Root.jam" in said
+        assert ">46<" in said
+    assert "13 %" in html
+    assert ">87 ms<" in other
+
+
 def test_the_failing_come_by_their_share() -> None:
     """Three of four are worse than ten of a thousand."""
     found = [handled("Root.often", 0, 990, 10), handled("Root.bad", 0, 1, 3), handled("Root.good", 0, 7)]
