@@ -86,13 +86,13 @@ class Retirement:
 
 def inside(worker: Worker) -> list[str]:
     """Say what a worker is inside of, and for how long: ``GET /report in shop/web.py: Shop.report (41 s)``."""
-    running = worker.board.read(worker.order.record).running
+    running = worker.board.glance(worker.order.record).running
     return [f"{describe_request(request.line, request.handler)} ({request.for_s:.0f} s)" for request in running]
 
 
 async def _wait_as_asked(worker: Worker) -> bool:
     """Wait as long as handlers inside have asked for by ``tools.drain.timeout``; True once the worker is gone."""
-    while not worker.is_gone and (asked_s := worker.board.read(worker.order.record).asks_for_s) > 0:
+    while not worker.is_gone and (asked_s := worker.board.glance(worker.order.record).asks_for_s) > 0:
         # not longer at once: who had asked may be done, and others may remain
         await worker.wait_until_gone(min(asked_s, LOOK_S))
     return worker.is_gone

@@ -104,7 +104,7 @@ class Watch:
     def _check_heartbeat(self, fleet: Fleet, worker: Worker) -> None:
         live = fleet.state.stack.health.live
         limit_s = max(3.0, live.interval_s * live.unhealthy)
-        age_s = worker.board.read(worker.order.record).heartbeat_age_s
+        age_s = worker.board.glance(worker.order.record).heartbeat_age_s
         silent_s = self._pulses.setdefault(worker, Pulse()).look(
             time.monotonic(), age_s, cpu_s=cpu_seconds(worker.pid), is_runnable=is_runnable(worker.pid)
         )
@@ -120,7 +120,7 @@ class Watch:
         for worker in sorted(workers, key=lambda worker: -worker.ready_for_s):
             vitals = Vitals(
                 rss_bytes(worker.pid),
-                worker.board.counters(worker.order.record).finished,
+                worker.board.progress(worker.order.record).finished,
                 worker.ready_for_s,
                 share_of(worker.ticks),
             )
@@ -152,7 +152,7 @@ class Watch:
 
     def _check_deadlines(self, fleet: Fleet, worker: Worker) -> None:
         """Replace a worker with requests beyond their deadline, and tell where in the code they are."""
-        stuck = find_stuck(worker.board.read(worker.order.record).running, fleet.spec.request_deadline_s)
+        stuck = find_stuck(worker.board.glance(worker.order.record).running, fleet.spec.request_deadline_s)
         if not stuck or worker in self._told or self._is_busy():
             return
         self._told.add(worker)
@@ -189,7 +189,7 @@ class Watch:
         self._cpu[worker] = (now, used)
         if at == now:
             return None  # seen for the first time
-        in_flight = worker.board.counters(worker.order.record).in_flight
+        in_flight = worker.board.progress(worker.order.record).in_flight
         return Busy(in_flight, worker.order.threads, (used - before) / (now - at))
 
     async def _scale(self, fleet: Fleet, wanted: int) -> None:
@@ -203,7 +203,7 @@ class Watch:
         ready = fleet.state.stack.health.ready
         self._next_probe[worker] = time.monotonic() + ready.interval_s - TICK_S / 2
         status = await ask(worker.socket or "", ready.path, ready.timeout_s, worker.order.protocol)
-        if status is None and worker.board.counters(worker.order.record).in_flight >= worker.order.threads:
+        if status is None and worker.board.progress(worker.order.record).in_flight >= worker.order.threads:
             return  # no thread is free to answer: that is load, and no illness
         is_good = status is not None and 200 <= status < 300
         if is_good != worker.is_ill:

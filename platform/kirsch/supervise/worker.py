@@ -173,7 +173,7 @@ class Worker:
     @classmethod
     def adopt(cls, order: Order, pid: int, ticks: int, board: Scoreboard, log_path: str, socket: str | None) -> Worker:
         """Take over a living worker of an earlier supervisor; what it does now is on the scoreboard."""
-        record = board.read(order.record)
+        record = board.glance(order.record)
         worker = cls(order, pid, ticks, board, log_path, 0, record.started, record.state, record.since)
         worker.socket = socket
         if record.state == "ready":
@@ -231,7 +231,7 @@ class Worker:
 
     def refresh(self) -> None:
         """Read the state from the scoreboard: all there is to hear of a worker that was adopted."""
-        record = self.board.read(self.order.record)
+        record = self.board.glance(self.order.record)
         if self._reports < 0 and not self.is_gone and record.pid == self.pid and record.state != self.state:
             self._enter(record.state, record.since)
 
