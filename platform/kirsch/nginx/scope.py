@@ -19,6 +19,8 @@ class Ground:
 
     certificates: Mapping[str, str] | None = None
     """Files of certificates and keys that are there, each with a fingerprint; None when nobody has looked."""
+    stapled: frozenset[str] = frozenset()
+    """Those of the certificates whose authority says on demand that they are valid still."""
     sections: Mapping[str, Sections] = field(default_factory=dict)
     """What each app's own configuration says, as far as it can be read without running it."""
     nameservers: tuple[str, ...] = ()

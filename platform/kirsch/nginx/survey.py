@@ -13,6 +13,7 @@ from kirsch.nginx.appconfig import read_sections
 from kirsch.nginx.assets import OLD_RELEASES, releases_folder
 from kirsch.nginx.placeholder import make_placeholder
 from kirsch.nginx.scope import Ground, Scope
+from kirsch.nginx.stapling import can_staple
 from kirsch.nginx.tls import placeholder, present
 from kirsch.nginx.version import OLDEST, Build
 from kirsch.spec import Certificate, HostPaths, Stack, Vhost
@@ -37,15 +38,19 @@ def look(stack: Stack, paths: HostPaths) -> Ground:
     """Look alone: nothing is made."""
     scope = Scope(stack, paths, Build(OLDEST, frozenset()))
     found: dict[str, str] = {}
+    stapled = set()
     for vhost in stack.vhosts.values():
         for pair in vhost.tls.certificates if vhost.tls else ():
             for file in (pair.certificate, pair.key):
                 # a file that cannot be read is nginx's to complain about: as root it reads more than the supervisor
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     found[scope.on_host(file)] = _fingerprint(Path(scope.on_host(file)))
+            with contextlib.suppress(OSError):
+                if can_staple(Path(scope.on_host(pair.certificate)).read_bytes()):
+                    stapled.add(scope.on_host(pair.certificate))
     sections = {app.name: read_sections(app, stack.directory) for app in stack.apps.values()}
     servers = nameservers() if stack.upstreams else ()
-    return Ground(certificates=found, sections=sections, nameservers=servers)
+    return Ground(certificates=found, stapled=frozenset(stapled), sections=sections, nameservers=servers)
 
 
 def certificate_marks(stack: Stack, paths: HostPaths) -> dict[str, tuple[int, ...]]:

@@ -36,8 +36,12 @@ def vhost_settings(scope: Scope, vhost: Vhost) -> Iterable[Directive | Comment]:
         yield directive("http2", "on")
     if speaks_http3(scope, vhost):
         yield directive("http3", "on")
-    for pair in present(scope, vhost):
+    pairs = present(scope, vhost)
+    for pair in pairs:
         yield from _loaded(scope, pair)
+    if tls.stapling and all(pair.certificate in scope.ground.stapled for pair in pairs):
+        # the answer is fetched by nginx, so that no client has to tell the authority where it goes
+        yield directive("ssl_stapling", "on")
     yield from protocols(tls.profile)
     # before 1.23.2 one key would last until the next reload: whoever gets it reads everything of that time
     yield directive("ssl_session_tickets", "on" if tls.tickets and scope.build.has("ticket rotation") else "off")

@@ -71,6 +71,8 @@ class Tls(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     profile: Literal["intermediate", "modern"] = "intermediate"
     """Mozilla's: TLS 1.2 and 1.3, or 1.3 alone. One for all vhosts of an address."""
     hsts: Hsts | None = None
+    stapling: bool = True
+    """Send along what the authority says of the certificate (OCSP), where the certificate names whom to ask."""
     tickets: bool = False
     """Sessions resumed by tickets, besides nginx's own memory. Only where nginx changes their keys by itself."""
 
