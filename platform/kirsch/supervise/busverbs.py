@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kirsch.errors import BusError, ControlError
+from kirsch.nginx.caching import cache_folder
+from kirsch.nginx.purge import purge
 
 if TYPE_CHECKING:
     from kirsch.supervise.supervisor import Supervisor
@@ -63,7 +66,13 @@ def acts_of(supervisor: Supervisor) -> dict[str, Callable[..., Awaitable[Any]]]:
         supervisor.events.say("maintenance", message="begun" if is_on else "over")
         return f"{len(supervisor.fleets)} pools"
 
-    return {"kirsch.maintenance": maintain}
+    async def purge_answers(what: str) -> str:
+        """Forget what nginx keeps here."""
+        count = await asyncio.to_thread(purge, cache_folder(supervisor.paths), what)
+        supervisor.events.say("purge", message=f"{count} answers of {what}")
+        return f"{count} answers"
+
+    return {"kirsch.maintenance": maintain, "kirsch.purge_answers": purge_answers}
 
 
 def _timeout(args: Mapping[str, Any]) -> float:
