@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -35,6 +36,13 @@ def reach(place: Place) -> ControlClient:
             f'the stack "{place.stack.name}" does not run: kirsch deploy {place.options}'.rstrip(), kind="unreachable"
         )
     return control
+
+
+def ask_on(control: ControlClient, host: str | None) -> Callable[..., Any]:
+    """Return what asks the supervisor of *host*, over the bus; None is the one that is asked anyway."""
+    if host is None:
+        return control.call
+    return lambda verb, **args: control.call("afar", host=host, act=verb, args=args)
 
 
 def follow(control: ControlClient, verb: str, **args: Any) -> Any:
@@ -106,17 +114,18 @@ def scale(place: Place, wanted: tuple[str, ...]) -> None:
 @click.command(short_help="Take workers out of service, and wait for them.")
 @click.argument("names", nargs=-1, required=True, metavar="WORKER...")
 @click.option("--timeout-s", default=60.0, show_default=True, help="How long to wait for their requests.")
+@click.option("--host", metavar="HOST", help="Workers of another host on the bus; else of this one.")
 @with_place
-def drain(place: Place, names: tuple[str, ...], timeout_s: float) -> None:
+def drain(place: Place, names: tuple[str, ...], timeout_s: float, host: str | None) -> None:
     """Give no new requests to workers ("web.2"), and wait until those that they have are done.
 
     They stay alive: look at them, then `kirsch undrain` or `kirsch kill`. Exit status 1 if they are not empty in time.
     """
-    control = reach(place)
-    control.call("drain", workers=list(names))
+    ask = ask_on(reach(place), host)
+    ask("drain", workers=list(names))
     deadline = time.monotonic() + timeout_s
     said: dict[str, str] = {}
-    while blocking := _blocking(control.call("status"), names):
+    while blocking := _blocking(ask("status", workers=list(names)), names):
         for name, text in blocking.items():
             if said.get(name) != text.partition(" for ")[0]:
                 said[name] = text.partition(" for ")[0]
@@ -130,10 +139,11 @@ def drain(place: Place, names: tuple[str, ...], timeout_s: float) -> None:
 
 @click.command(short_help="Give requests to drained workers again.")
 @click.argument("names", nargs=-1, required=True, metavar="WORKER...")
+@click.option("--host", metavar="HOST", help="Workers of another host on the bus; else of this one.")
 @with_place
-def undrain(place: Place, names: tuple[str, ...]) -> None:
+def undrain(place: Place, names: tuple[str, ...], host: str | None) -> None:
     """Give requests to drained workers again."""
-    reach(place).call("undrain", workers=list(names))
+    ask_on(reach(place), host)("undrain", workers=list(names))
     click.echo(f"{', '.join(names)}: in service")
 
 

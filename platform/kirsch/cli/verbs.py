@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 import kirsch
-from kirsch.cli import bus
+from kirsch.cli import bus, settings
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
 from kirsch.cli.down import down
@@ -42,7 +42,7 @@ def verbs() -> None:
     """  # noqa: D301 (click wants the character itself)
 
 
-for verb in (deploy, plan, status, top, logs, down, check, explain, render, *VERBS, *bus.VERBS):
+for verb in (deploy, plan, status, top, logs, down, check, explain, render, *VERBS, *bus.VERBS, *settings.VERBS):
     verbs.add_command(verb)
 
 

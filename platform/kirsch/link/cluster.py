@@ -28,13 +28,13 @@ from kirsch.link.keeper import Keeper
 from kirsch.link.lines import Alone, Line, SocketLine
 from kirsch.link.once import OnceOnly
 from kirsch.link.receipt import Receipt
+from kirsch.link.setting import SETTING
 from kirsch.link.shared import Shared
 
 log = logging.getLogger(__name__)
 
 #: Nobody from outside ends a process by a message; there are verbs for that.
 NEVER_OPEN = frozenset({"start", "stop", "exit", "main", "before_request", "after_request"})
-SETTING_CHANNEL = "kirsch.setting"
 #: Messages on their way from here beyond which senders wait, though never longer than the patience.
 CREDIT = 256
 PATIENCE_S = 1.0
@@ -75,7 +75,7 @@ class Cluster(OnceOnly, Shared):
         self._asked: dict[str, tuple[wire.Frame, list[Any], threading.Event]] = {}
         self._prefix = secrets.token_hex(4)
         self._number = 0
-        self.subscribe_to(SETTING_CHANNEL, self._take_setting)
+        self.subscribe_to(SETTING, self._take_setting)
 
     # A plugin
 

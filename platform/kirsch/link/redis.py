@@ -17,9 +17,10 @@ import msgspec
 
 from kirsch.link import wire
 from kirsch.link.hub import Hub
-from kirsch.link.leases import Grant
+from kirsch.link.leases import Entry, Grant
 from kirsch.link.redisleases import UNREACHABLE, RedisLeases
 from kirsch.link.redisscripts import BEAT
+from kirsch.link.setting import SETTING
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ QUEUE = 10_000
 REMEMBERED = 4096
 SETTLE_S = 0.02
 """How long changes of members are gathered before other hosts are told."""
-SETTING_CHANNEL = "kirsch.setting"
 
 
 class Between(msgspec.Struct, kw_only=True, tag_field="op", omit_defaults=True):
@@ -127,6 +127,10 @@ class RedisUplink:
         """Free the leases of a member of this host that is gone."""
         if not self.degraded:
             self._do(self._leases.release_all(holder))
+
+    def held(self) -> dict[str, Entry]:
+        """Return the leases of the cluster that members of this host hold."""
+        return self._leases.held()
 
     def count(self, frame: wire.Count, answer: Callable[[wire.Counted], None]) -> None:
         """Count in Redis."""
@@ -312,7 +316,7 @@ class RedisUplink:
             if receipt is not None:
                 self._answer(post, receipt)
             return
-        if post.frame.channel == SETTING_CHANNEL:
+        if post.frame.channel == SETTING:
             section, key, value = wire.unpack(post.frame.args)
             self.hub.set(section, key, value)
         self._known[post.key] = None
@@ -360,7 +364,7 @@ class RedisUplink:
             value = msgspec.json.decode(text)
             if self.hub.settings.get(section, {}).get(key) != value:
                 self.hub.set(section, key, value)
-                frame = wire.Send(id="", channel=SETTING_CHANNEL, args=wire.pack([section, key, value]))
+                frame = wire.Send(id="", channel=SETTING, args=wire.pack([section, key, value]))
                 self.hub.post.spread(f"settings/{version}/{name}", "settings", frame, lambda _: None, from_afar=True)
 
     # Below

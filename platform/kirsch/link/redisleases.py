@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kirsch.link import wire
-from kirsch.link.leases import Grant
+from kirsch.link.leases import Entry, Grant
+from kirsch.link.memory import now
 from kirsch.link.redisscripts import COUNT, RELEASE, RENEW, TAKE
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ class RedisLeases:
     def __init__(self, key: Callable[[str], str]) -> None:
         self.client: Any = None
         self._key = key
-        self._held: dict[str, dict[str, int]] = {}
-        """Leases of each member with their tokens."""
+        self._held: dict[str, dict[str, Entry]] = {}
+        """Leases of each member of this host; until when is by our own clock."""
 
     async def apply(self, frame: LeaseFrame, holder: str, answer: Callable[[Grant], None]) -> None:
         """Do what a frame asks for."""
@@ -39,18 +40,29 @@ class RedisLeases:
             answer(UNREACHABLE)
             return
         grant = Grant(granted=bool(found[0]), token=int(found[1]), holder=found[2].decode(), why=found[3].decode())
+        self._note(frame, holder, grant)
+        answer(grant)
+
+    def held(self) -> dict[str, Entry]:
+        """Return the leases of the cluster that members of this host hold."""
+        everything = [one for mine in self._held.values() for one in mine.items()]
+        return {name: entry for name, entry in everything if entry.until > now()}
+
+    def _note(self, frame: LeaseFrame, holder: str, grant: Grant) -> None:
         mine = self._held.setdefault(holder, {})
         if isinstance(frame, wire.Take):
             if grant.granted:
-                mine[frame.lease] = grant.token
-        elif mine.get(frame.lease) == frame.token and (isinstance(frame, wire.Release) or not grant.granted):
-            del mine[frame.lease]
-        answer(grant)
+                mine[frame.lease] = Entry(holder=holder, token=grant.token, until=now() + frame.ttl_s)
+        elif frame.lease in mine and mine[frame.lease].token == frame.token:
+            if isinstance(frame, wire.Release) or not grant.granted:
+                del mine[frame.lease]
+            else:
+                mine[frame.lease].until = now() + frame.ttl_s
 
     async def release_all(self, holder: str) -> None:
         """Free everything that a member has."""
-        for lease, token in self._held.pop(holder, {}).items():
-            await self.apply(wire.Release(id="", lease=lease, token=token), holder, lambda grant: None)
+        for lease, entry in self._held.pop(holder, {}).items():
+            await self.apply(wire.Release(id="", lease=lease, token=entry.token), holder, lambda grant: None)
         self._held.pop(holder, None)
 
     async def count(self, frame: wire.Count, answer: Callable[[wire.Counted], None]) -> None:

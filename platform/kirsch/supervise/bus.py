@@ -9,20 +9,20 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from kirsch.errors import BusError
+from kirsch.errors import BusError, KirschError
 from kirsch.link import wire
-from kirsch.link.cluster import SETTING_CHANNEL
 from kirsch.link.hub import Hub
 from kirsch.link.hubserver import HubServer
 from kirsch.link.leases import LeaseTable
 from kirsch.link.memory import boot_id, now, recall, remember
-from kirsch.link.post import Limits
+from kirsch.link.post import GONE, HOST_GONE, Limits
 from kirsch.link.redis import RedisUplink
+from kirsch.link.setting import CHECK_SETTINGS, SETTING
 from kirsch.spec import HostPaths
 from kirsch.spec.bus import Bus
 from kirsch.supervise.handover import Handover
@@ -110,6 +110,11 @@ class BusHub:
 
     # The operator
 
+    @property
+    def hosts(self) -> list[str]:
+        """This host, and the others that can be reached."""
+        return [self.host, *(sorted(self._uplink.hosts) if self._uplink is not None else ())]
+
     async def post(
         self, channel: str, args: list[Any], *, to: list[str] | None = None, timeout_s: float = 5.0
     ) -> dict[str, Any]:
@@ -143,28 +148,46 @@ class BusHub:
             "degraded": receipt.degraded,
         }
 
-    async def set(self, section: str, key: str, value: Any, timeout_s: float = 5.0) -> dict[str, Any]:
-        """Change a setting of all workers, those included that come later; None takes it back."""
+    async def set(
+        self, section: str, values: Mapping[str, Any], *, to: list[str] | None = None, timeout_s: float = 5.0
+    ) -> dict[str, Any]:
+        """Change settings of all workers, those included that come later; None takes one back.
+
+        Everywhere or nowhere: all are asked first, and one that refuses keeps it from everybody. Who does not answer is
+        no reason to wait: it hears of it when it goes on.
+        """
         assert self.hub is not None
-        before = self.hub.settings.get(section, {}).get(key)
-        await self._keep(section, key, value)
-        result = await self.post(SETTING_CHANNEL, [section, key, value], timeout_s=timeout_s)
-        if value is not None and result["failed"] and not result["delivered"]:
-            await self._keep(section, key, before)  # nobody takes it: those who come later would not, either
+        if section != "flags":
+            asked = await self.post(CHECK_SETTINGS, [section, dict(values)], to=to, timeout_s=timeout_s)
+            if _refusals(asked):
+                return _for_nobody(asked)
+        known = self.hub.settings.get(section, {})
+        before = {key: known.get(key) for key in values}
+        result = await self._spread(section, values, to, timeout_s)
+        if _refusals(result):
+            await self._spread(section, before, to, timeout_s)
+            return _for_nobody(result)
         return result
 
-    async def _keep(self, section: str, key: str, value: Any) -> None:
+    async def _spread(
+        self, section: str, values: Mapping[str, Any], to: list[str] | None, timeout_s: float
+    ) -> dict[str, Any]:
+        """Set one after the other; return who did all of them."""
         assert self.hub is not None
-        self.hub.set(section, key, value)
-        if self._uplink is not None:
-            await self._uplink.keep_setting(section, key, value)
+        results = []
+        for key, value in sorted(values.items(), key=_turn_of):
+            self.hub.set(section, key, value)
+            if self._uplink is not None:
+                await self._uplink.keep_setting(section, key, value)
+            results.append(await self.post(SETTING, [section, key, value], to=to, timeout_s=timeout_s))
+        return _all_of(results)
 
     def describe(self) -> dict[str, Any]:
         """Return what the status says of the bus."""
         hub = self.hub
         if hub is None:
             return {}
-        held = hub.leases.held()
+        held = hub.leases.held() | (self._uplink.held() if self._uplink is not None else {})
         return {
             "host": self.host,
             "leader": hub.leader,
@@ -205,7 +228,35 @@ class BusHub:
         try:
             result = await self._acts[frame.channel](*json.loads(bytes(frame.args)))
             answer = wire.Reply(id=frame.id, value=wire.pack([result]))
+        except KirschError as error:
+            answer = wire.Failed(id=frame.id, why=str(error))
         except Exception as error:  # the wall of the supervisor's own seat
             log.exception("bus: %s of %s failed", frame.channel, frame.sender)
             answer = wire.Failed(id=frame.id, why=f"{type(error).__name__}: {error}")
         self.hub.receive(self._seat, wire.encode(answer))
+
+
+def _turn_of(setting: tuple[str, Any]) -> int:
+    """Sort settings: what turns a tool off comes before its arguments, what turns it on after them."""
+    key, value = setting
+    return (1 if value else -1) if key.endswith(".on") else 0
+
+
+def _refusals(result: dict[str, Any]) -> dict[str, str]:
+    """Return who has said no; who has gone meanwhile did not."""
+    return {member: why for member, why in result["failed"].items() if why not in {GONE, HOST_GONE}}
+
+
+def _for_nobody(result: dict[str, Any]) -> dict[str, Any]:
+    """Return *result* as that of something that nobody did, as some refused it."""
+    spared = dict.fromkeys(result["delivered"], "unchanged, as others refuse it")
+    return result | {"delivered": [], "failed": result["failed"] | spared}
+
+
+def _all_of(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the result of several acts as that of one: done is what was done each time."""
+    last = results[-1]
+    failed = {member: why for one in results for member, why in one["failed"].items()}
+    late = {member for one in results for member in one["timed_out"]} - failed.keys()
+    done = [member for member in last["delivered"] if member not in failed and member not in late]
+    return last | {"delivered": done, "failed": failed, "timed_out": sorted(late)}

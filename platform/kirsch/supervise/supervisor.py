@@ -103,8 +103,9 @@ class Supervisor:
         self._roster_is_due = False
         self._changing: asyncio.Task[Any] | None = None
         """The roll that is under way: the end of everything calls it off first."""
-        self.bus = BusHub(paths, self._everybody, acts_of(self))
-        self._control = ControlServer(paths.control_socket, Verbs(self).table(), events, QUIET, STEADFAST)
+        verbs = Verbs(self).table()
+        self.bus = BusHub(paths, self._everybody, acts_of(self, verbs))
+        self._control = ControlServer(paths.control_socket, verbs, events, QUIET, STEADFAST)
 
     # Life
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kirsch.supervise.supervisor import Supervisor
 
 #: Only look: their askers want no events.
-QUIET = frozenset({"ping", "status", "bus", "call", "set"})
+QUIET = frozenset({"ping", "status", "bus", "call", "set", "purge_sessions", "afar"})
 #: Go on when their asker has hung up: they end something, and half an end is worse than none.
 STEADFAST = frozenset({"stop", "leave", "upgrade", "pause", "resume", "drain", "undrain", "kill"})
 

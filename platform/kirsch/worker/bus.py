@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import cherrypy
 from kirsch.link.cluster import Cluster, join, join_hub
 from kirsch.link.lines import SocketLine
 from kirsch.link.order import Order
 from kirsch.link.wire import Member
+from kirsch.spec import App
 from kirsch.worker.purge import open_purges
 from kirsch.worker.settings import LiveSettings
 
@@ -44,7 +46,6 @@ def _describe(order: Order) -> Member:
     return Member(name=order.name, pool=order.pool, generation=order.generation, pid=os.getpid())
 
 
-def obey(cluster: Cluster) -> None:
+def obey(cluster: Cluster, apps: Iterable[App]) -> None:
     """Take over what the operator has set, now that the applications' own configuration is there, and from now on."""
-    live = LiveSettings()
-    live.follow(cluster)
+    LiveSettings(apps).follow(cluster)

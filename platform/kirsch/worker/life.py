@@ -90,7 +90,7 @@ def _boot(order: Order, voice: Voice, bell: Bell, preloaded: Preloaded | None) -
     voice.at_step("listen")
     path = order.socket_path(os.getpid())
     engine.start(path)
-    obey(cluster)
+    obey(cluster, order.apps)
     voice.beat()
     warm_up(order, voice, path)
     start_checks(order, voice, path)

@@ -7,7 +7,8 @@ from typing import Any
 import click
 import pytest
 
-from kirsch.cli.bus import read_share, read_value, tell
+from kirsch.cli.bus import read_settings, read_value, tell
+from kirsch.cli.settings import read_scope, read_share
 from kirsch.errors import ControlError
 
 
@@ -31,6 +32,49 @@ def test_other_shares_are_refused(text: str) -> None:
     """With what is allowed."""
     with pytest.raises(click.BadParameter, match="allowed"):
         read_share(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        (["tools.gzip.on", "true"], {"tools.gzip.on": True}),
+        (["tools.gzip.on=true"], {"tools.gzip.on": True}),
+        (["a.b=1", "c.d=x=y", "e.f="], {"a.b": 1, "c.d": "x=y", "e.f": ""}),
+    ],
+)
+def test_settings_are_pairs(words: list[str], settings: dict[str, Any]) -> None:
+    """Several at once, or one as two words."""
+    assert read_settings(words) == settings
+
+
+@pytest.mark.parametrize("words", [["a.b"], ["=1"], ["a.b=null"], ["a.b", "null"], ["a.b=1", "c"]])
+def test_other_settings_are_refused(words: list[str]) -> None:
+    """Nothing is not a value: `undo` takes back."""
+    with pytest.raises(click.BadParameter, match="KEY=VALUE"):
+        read_settings(words)
+
+
+def test_a_scope_is_the_site_or_a_path_of_an_app() -> None:
+    """A path alone belongs to nobody."""
+    assert read_scope(None, None) == ("config", "")
+    assert read_scope("shop", None) == ("app_config", "shop / ")
+    assert read_scope("shop", "/admin/") == ("app_config", "shop /admin ")
+    for app, path in ((None, "/admin"), ("shop", "admin"), ("shop", "/a\n")):
+        with pytest.raises(click.BadParameter):
+            read_scope(app, path)
+
+
+def test_counts_are_added_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """By name, over all who did it."""
+    replies = {"web.1@a:1": [{"prices": 2, "tools.caching": 0}], "web.2@a:2": [{"tools.caching": 0}], "web.3@a:3": [{}]}
+    result = {"delivered": list(replies), "failed": {}, "timed_out": [], "degraded": "", "replies": replies}
+    tell(result, "purge_cache", does="forgotten")
+
+    assert capsys.readouterr().out.splitlines() == [
+        "purge_cache: 3 of 3 workers",
+        "  prices: 2 forgotten",
+        "  tools.caching: 0 forgotten",
+    ]
 
 
 def test_who_did_not_do_it_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +106,13 @@ def test_a_day_of_an_operator_on_the_bus(live: Any, host: Any) -> None:
     said = {
         "members": live("members"),
         "set": live("config", "set", "tools.gzip.on", "true"),
+        "app": live(
+            "config", "set", "--app", "shop", "--path", "/x", "tools.gzip.on=true", "tools.gzip.compress_level=3"
+        ),
+        "no such tool": live("config", "set", "--app", "shop", "tools.gzipp.on=true"),
         "list": live("config", "list"),
+        "app undo": live("config", "undo", "--app", "shop", "--path", "/x", "tools.gzip.on"),
+        "app undo too": live("config", "undo", "--app", "shop", "--path", "/x", "tools.gzip.compress_level"),
         "wrong": live("config", "set", "server.socket_timeout", "soon"),
         "undo": live("config", "undo", "tools.gzip.on"),
         "undo again": live("config", "undo", "tools.gzip.on"),
@@ -72,15 +122,26 @@ def test_a_day_of_an_operator_on_the_bus(live: Any, host: Any) -> None:
         "back": live("loglevel", "default"),
         "cache": live("purge", "cache"),
         "sessions": live("purge", "sessions"),
+        "of somebody": live("purge", "sessions", "--where", "username=alice"),
+        "nobody's drain": live("drain", "web.1", "--host", "no.such.host"),
         "call": live("call", "nobody_listens", "1"),
         "maintenance": live("maintenance", "on"),
         "over": live("maintenance", "off"),
     }
 
-    assert {name for name, (status, _) in said.items() if status} == {"wrong", "undo again"}
+    assert {name for name, (status, _) in said.items() if status} == {
+        "wrong", "undo again", "no such tool", "nobody's drain"
+    }  # fmt: skip
     assert "leads" in said["members"][1]
     assert "tools.gzip.on = true: 2 of 2 workers" in said["set"][1]
-    assert said["list"][1] == "tools.gzip.on = true\n"
+    assert "tools.gzip.compress_level = 3: 2 of 2 workers" in said["app"][1]
+    assert "Did you mean 'gzip'" in said["no such tool"][1]
+    assert said["list"][1].splitlines() == [
+        "tools.gzip.on = true",
+        "shop /x tools.gzip.compress_level = 3",
+        "shop /x tools.gzip.on = true",
+    ]
+    assert "there is no host no.such.host on the bus; there are: " in said["nobody's drain"][1]
     assert "0 of 2 workers" in said["wrong"][1]
     assert "is not set; there are: none" in said["undo again"][1]
     assert said["flags"][1] == "cart = 12.5%\n"

@@ -92,7 +92,8 @@ class HubMachine(RuleBasedStateMachine):
         self.hub = self.make_hub()
         self.processes: dict[str, Process] = {}
         self.dead: list[Process] = []
-        self.tokens: dict[str, int] = {}
+        self.tokens: dict[str, tuple[str, int]] = {}
+        """Of each lease the question that was granted last, and the token that it got."""
 
     def teardown(self) -> None:
         """Leave the window as it was."""
@@ -144,9 +145,10 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), reads=st.integers(1, 60))
     def come_again(self, name: str, reads: int) -> None:
-        """A line breaks in the middle of work, and is made anew."""
+        """A line breaks in the middle of work, is made anew, and what comes over it is read."""
         self.cut(name, reads)
         self.start(name)
+        self.work(name, reads)
 
     @rule(name=st.sampled_from(NAMES), timeout_s=st.sampled_from([1.0, 5.0]), count=st.sampled_from([1, 1, 30]))
     def publish(self, name: str, timeout_s: float, count: int) -> None:
@@ -225,9 +227,11 @@ class HubMachine(RuleBasedStateMachine):
                 if lease in process.held and process.held[lease][1] > self.now
             ]
             assert len(holders) <= 1, holders
-            token = self.hub.leases.entries[lease].token if lease in self.hub.leases.entries else 0
-            assert token >= self.tokens.get(lease, 0)
-            self.tokens[lease] = token
+            entry = self.hub.leases.entries.get(lease)
+            if entry is not None and entry.ask:
+                question, token = self.tokens.get(lease, ("", 0))
+                assert entry.token == token if entry.ask == question else entry.token > token
+                self.tokens[lease] = (entry.ask, entry.token)
 
     @invariant()
     def queues_are_bounded(self) -> None:

@@ -68,8 +68,12 @@ def test_no_lease_is_given_right_after_redis_has_lost_them(own: Any, eventually:
     taken: list[Any] = []
     eventually(lambda: taken or taken.append(second.take("job", ttl_s=0.5)) or taken[-1] or taken.clear())
 
+    held = own.hub("beta").uplink.held()
+    taken[0].release()
+
     assert settling is None
-    assert taken[0].is_held
+    assert (held["job"].holder, held["job"].token) == (second.me.id, taken[0].token)
+    assert own.hub("alpha").uplink.held() == own.hub("beta").uplink.held() == {}
 
 
 def test_settings_reach_hosts_that_come_later(own: Any, eventually: Wait) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kirsch.errors import ControlError
 from kirsch.spec.bus import Bus
 
 APP = """
@@ -40,6 +41,12 @@ class Root:
     @cherrypy.expose
     def order(self):
         return str(cherrypy.engine.cluster.call("kirsch.purge_cache", "").failed)
+
+    @cherrypy.expose
+    @cherrypy.tools.sessions(storage_class=cherrypy.lib.sessions.FileSession, storage_path=__file__ + ".sessions")
+    def visit(self, name):
+        cherrypy.session["username"] = name
+        return cherrypy.session.id
 
 cherrypy.engine.cluster.subscribe_to("who", lambda: os.environ["KIRSCH_WORKER"])
 cherrypy.engine.cluster.subscribe_to("cache_purge", lambda what: 5)
@@ -78,16 +85,28 @@ def test_the_operator_sets_configuration(host: Any) -> None:
     set_ = host.control.call("set", section="config", key="tools.response_headers.on", value=True)
     headers = [["X-Live", "yes"]]
     host.control.call("set", section="config", key="tools.response_headers.headers", value=headers)
+    of_app = {"shop /flag response.headers.X-App": "1", "shop /flag tools.expires.on": True}
+    app = host.control.call("set", section="app_config", values=of_app)
     os.kill(host.workers()[0]["pid"], signal.SIGKILL)
     host.wait_for(lambda status: status["pools"][0]["restarts"])
     host.wait_until_ready()
     heads = [raw_head(host, slot) for slot in (1, 2)]
+    of_path = [raw_head(host, slot, "/flag?name=x") for slot in (1, 2)]
+    half = host.control.call(
+        "set", section="app_config", values={"shop / tools.gzip.on": True, "shop / tools.no.on": 1}
+    )
+    with pytest.raises(ControlError, match="there is no app other; there are: shop"):
+        host.control.call("set", section="app_config", values={"other / tools.gzip.on": True})
     wrong = host.control.call("set", section="config", key="server.socket_timeout", value="soon")
     kept = host.control.call("bus")["settings"]["config"]
+    kept_of_app = host.control.call("bus")["settings"]["app_config"]
     forbidden = host.control.call("set", section="config", key="engine.autoreload.on", value=True)
     host.control.call("set", section="config", key="tools.response_headers.on", value=None)
 
-    assert len(set_["delivered"]) == 2
+    assert len(set_["delivered"]) == len(app["delivered"]) == len(half["failed"]) == 2
+    assert all(b"X-App: 1" in head for head in of_path)
+    assert not any(b"X-App" in head for head in heads)
+    assert kept_of_app == of_app
     assert all(b"X-Live: yes" in head for head in heads)
     assert len(wrong["failed"]) == 2
     assert "server.socket_timeout" not in kept
@@ -95,13 +114,13 @@ def test_the_operator_sets_configuration(host: Any) -> None:
     assert not any(b"X-Live" in raw_head(host, slot) for slot in (1, 2))
 
 
-def raw_head(host: Any, slot: int) -> bytes:
+def raw_head(host: Any, slot: int, path: str = "/") -> bytes:
     import socket
 
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(10)
         line.connect(host.paths.slot_socket("web", slot))
-        line.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        line.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
         data = b""
         while piece := line.recv(65536):
             data += piece
@@ -113,16 +132,28 @@ def test_purges_flags_levels_and_commands(host: Any) -> None:
     start(host)
     purged = host.control.call("call", channel="kirsch.purge_cache", args=["/x"])
     host.control.call("set", section="flags", key="cart", value=100)
+    for slot, name in ((1, "alice"), (2, "alice"), (1, "bob")):
+        host.get(f"/visit?name={name}", slot)
+    of_alice = host.control.call("purge_sessions", where={"username": "alice"})
+    of_all = host.control.call("purge_sessions")
     level = host.control.call("set", section="log_level", key="site", value="DEBUG")
     wrong = host.control.call("set", section="log_level", key="site", value="LOUD")
     called = host.control.call("call", channel="who", to=["web.2"])
 
-    assert sorted(purged["replies"].values()) == [[5], [5]]
+    assert list(purged["replies"].values()) == [[{"tools.caching": 0, "cache_purge": 5}]] * 2
+    # one worker does it for both
+    assert [sum_of(of_alice), sum_of(of_all)] == [2, 1]
+    assert len(of_alice["delivered"]) == 2
+    assert sorted(len(reply[0]) for reply in of_alice["replies"].values()) == [0, 1]
     assert host.get("/flag?name=cart")[1] == b"True"
     assert host.get("/flag?name=other")[1] == b"False"
     assert len(level["delivered"]) == len(wrong["failed"]) == 2
     assert list(called["replies"].values()) == [["web.2"]]
     assert b"is reserved" in host.get("/order")[1]
+
+
+def sum_of(result: dict[str, Any]) -> int:
+    return sum(count for (reply,) in result["replies"].values() for count in reply.values())
 
 
 def test_maintenance(host: Any) -> None:
