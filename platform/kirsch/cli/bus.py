@@ -15,6 +15,7 @@ from kirsch.cli.place import Place, with_place
 from kirsch.cli.screen import open_console, show_table
 from kirsch.errors import ControlError
 from kirsch.link.setting import MAINTENANCE, PURGE_CACHE
+from kirsch.nginx.purge import matcher
 
 
 @click.group()
@@ -33,6 +34,24 @@ def purge_cache(place: Place, what: str) -> None:
     kirsch purge cache "https://h.example/*"  everything that begins so
     """
     _call(place, PURGE_CACHE, [what], does="forgotten")
+
+
+@purge.command("answers")
+@click.argument("what", metavar="URL")
+@with_place
+def purge_answers(place: Place, what: str) -> None:
+    """Forget the answers that nginx keeps (`cache` of a route), on all hosts: those to URL.
+
+    \b
+    kirsch purge answers https://shop.example/news     that address, with exactly this query
+    kirsch purge answers "https://shop.example/n*"     everything that begins so
+    kirsch purge answers "*"                           all
+    """  # noqa: D301 (click wants the character itself)
+    try:
+        matcher(what)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    _call(place, "kirsch.purge_answers", [what], nouns="hosts", timeout_s=60.0)
 
 
 @purge.command("sessions")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kirsch.errors import BusError, ControlError
 from kirsch.link.setting import ASK, MAINTENANCE, PURGE_SESSIONS, SECTIONS, SESSION_STORES, parse_app_key
+from kirsch.nginx.caching import cache_folder
+from kirsch.nginx.purge import purge
 
 if TYPE_CHECKING:
     from kirsch.supervise.supervisor import Supervisor
@@ -116,6 +119,12 @@ def acts_of(supervisor: Supervisor, verbs: Mapping[str, Verb]) -> dict[str, Call
         supervisor.events.say("maintenance", message="begun" if is_on else "over")
         return f"{len(supervisor.fleets)} pools"
 
+    async def purge_answers(what: str) -> str:
+        """Forget what nginx keeps here."""
+        count = await asyncio.to_thread(purge, cache_folder(supervisor.paths), what)
+        supervisor.events.say("purge", message=f"{count} answers of {what}")
+        return f"{count} answers"
+
     async def ask(verb: str, args: dict[str, Any]) -> Any:
         """Do what the operator of another host says."""
         if verb not in AFAR:
@@ -123,7 +132,7 @@ def acts_of(supervisor: Supervisor, verbs: Mapping[str, Verb]) -> dict[str, Call
         found = await verbs[verb](args)
         return _part_of(found, args.get("workers") or ()) if verb == "status" else found
 
-    return {MAINTENANCE: maintain, ASK: ask}
+    return {MAINTENANCE: maintain, ASK: ask, "kirsch.purge_answers": purge_answers}
 
 
 def _part_of(status: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
