@@ -36,21 +36,35 @@ def _is_server_list(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(one, str | tuple) for one in value)
 
 
+#: How long memcached may look through its keys for somebody else before it does for us.
+_CRAWLER_S = 10.0
+
+
 def _keys_of(host: Any) -> list[str]:
-    """Ask a server for all its keys; its lines end with a line feed alone, but for the last one.
+    """Ask a server for all its keys, again while it looks through them for others.
 
     Source: memcached's doc/protocol.txt, "LRU_Crawler".
     """
-    host.send_cmd("lru_crawler metadump all")
-    pieces, tail = [], b""
-    while not tail.endswith(b"END\r\n"):
-        pieces.append(host.socket.recv(65536))
-        tail = (tail + pieces[-1])[-200:]
-        if not pieces[-1] or (tail.endswith(b"\r\n") and not tail.endswith(b"END\r\n")):
-            host.close_socket()
-            raise NotImplementedError(f"memcached does not list its keys: {tail!r}")
-    lines = b"".join(pieces).split(b"\n")
+    deadline = time.monotonic() + _CRAWLER_S
+    while (answer := _dump_of(host)).startswith(b"BUSY") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if not answer.endswith(b"END\r\n"):
+        raise NotImplementedError(f"memcached does not list its keys: {answer[-200:]!r}")
+    lines = answer.split(b"\n")
     return [urllib.parse.unquote(line[4:].split(b" ", 1)[0].decode("ascii")) for line in lines if line[:4] == b"key="]
+
+
+def _dump_of(host: Any) -> bytes:
+    """Return the whole answer: lines that end with a line feed, the last one, or an error, with a return before it."""
+    host.send_cmd("lru_crawler metadump all")
+    answer = bytearray()
+    while not answer.endswith(b"\r\n"):
+        piece = host.socket.recv(65536)
+        if not piece:
+            host.close_socket()
+            break
+        answer += piece
+    return bytes(answer)
 
 
 class MemcachedSession(Session):
