@@ -18,7 +18,7 @@ CHAOS_ENGINES ?= native gunicorn uwsgi
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WHERE := --stack $(STACK) --inventory $(INVENTORY)
-DEBIAN_TEST_PACKAGES := nginx redis-server prometheus memcached apache2-bin libapache2-mod-wsgi-py3 chromium fonts-liberation
+DEBIAN_TEST_PACKAGES := nginx iproute2 openssh-server redis-server prometheus memcached apache2-bin libapache2-mod-wsgi-py3 chromium fonts-liberation
 # Debian keeps nginx where only root looks
 HAS_NGINX := $(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx)
 # the demo leaves nothing behind; the data of a stack of your own goes only when you say so yourself (kirsch down --purge)
@@ -26,7 +26,7 @@ PURGE := $(if $(filter deploy/local.toml,$(INVENTORY)),$(if $(filter deploy/demo
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install deploy status logs down render test check lint types architecture bench fuzz soak soak-rolls chaos conformance clean
+.PHONY: help install deploy status logs down render test check lint types architecture bench test-cluster fuzz soak soak-rolls chaos conformance clean
 
 help: ## list the verbs
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,10 @@ test: $(VENV)/.test ## everything that proves it works
 	@deploy/debian_packages.sh $(DEBIAN_TEST_PACKAGES)
 	@$(MAKE) --silent $(VENV)/.nginx
 	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+test-cluster: $(VENV)/.test ## a deploy over SSH to three hosts in network namespaces, killed at every step (root)
+	@deploy/debian_packages.sh $(DEBIAN_TEST_PACKAGES)
+	KIRSCH_CLUSTER_FULL=1 $(BIN)/pytest -n 0 -v $(PYTEST_ARGS) tests/cluster
 
 check: lint types architecture ## lint, types, architecture
 

@@ -30,6 +30,11 @@ class Place:
     options: str
 
     @property
+    def is_remote(self) -> bool:
+        """Are there hosts that SSH leads to?"""
+        return any(host.connection == "ssh" for host in self.inventory.hosts.values())
+
+    @property
     def target(self) -> Target:
         """The host.
 

@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from kirsch.cli.hosts_status import show_hosts_status
 from kirsch.cli.place import Place, with_place
 from kirsch.cli.screen import open_console, show_table
 from kirsch.errors import ControlError
@@ -36,8 +37,11 @@ STATE_STYLES = {
 def status(place: Place, as_json: bool) -> None:
     """Show the workers of the stack, its addresses and its health.
 
-    Exit status 1 if it does not run or not everything is well.
+    Over several hosts: a line of each. Exit status 1 if it does not run or not everything is well.
     """
+    if place.is_remote:
+        show_hosts_status(place, as_json=as_json)
+        return
     found = ask_status(ControlClient(place.target.paths.control_socket))
     if found is None:
         raise ControlError(

@@ -16,11 +16,13 @@ import kirsch
 from kirsch.cli import bus, settings
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
+from kirsch.cli.doctor import doctor
 from kirsch.cli.down import down
 from kirsch.cli.explain import explain
 from kirsch.cli.fleet import VERBS
 from kirsch.cli.logs import logs
 from kirsch.cli.plan import plan
+from kirsch.cli.rollback import history, rollback
 from kirsch.cli.screen import show_error
 from kirsch.cli.status import status
 from kirsch.cli.top import top
@@ -42,7 +44,23 @@ def verbs() -> None:
     """  # noqa: D301 (click wants the character itself)
 
 
-for verb in (deploy, plan, status, top, logs, down, check, explain, render, *VERBS, *bus.VERBS, *settings.VERBS):
+for verb in (
+    deploy,
+    rollback,
+    history,
+    doctor,
+    plan,
+    status,
+    top,
+    logs,
+    down,
+    check,
+    explain,
+    render,
+    *VERBS,
+    *bus.VERBS,
+    *settings.VERBS,
+):
     verbs.add_command(verb)
 
 

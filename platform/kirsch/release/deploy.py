@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from kirsch.release.plan import (
 from kirsch.release.prepare import PORTS_FILE, Prepared
 from kirsch.release.progress import Progress
 from kirsch.release.prune import prune
+from kirsch.release.rollback import keep_verified
 from kirsch.release.status import Connect, Status, describe_error, is_serving
 from kirsch.release.succession import Succession, environment_in_use, interpreter_of
 from kirsch.spec import HostPaths, Stack
@@ -63,6 +65,7 @@ class Deploy:
         gate: Gate = pass_gate,
         probe: Probe = probe_stack,
         start: fleet.Start = fleet.start_supervisor,
+        who: str | None = None,
     ) -> None:
         self.prepared = prepared
         self.target = prepared.target
@@ -74,6 +77,8 @@ class Deploy:
         self.gate = gate
         self.probe = probe
         self.start = start
+        self.who = who or who_am_i()
+        self.began = time.monotonic()
         self.built: Path | None = None
         self.switched = False
         self.succession: Succession | None = None
@@ -99,22 +104,27 @@ class Deploy:
             LockHeld: another deploy is at work here.
             KirschError: a step failed; the release of before is current and serves again, as far as there was one.
         """
-        began = time.monotonic()
         self.make_folders()
-        with hold_lock(self.shell, self.paths.lock, verb="kirsch deploy") as stale:
+        with hold_lock(self.shell, self.paths.lock, verb=f"kirsch {self.prepared.verb}") as stale:
             if stale is not None:
                 self.progress.said(f"took over the lock of {stale.who}, process {stale.pid}, which is gone")
-            with tempfile.TemporaryDirectory(prefix="kirsch-") as scratch:
-                self.built = Path(scratch)
+            with self.scratch():
                 try:
                     for step in self.prepared.plan.steps:
                         self.perform(step)
                 except BaseException as error:
                     self.revert()
-                    self.note("failed", time.monotonic() - began, reason=str(error) or type(error).__name__)
+                    self.note("failed", reason=str(error) or type(error).__name__)
                     raise
-                self.note("done", time.monotonic() - began)
+                self.note("done")
         return fleet.require_status(self.control)
+
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """Have a place to build in for the time of the block."""
+        with tempfile.TemporaryDirectory(prefix="kirsch-") as folder:
+            self.built = Path(folder)
+            yield
 
     def perform(self, step: Step) -> None:
         """Do one step and tell of it."""
@@ -151,7 +161,7 @@ class Deploy:
             "content": step.digest,
             "environment": self.prepared.after.python.split("/")[-3],
             "made_at": _now(),
-            "made_by": who_am_i(),
+            "made_by": self.who,
         }
         (place / fleet.CARD).write_bytes(msgspec.json.encode(card) + b"\n")
         return f"{step.release}: {step}"
@@ -331,18 +341,20 @@ class Deploy:
             self.shell.remove(self.paths.state_file)
         self.shell.write(f"{self.paths.run}/{PORTS_FILE}", msgspec.json.encode(before.ports), mode=0o600)
 
-    def note(self, outcome: str, took_s: float, reason: str | None = None) -> None:
+    def note(self, outcome: str, reason: str | None = None) -> None:
         """Add the line to the host's history."""
         plan = self.prepared.plan
+        if outcome == "done":
+            keep_verified(self.shell, self.paths, self.prepared.after)
         line = Line(
             at=_now(),
-            by=who_am_i(),
-            verb="deploy",
+            by=self.who,
+            verb=self.prepared.verb,
             release=plan.release,
             previous=plan.previous,
             outcome=outcome,
             reason=reason and reason.partition("\n")[0],
-            took_s=round(took_s, 2),
+            took_s=round(time.monotonic() - self.began, 2),
         )
         append_line(self.shell, self.paths.history, line)
 

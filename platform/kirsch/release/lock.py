@@ -42,16 +42,22 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def hold_lock(
-    shell: Shell, path: str, *, verb: str, clock: Callable[[], float] = time.time, lease_s: float = LEASE_S
+    shell: Shell,
+    path: str,
+    *,
+    verb: str,
+    who: str | None = None,
+    clock: Callable[[], float] = time.time,
+    lease_s: float = LEASE_S,
 ) -> Iterator[Holder | None]:
     """Hold the lock file *path* of a host for the time of the block; yields the holder whose stale lock was taken
-    over, if any.
+    over, if any. *who* is named as its holder instead of this process's user.
 
     Raises:
         LockHeld: somebody else is at it, with what is known of them.
     """
     stolen = _steal_if_stale(shell, path, clock())
-    mine = _describe_self(verb, clock(), lease_s)
+    mine = _describe_self(verb, who or who_am_i(), clock(), lease_s)
     if not shell.create(path, msgspec.json.encode(mine)):
         raise _refusal(shell, path, clock())
     done = threading.Event()
@@ -127,10 +133,10 @@ def _renew(
         shell.write(path, msgspec.json.encode(msgspec.structs.replace(mine, until=clock() + lease_s)))
 
 
-def _describe_self(verb: str, now: float, lease_s: float) -> Holder:
+def _describe_self(verb: str, who: str, now: float, lease_s: float) -> Holder:
     pid = os.getpid()
     return Holder(
-        who=who_am_i(),
+        who=who,
         machine=_machine(),
         pid=pid,
         started=_process_start(pid),

@@ -66,6 +66,7 @@ class Prepared:
     snapshot: Snapshot
     kirsch: wheel.Source
     asked_ports: dict[str, str]
+    verb: str = "deploy"
 
 
 def observe(target: Target, connect: Connect) -> Observed:
@@ -91,8 +92,9 @@ def prepare(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     free: IsFree = is_free,
     environ: Mapping[str, str] = os.environ,
+    release: str | None = None,
 ) -> Prepared:
-    """Work out one deploy of *stack* to *target*.
+    """Work out one deploy of *stack* to *target*; *release* is its name where several hosts take the same one.
 
     Raises:
         SpecError: a port is in use.
@@ -104,7 +106,7 @@ def prepare(
     snapshot = take_snapshot(Path(stack.directory), leave_out=Path(target.paths.root))
     source = wheel.find_source()
     environment = _environment(stack, target, source)
-    release = _release_id(snapshot, environment, now(), target)
+    release = release or _release_id(snapshot, environment, now(), target)
     directory = f"{target.paths.releases}/{release}"
     real = stack.with_listen(settled.listen).with_directory(directory)
     after = State(stack=real, release=release, release_dir=directory, python=environment.python, admin=settled.admin)
@@ -145,12 +147,12 @@ def _steps(
     if before.status is None:
         steps.append(StartSupervisor(workers))
     else:
-        steps.append(RollWorkers(after.release, "roll" if _same_stack(before.state, after) else "apply", workers))
+        steps.append(RollWorkers(after.release, "roll" if same_stack(before.state, after) else "apply", workers))
     urls = dict.fromkeys(question.url for question in public_questions(after.stack))
     return (*steps, CheckHealth(tuple(urls)), Prune(target.inventory.deploy.keep_releases))
 
 
-def _same_stack(before: State | None, after: State) -> bool:
+def same_stack(before: State | None, after: State) -> bool:
     """Is only the code new? Then nginx's configuration and the number of workers stay, and workers are rolled."""
     if before is None:
         return False

@@ -49,7 +49,7 @@ def find_target(
             file=file,
             key=f"host.{host.name}.connection",
             given=f'"{host.connection}"',
-            message=f'"{host.connection}" cannot be deployed to by this version',
+            message="this verb speaks to the machine that it is typed on; deploy, rollback and status go over SSH",
             allowed='"local"',
         )
         for host in inventory.hosts.values()
@@ -58,7 +58,10 @@ def find_target(
     if len(inventory.hosts) > 1:
         problems.append(
             Problem(
-                file=file, key="host", message=f"{len(inventory.hosts)} hosts are described", allowed="one, for now"
+                file=file,
+                key="host",
+                message=f"{len(inventory.hosts)} hosts are described",
+                allowed="one where it is local",
             )
         )
     if problems:

@@ -81,13 +81,25 @@ def test_missing_file_is_exit_status_2(kirsch: Kirsch) -> None:
     assert "none.toml: cannot be read" in said
 
 
-def test_host_that_cannot_be_reached_yet_is_said(kirsch: Kirsch, folder: Path) -> None:
-    """The inventory is right, but this version does not go there."""
+def test_verb_that_does_not_go_over_ssh_says_so(kirsch: Kirsch, folder: Path) -> None:
+    """With the verbs that do."""
     (folder / "cluster.toml").write_text('[host.web1]\naddress = "192.0.2.1"\n[host.web2]\naddress = "192.0.2.2"\n')
+    status, said = kirsch("logs", "--inventory", "cluster.toml")
+
+    assert status == 2
+    assert "cluster.toml: host.web1.connection: this verb speaks to the machine that it is typed on" in said
+
+
+def test_hosts_that_no_deploy_can_go_to_are_said(kirsch: Kirsch, folder: Path) -> None:
+    """Every reason at once, before anybody is connected to."""
+    (folder / "cluster.toml").write_text(
+        '[host.edge1]\naddress = "192.0.2.1"\nroles = ["edge"]\n[host.here]\nconnection = "local"\n'
+    )
     status, said = kirsch("deploy", "--inventory", "cluster.toml")
 
     assert status == 2
-    assert 'cluster.toml: host.web1.connection: "ssh" cannot be deployed to' in said
+    assert "host.edge1.roles" in said
+    assert "host.here.connection" in said
 
 
 def test_dry_run_prints_the_plan_and_changes_nothing(kirsch: Kirsch, folder: Path) -> None:
