@@ -59,7 +59,7 @@ def ways_into(path: str) -> tuple[tuple[str, ...], ...]:
 
 
 def hidden_locations(scope: Scope) -> Iterable[Block]:
-    """The probes are the supervisor's and the balancer's; from outside they tell too much, unless somebody wants that."""
+    """The probes are the supervisor's and the balancer's; from outside they tell too much, unless that is wanted."""
     for path in () if scope.stack.health.public else scope.stack.health.paths:
         # not `return`: it would answer before anybody has looked at who may come
         yield block("location", "=", path, body=[directive("internal")])
