@@ -22,10 +22,12 @@ from kirsch.cli.explain import explain
 from kirsch.cli.fleet import VERBS
 from kirsch.cli.logs import logs
 from kirsch.cli.plan import plan
+from kirsch.cli.replay import replay
 from kirsch.cli.rollback import history, rollback
 from kirsch.cli.screen import show_error
 from kirsch.cli.status import status
 from kirsch.cli.top import top
+from kirsch.cli.why import why
 from kirsch.errors import KirschError
 
 
@@ -53,6 +55,8 @@ for verb in (
     status,
     top,
     logs,
+    why,
+    replay,
     down,
     check,
     explain,

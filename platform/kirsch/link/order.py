@@ -80,6 +80,14 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     """Settings of gunicorn or uWSGI, by their own names."""
     public_host: str = "localhost"
     """The name that a visitor would ask for; what warms the apps up asks for it too."""
+    log: Literal["text", "json"] = "text"
+    """How the records of the worker's log look."""
+    access_log: bool = False
+    """Whether CherryPy's access lines go to the worker's log, beside nginx's."""
+    capture: int = 5
+    """How many failed requests of each handler are kept."""
+    capture_body_bytes: int = 0
+    """How much of their bodies is kept."""
     bus_socket: str = ""
     """Where the hub listens; empty for a worker that is alone."""
     template_fd: int | None = None

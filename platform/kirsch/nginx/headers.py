@@ -76,10 +76,30 @@ def maps(build: Build) -> list[Block]:
     found.append(block("map", written, Expr("$kirsch_client_port"), body=rows))
     # empty but where a location says otherwise, see `accel`
     found.append(block("map", "", Expr("$kirsch_files"), body=[row("default", "")]))
+    found += _trace_maps()
     if not build.has("$request_port"):
         port = row(Expr(r"~:(?<kirsch_port>[0-9]{1,5})$"), Expr(":$kirsch_port"))
         found.append(block("map", Expr("$http_host"), Expr("$kirsch_host_port"), body=[row("default", ""), port]))
     return found
+
+
+def _trace_maps() -> list[Block]:
+    """The caller's trace if it is one, else one that begins here: its id is the request's.
+
+    Source: W3C Trace Context, 3.2 (version 00; ids of zeros alone are none).
+    """
+    own = row(Expr("~^(?<kirsch_span>.{16})"), Expr("00-$request_id-$kirsch_span-01"))
+    nobody = Expr("~^00-(0{32}-|[0-9a-f]{32}-0{16}-)")
+    valid = Expr("~^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+    new, sent = Expr("$kirsch_new_trace"), Expr("$http_traceparent")
+    trace = [row("default", new), row(nobody, new), row(valid, sent)]
+    # what belongs to a trace that was refused is refused with it
+    state = [row("default", ""), row(nobody, ""), row(valid, Expr("$http_tracestate"))]
+    return [
+        block("map", Expr("$request_id"), new, body=[row("default", ""), own]),
+        block("map", sent, Expr("$kirsch_traceparent"), body=trace),
+        block("map", sent, Expr("$kirsch_tracestate"), body=state),
+    ]
 
 
 def public_host(build: Build) -> Expr:
@@ -117,6 +137,8 @@ def client_fields(build: Build, vhost: Vhost | None = None) -> dict[str, Expr | 
         "X-Real-IP": Expr("$remote_addr"),
         "X-Request-ID": Expr("$request_id"),
         "X-Request-Start": Expr("t=${msec}"),
+        "traceparent": Expr("$kirsch_traceparent"),
+        "tracestate": Expr("$kirsch_tracestate"),
         ACCEL_FIELD: Expr("$kirsch_files"),
         **dict.fromkeys(CLEARED, ""),
     }

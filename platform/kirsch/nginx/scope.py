@@ -23,6 +23,8 @@ class Ground:
     """Those of the certificates whose authority says on demand that they are valid still."""
     sections: Mapping[str, Sections] = field(default_factory=dict)
     """What each app's own configuration says, as far as it can be read without running it."""
+    has_traffic: bool = False
+    """True where a supervisor hears what nginx has answered (``HostPaths.traffic_socket``)."""
     nameservers: tuple[str, ...] = ()
     """The DNS servers of the machine, as nginx writes addresses."""
 

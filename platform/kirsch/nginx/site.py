@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from kirsch.errors import Problem, SpecError
 from kirsch.nginx import accel, assets, caching, canary, compress, fields, forwarded, guards, headers, hosts, tls, uwsgi
-from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, seconds
+from kirsch.nginx.directives import Block, Comment, Directive, Expr, Node, block, directive, render, row, seconds
 from kirsch.nginx.headers import proxy_file, proxy_settings
 from kirsch.nginx.names import catch_alls, closing_servers
 from kirsch.nginx.pages import load_pages
@@ -20,6 +20,7 @@ MAIN_FILE = "nginx.conf"
 GENERATION_FILE = "generation"
 MARKER_FILE = "marker.conf"
 MARKER_PATH = "/generation"
+STATUS_PATH = "/stub_status"
 GENERATION_FILES = frozenset({GENERATION_FILE, MARKER_FILE})
 """The files that differ between two generations of the same content."""
 
@@ -48,6 +49,9 @@ LOG_FIELDS = {
     "response_s": "$upstream_response_time",
     "worker": "$upstream_http_x_kirsch_worker",
     "cache": "$upstream_cache_status",
+    "connection": "$connection",
+    "port": "$server_port",
+    "line": "$kirsch_bad_line",
     "referer": "$http_referer",
     "agent": "$http_user_agent",
 }
@@ -86,7 +90,7 @@ def render_site(
         PAGES_FILE: [*page_locations(paths)],
         "upstreams.conf": [*_upstreams(scope)],
         "closing.conf": [*closing_servers(scope, defaults)],
-        MARKER_FILE: [_marker(paths, generation)],
+        MARKER_FILE: [_marker(scope, generation)],
         **vhosts,
     }
     if uwsgi.is_spoken(stack, stack.apps):
@@ -171,7 +175,7 @@ def _http(scope: Scope, vhosts: list[str]) -> list[Directive | Block]:
         *guards.zones(scope),
         *caching.shared_settings(scope),
         *compress.shared_settings(scope.build),
-        *_log(scope.paths),
+        *_log(scope),
         *_client_limits(scope.build),
         *(tls.shared_settings() if any(vhost.tls for vhost in scope.stack.vhosts.values()) else []),
         *[directive("include", name) for name in includes],
@@ -199,13 +203,25 @@ def _temp_paths(paths: HostPaths, build: Build) -> list[Directive]:
     ]
 
 
-def _log(paths: HostPaths) -> list[Directive]:
-    fields = [Expr(f'"{name}":"{variable}"') for name, variable in LOG_FIELDS.items()]
+def _log(scope: Scope) -> list[Directive | Block]:
+    shown = LOG_FIELDS | ({"tls": "$ssl_protocol"} if scope.build.has("ssl") else {})
+    fields = [Expr(f'"{name}":"{variable}"') for name, variable in shown.items()]
     pieces = [Expr("{"), *[Expr(f"{field.text},") for field in fields[:-1]], fields[-1], Expr("}")]
+    bad = Expr("$request")
     return [
+        # what could not be read as a request has no method and no path, only the line itself
+        block("map", Expr("$status"), Expr("$kirsch_bad_line"), body=[row("default", ""), row("400", bad)]),
         directive("log_format", "kirsch", "escape=json", *pieces),
-        directive("access_log", paths.nginx_access_log, "kirsch", "buffer=64k", "flush=1s"),
+        directive("access_log", scope.paths.nginx_access_log, "kirsch", "buffer=64k", "flush=1s"),
+        *_traffic(scope),
     ]
+
+
+def _traffic(scope: Scope) -> list[Directive]:
+    """The same lines to the supervisor, which counts: a datagram each, dropped by nginx where nobody takes it."""
+    if not scope.ground.has_traffic:
+        return []
+    return [directive("access_log", f"syslog:server=unix:{scope.paths.traffic_socket},nohostname,tag=kirsch", "kirsch")]
 
 
 def _client_limits(build: Build) -> list[Directive]:
@@ -233,13 +249,15 @@ def _client_limits(build: Build) -> list[Directive]:
     ]
 
 
-def _marker(paths: HostPaths, generation: str) -> Block:
-    """Where a new connection learns which generation serves it, and which of nginx's processes."""
+def _marker(scope: Scope, generation: str) -> Block:
+    """Where a new connection learns which generation serves it, which of nginx's processes, and what nginx counts."""
+    counts = block("location", "=", STATUS_PATH, body=[directive("stub_status")])
     return block(
         "server",
         body=[
-            directive("listen", f"unix:{paths.nginx_marker}"),
-            directive("access_log", "off"),
+            directive("listen", f"unix:{scope.paths.nginx_marker}"),
+            # what is counted there is told here, so that the difference is what was dropped
+            *(_traffic(scope) or [directive("access_log", "off")]),
             directive("default_type", "text/plain"),
             block(
                 "location",
@@ -250,6 +268,7 @@ def _marker(paths: HostPaths, generation: str) -> Block:
                     directive("return", 200, generation),
                 ],
             ),
+            *([counts] if scope.build.has("stub_status") else []),
             block("location", "/", body=[directive("return", 404)]),
         ],
     )

@@ -50,7 +50,13 @@ def look(stack: Stack, paths: HostPaths) -> Ground:
                     stapled.add(scope.on_host(pair.certificate))
     sections = {app.name: read_sections(app, stack.directory) for app in stack.apps.values()}
     servers = nameservers() if stack.upstreams else ()
-    return Ground(certificates=found, stapled=frozenset(stapled), sections=sections, nameservers=servers)
+    return Ground(
+        certificates=found,
+        stapled=frozenset(stapled),
+        sections=sections,
+        nameservers=servers,
+        has_traffic=os.path.exists(paths.traffic_socket),
+    )
 
 
 def certificate_marks(stack: Stack, paths: HostPaths) -> dict[str, tuple[int, ...]]:

@@ -35,6 +35,8 @@ def page_locations(
     folder = f"{paths.nginx_current}/pages"
     # whom the site is closed to still sees why: the page itself is for everybody
     shared = (directive("include", fields), directive("auth_basic", "off"), directive("allow", "all"))
+    # our own pages show the request's id, which a visitor can quote
+    with_id = directive("ssi", "on")
     # `alias` for a location that ends in a slash ends in a slash too: else "/.kirsch/pages../" would leave the folder
     owns = [
         block(
@@ -57,7 +59,7 @@ def page_locations(
             "location",
             "=",
             f"{PAGES_PREFIX}404.html",
-            body=[directive("internal"), directive("alias", f"{folder}/404.html"), *shared],
+            body=[directive("internal"), directive("alias", f"{folder}/404.html"), *shared, with_id],
         ),
         block(
             "location",
@@ -67,6 +69,7 @@ def page_locations(
                 directive("internal"),
                 directive("alias", f"{folder}/"),
                 *shared,
+                with_id,
                 directive("add_header", "Cache-Control", "no-store", "always"),
                 directive("add_header", "Retry-After", str(retry_after_s), "always"),
             ],

@@ -11,6 +11,7 @@ import kirsch
 from kirsch.observe.deploys import Deploy
 from kirsch.observe.effective import Group
 from kirsch.observe.history import Past
+from kirsch.observe.nginx_metrics import NginxTraffic
 from kirsch.scoreboard import CheckState, Counters, Handled, Running
 
 #: Columns of the history that the status has: as many as fit beside a line of a terminal.
@@ -153,6 +154,8 @@ class StackView:
     """What happened last, oldest first."""
     certificates: Mapping[str, float] = field(default_factory=dict)
     """When the certificate of a vhost ends (Unix time)."""
+    traffic: NginxTraffic | None = None
+    """What nginx has answered, as its own log tells."""
     bus: Mapping[str, Any] = field(default_factory=dict)
     """Members, leases and counts of the bus between processes."""
     past: Past = field(default_factory=Past)

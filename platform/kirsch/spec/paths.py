@@ -116,6 +116,16 @@ class HostPaths:
         return f"{self.run}/control.sock"
 
     @property
+    def traffic_socket(self) -> str:
+        """``RUN/traffic.sock``: where nginx says what it has answered, one datagram a request."""
+        return f"{self.run}/traffic.sock"
+
+    @property
+    def events_log(self) -> str:
+        """``ROOT/shared/log/events.jsonl``: what the supervisor did and saw, one JSON object a line."""
+        return f"{self.log_dir}/events.jsonl"
+
+    @property
     def bus_socket(self) -> str:
         """``RUN/bus.sock``: where workers join the hub."""
         return f"{self.run}/bus.sock"

@@ -108,6 +108,14 @@ class Pool(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Requests after which a worker is replaced."""
     alert: Text | None = None
     """Command for ``sh`` that tells somebody of an alert: the event is JSON on its standard input."""
+    log: Literal["text", "json"] = "text"
+    """How records of the workers' logs look: lines for people, or a JSON object a line."""
+    access_log: bool = False
+    """Whether CherryPy's access lines go to the workers' logs, beside nginx's."""
+    capture: Annotated[int, msgspec.Meta(ge=0, le=64, description="a number from 0 to 64")] = 5
+    """How many failed requests (5xx) of each handler a worker keeps for ``kirsch replay``."""
+    capture_body: Bytes | None = None
+    """How much of their bodies it keeps, up to 4 KiB; None for nothing: bodies are secrets as often as not."""
     user: Text | None = None
     """Who the workers run as, when the supervisor is root."""
     group: Text | None = None

@@ -11,7 +11,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 KEPT = 200
-_DETAILS_ONLY = {"report", "requests"}
+_DETAILS_ONLY = {"report", "requests", "running"}
 
 Listener = Callable[[dict[str, Any]], object]
 

@@ -295,12 +295,14 @@ class Fleet:
         lost = tuple(f"{running.line} ({running.for_s:.2f} s)" for running in record.running)
         self.lost_requests += record.counters.in_flight
         worker.obituary = report = describe_failure(worker, lost)
+        inside = [{"id": one.request_id, "line": one.line, "handler": one.handler} for one in record.running]
         worker.clean_up(self.nursery.order_path(worker.order))
         self.booting.discard(worker)
         self.retirement.forget(worker)
         if self.benched.get(worker.order.seat) is worker:
             del self.benched[worker.order.seat]
         details: dict[str, Any] = {"worker": worker.name, "pid": worker.pid, "message": str(worker.ending)}
+        details["running"] = inside or None
         if seat is None or not was_seated or self._closing:
             self.site.events.say("stopped", state="stopped", **details)
         else:

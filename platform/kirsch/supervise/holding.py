@@ -231,5 +231,6 @@ def _close_after(head: bytes) -> bytes:
 def _refusal() -> bytes:
     return (
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\n"
-        b"Retry-After: %d\r\nCache-Control: no-store\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+        b"Retry-After: %d\r\nX-Kirsch-Worker: holding\r\n"
+        b"Cache-Control: no-store\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
     ) % (RETRY_AFTER_S, len(_PAGE), _PAGE)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from kirsch.errors import BootFailed, SuperviseError
 from kirsch.link.order import LAST_WORDS_S, Limits, Order
 from kirsch.link.state import State
+from kirsch.observe.captures import CAPTURED_BODY_BYTES, prune_captures
 from kirsch.supervise.bounds import bind
 from kirsch.supervise.ledger import Ledger
 from kirsch.supervise.probe import ask
@@ -98,6 +99,10 @@ class Nursery:
             protocol=spec.protocol,
             engine_options=spec.engine_options,
             threads=spec.threads,
+            log=spec.log,
+            access_log=spec.access_log,
+            capture=spec.capture,
+            capture_body_bytes=min(int(spec.capture_body or 0), CAPTURED_BODY_BYTES),
             public_host=_public_host(state),
             bus_socket=self.site.paths.bus_socket,
             limits=Limits(
@@ -127,6 +132,7 @@ class Nursery:
             self.ledger.release(order.record)
             raise
         self.booting.add(worker)
+        prune_captures(self.site.paths.workers, order.name)
         for problem in bind(worker.pid, spec, number):
             self.site.events.say("unbound", worker=worker.name, level=logging.WARNING, message=problem)
         worker.may_begin()

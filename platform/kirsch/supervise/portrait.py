@@ -39,6 +39,7 @@ def portray(supervisor: Supervisor) -> StackView:
         events=tuple(supervisor.events.recent),
         certificates=supervisor.certificates.expiries(supervisor.state.stack),
         bus=supervisor.bus.describe(),
+        traffic=supervisor.traffic.snapshot() if supervisor.front is not None else None,
         past=supervisor.chronicle.history.past(),
         deploys=supervisor.chronicle.deploys.last(),
         configuration=supervisor.chronicle.effective.of(supervisor.state.stack),

@@ -42,6 +42,7 @@ from kirsch.supervise.roster import load_roster, remove_roster, write_roster
 from kirsch.supervise.rundir import RunDir
 from kirsch.supervise.site import Site
 from kirsch.supervise.successor import Successor
+from kirsch.supervise.traffic import Traffic
 from kirsch.supervise.verbs import QUIET, STEADFAST, Verbs
 from kirsch.supervise.watch import Watch
 from kirsch.supervise.worker import Worker
@@ -84,6 +85,7 @@ class Supervisor:
         self.generation = 0
         self.started = time.time()
         self.chronicle = Chronicle(paths, events, self.started)
+        self.traffic = Traffic(paths, events)
         self.rolls = {"done": 0, "failed": 0}
         self.admin_url: str | None = None
         self.admin_problem: str | None = None
@@ -143,6 +145,8 @@ class Supervisor:
         await self._control.start(self._handover.socket(self.paths.control_socket))
         self._handover.close_rest()
         keep_state(self.paths, self.state)
+        if self.front is not None:
+            self.traffic.start(self._rundir.admit_nginx)
         self.keep(self._keep_nginx())
         self.keep(self.chronicle.write(lambda: take_sample(self.fleets.values(), self.holdings.servers())))
         patience_s = max(pool.boot_timeout_s for pool in self.state.stack.pools.values())
@@ -199,6 +203,7 @@ class Supervisor:
                 self.events.say("nginx", level=logging.ERROR, message=str(error))
         await asyncio.gather(*[fleet.close(drains[name]) for name, fleet in self.fleets.items()])
         await self.holdings.close()
+        self.traffic.stop()
         await self.bus.stop()
         remove_roster(self.paths.run)
         self._rundir.remove()

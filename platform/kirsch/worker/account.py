@@ -29,6 +29,7 @@ class Account:
         self._desks = Desks(voice.writer, voice.pages)
         self._by_method = voice.pages.by_method
         self._other = voice.pages.other
+        self._failures = voice.failures
         self._id_at = 0
 
     def __call__(self, message: Any) -> Any:
@@ -60,12 +61,18 @@ class Account:
                 # an asynchronous page: another thread's row counts it at its end
                 handler = row.handler
                 row.leave()
-                error.when_over = self._closer(handler, began)  # type: ignore[attr-defined]
+                closer = self._closer(handler, began)
+                error.when_over = self._failures.watch(message, row, began, closer)  # type: ignore[attr-defined]
             else:
                 row.finish(began, 5)
+                self._failures.take(message, row, began, 500)
             raise
         status, headers, body, close = answer
         status_class = status[0] - 48
+        if status_class == 5:
+            self._failures.take(message, row, began, int(status[:3]))
+            headers = [*headers, self._failures.mark]
+            answer = status, headers, body, close
         if body.__class__ is list or body.__class__ is tuple:
             # PERF: most have one piece: 0.07 us for 0.2
             row.finish(began, status_class, len(body[0]) if len(body) == 1 else sum(map(len, body)))

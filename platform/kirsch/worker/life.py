@@ -80,6 +80,7 @@ def _boot(order: Order, voice: Voice, bell: Bell, preloaded: Preloaded | None) -
     voice.at_step("engine")
     engine = find_engine(order.engine)(order, voice)
     engine.prepare()
+    voice.records.install()
     cluster, loaded = _load(order, voice, preloaded)
     voice.at_step("mount")
     mount_all(loaded, voice)
@@ -129,6 +130,7 @@ def _serve(order: Order, voice: Voice, engine: Engine, bell: Bell, patience: Pat
             break
         if number == signal.SIGHUP:
             cherrypy.log.reopen_files()
+            voice.output.reopen()
         if number == SHED_SIGNAL:
             engine.shed()
         if number == LEAVE_SIGNAL:

@@ -14,6 +14,7 @@ from kirsch.worker.accel import accel_config
 from kirsch.worker.graft import Graft
 from kirsch.worker.isolation import BrokenMount, may_stand_alone, report_broken
 from kirsch.worker.load import Loaded
+from kirsch.worker.records import NamedRequests
 from kirsch.worker.voice import Voice
 
 
@@ -69,7 +70,7 @@ def mount(loaded: Loaded, script_name: str, voice: Voice) -> None:
                 f"app {loaded.app.name} is an ASGI application, which engine {voice.order.engine!r} cannot serve: "
                 'give it a pool with engine = "native"'
             )
-        cherrypy.tree.graft_asgi(loaded.target, script_name)
+        cherrypy.tree.graft_asgi(NamedRequests(loaded.target), script_name)
 
 
 def read_config(app: App, release_dir: str) -> dict[str, Any]:

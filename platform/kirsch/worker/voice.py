@@ -14,7 +14,10 @@ from kirsch.link.frame import encode_frame
 from kirsch.link.order import Order, Report, WorkerState
 from kirsch.scoreboard import CheckState, Scoreboard, Writer
 from kirsch.worker.desk import Pages
+from kirsch.worker.failures import Failures
 from kirsch.worker.naming import know_apps
+from kirsch.worker.output import Output
+from kirsch.worker.records import Records
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,9 @@ class Voice:
         know_apps({app.mount.rstrip("/"): app.name for app in order.apps})
         self.checks: tuple[CheckState, ...] = ()
         """How the applications' health checks stand."""
+        self.records = Records(order, self.writer)
+        self.failures = Failures(order, self.writer, self.records.fault_of)
+        self.output = Output()
         self.broken: dict[str, str] = {}
         """Apps that failed their own mounts only: name to error, without its traceback."""
         self.probes: dict[str, Callable[[str], None]] = {}

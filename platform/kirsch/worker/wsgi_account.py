@@ -9,6 +9,7 @@ from cherrypy.http.forwarded import Trust
 from cherrypy.wsgi.app import ENTERING
 from kirsch.scoreboard import Row
 from kirsch.worker.desk import Desks
+from kirsch.worker.failures import Failures
 from kirsch.worker.health import ASKED_PATHS, answer_health
 from kirsch.worker.origin import Environ, settle
 from kirsch.worker.voice import Voice
@@ -53,11 +54,12 @@ class WSGIAccount:
             wait_ns = measure_wait(environ.get("HTTP_X_REQUEST_START", ""))
             if wait_ns is not None:
                 row.waited(wait_ns)
-        call = _Call(row, began, environ, start_response)
+        call = _Call(row, began, environ, start_response, self._voice.failures)
         try:
             pieces = self._site(environ, call.start_response)
         except BaseException:
             row.finish(began, _SERVER_ERROR)
+            self._voice.failures.take_wsgi(environ, row, began, 500)
             raise
         if pieces.__class__ is list or pieces.__class__ is tuple:
             call.end(sum(map(len, pieces)))
@@ -85,6 +87,7 @@ class _Call:
     __slots__ = (
         "_began",
         "_environ",
+        "_failures",
         "_is_over",
         "_length",
         "_row",
@@ -94,8 +97,12 @@ class _Call:
         "pieces",
     )
 
-    def __init__(self, row: Row, began: int, environ: Environ, start_response: StartResponse) -> None:
+    def __init__(
+        self, row: Row, began: int, environ: Environ, start_response: StartResponse, failures: Failures
+    ) -> None:
         self._row = row
+        self._failures = failures
+        failures.look_at(environ)
         self._began = began
         self._environ = environ
         self._start = start_response
@@ -108,6 +115,9 @@ class _Call:
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
         """PEP 3333's ``start_response``, with an eye on the status."""
         self._status_class = ord(status[0]) - 48 if status else _SERVER_ERROR
+        if self._status_class == _SERVER_ERROR:
+            self._failures.take_wsgi(self._environ, self._row, self._began, int(status[:3]))
+            headers = [*headers, self._failures.mark_text]
         self._length = next((int(value) for name, value in headers if _is_length(name, value)), 0)
         return self._start(status, headers, *exc_info)
 

@@ -160,7 +160,7 @@ def test_a_pool_without_a_worker_has_a_page_that_says_come_back(
 
     assert status == 502
     assert (fields["retry-after"], fields["cache-control"]) == ("5", "no-store")
-    assert body.startswith(b"<!doctype html>")
+    assert b"<!doctype html>" in body  # in chunks, as the page shows the id of its request
     assert ask(port, get("/legacy"))[0] == 200
 
 

@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import (
 )
 
 from kirsch.observe.metrics.handlers import CLASSES, buckets
+from kirsch.observe.nginx_metrics import nginx_families
 from kirsch.observe.view import StackView
 from kirsch.scoreboard import STATES
 
@@ -46,6 +47,8 @@ def stack_families(view: StackView) -> Iterator[Metric]:
     yield from _checks(view)
     yield from _certificates(view)
     yield from _bus(view)
+    if view.traffic is not None:
+        yield from nginx_families(view.traffic)
 
 
 def _requests(view: StackView) -> Iterator[Metric]:

@@ -31,6 +31,7 @@ from kirsch.worker.engines.site import (
     wait_until_quiet,
 )
 from kirsch.worker.options import check_options
+from kirsch.worker.tracing import find_tracing, trace_site
 from kirsch.worker.voice import Voice
 from kirsch.worker.wsgi_account import WSGIAccount
 
@@ -166,7 +167,8 @@ class GunicornEngine(ForeignEngine):
             SuperviseError: an option is not for the pool to say.
             ValueError: it has a value that gunicorn refuses.
         """
-        self._application = SeatApplication(WSGIAccount(cherrypy.tree, self.voice), self.order)
+        site = trace_site(WSGIAccount(cherrypy.tree, self.voice), find_tracing(self.voice))
+        self._application = SeatApplication(site, self.order)
         make_production_like()
 
     def start(self, path: str) -> None:

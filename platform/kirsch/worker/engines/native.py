@@ -18,6 +18,7 @@ from kirsch.worker.engines.site import (
     wait_until_quiet,
 )
 from kirsch.worker.options import refuse_options
+from kirsch.worker.tracing import find_tracing, trace_messages
 from kirsch.worker.voice import Voice
 
 #: How long one look at the open connections takes while draining.
@@ -34,7 +35,7 @@ class WorkerServer(CPWSGIServer):
     def responder(self) -> Callable[[Any], Any]:
         """The site's responder, accounted for."""
         # PERF: the bound method: calling an object by its class's __call__ takes 0.1 us more
-        return Account(super().responder(), self._voice).__call__
+        return trace_messages(Account(super().responder(), self._voice).__call__, find_tracing(self._voice))
 
 
 class NativeEngine:

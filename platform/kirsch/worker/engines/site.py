@@ -15,6 +15,7 @@ from typing import Any
 
 import cherrypy
 from kirsch.link.order import Order
+from kirsch.worker.records import EARLY
 
 #: The supervisor opens the socket to nginx's group when the worker is ready; until then it is ours alone.
 SOCKET_MODE = 0o600
@@ -35,6 +36,7 @@ def make_production_like() -> None:
     cherrypy.config.update({"environment": "production", "engine.autoreload.on": False})
     cherrypy.server.unsubscribe()
     handler = logging.StreamHandler(sys.stderr)
+    handler.name = EARLY
     handler.setFormatter(logging.Formatter("%(message)s"))
     cherrypy.log.error_log.addHandler(handler)
 

@@ -40,6 +40,7 @@ from kirsch.worker.engines.site import (
 from kirsch.worker.engines.uwsgi_framing import Framed
 from kirsch.worker.engines.uwsgi_gate import gate
 from kirsch.worker.options import check_options
+from kirsch.worker.tracing import find_tracing, trace_site
 from kirsch.worker.wsgi_account import WSGIAccount
 
 #: Options that the platform decides on, and what an operator writes instead.
@@ -153,7 +154,9 @@ class UWSGIEngine(ForeignEngine):
         """
         settle_config(self.order, {"server.socket_file": path})
         start_bus()
-        gate.open_for(Framed(WSGIAccount(cherrypy.tree, self.voice), self.order.protocol))
+        gate.open_for(
+            Framed(trace_site(WSGIAccount(cherrypy.tree, self.voice), find_tracing(self.voice)), self.order.protocol)
+        )
 
     def is_well(self) -> bool:
         """True as long as the bus is started; uWSGI that ends ends the process."""
