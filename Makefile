@@ -18,7 +18,7 @@ CHAOS_ENGINES ?= native gunicorn uwsgi
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WHERE := --stack $(STACK) --inventory $(INVENTORY)
-DEBIAN_TEST_PACKAGES := nginx iproute2 openssh-server redis-server prometheus memcached apache2-bin libapache2-mod-wsgi-py3 chromium fonts-liberation
+DEBIAN_TEST_PACKAGES := nginx libnginx-mod-http-brotli-filter iproute2 openssh-server redis-server prometheus memcached apache2-bin libapache2-mod-wsgi-py3 chromium fonts-liberation
 # Debian keeps nginx where only root looks
 HAS_NGINX := $(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx)
 # the demo leaves nothing behind; the data of a stack of your own goes only when you say so yourself (kirsch down --purge)

@@ -14,6 +14,7 @@ import click
 
 import kirsch
 from kirsch.cli import bus, settings
+from kirsch.cli.certificate import certificate
 from kirsch.cli.check import check, render
 from kirsch.cli.deploy import deploy
 from kirsch.cli.doctor import doctor
@@ -21,6 +22,7 @@ from kirsch.cli.down import down
 from kirsch.cli.explain import explain
 from kirsch.cli.fleet import VERBS
 from kirsch.cli.logs import logs
+from kirsch.cli.nginx import upgrade_nginx
 from kirsch.cli.plan import plan
 from kirsch.cli.replay import replay
 from kirsch.cli.rollback import history, rollback
@@ -62,6 +64,8 @@ for verb in (
     explain,
     render,
     *VERBS,
+    upgrade_nginx,
+    certificate,
     *bus.VERBS,
     *settings.VERBS,
 ):

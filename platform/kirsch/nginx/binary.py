@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import grp
 import os
@@ -10,12 +11,14 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kirsch.errors import NginxError
-from kirsch.nginx.version import OLDEST, Version, parse_build, version_text
+from kirsch.nginx.version import LOADABLE, OLDEST, Build, Version, loaded, modules_folder, parse_build, version_text
+from kirsch.spec import HostPaths
 
 VARIABLE = "KIRSCH_NGINX"
 """Environment variable that names the binary to take."""
@@ -32,11 +35,20 @@ class Nginx:
     path: str
     version: Version
     modules: frozenset[str]
+    loads: tuple[str, ...] = ()
+    """Files of further modules, which have been tried."""
+    unloadable: tuple[str, ...] = ()
+    """Files of modules that are there and that this binary refuses, each with its words."""
 
     @property
     def version_text(self) -> str:
         """``1.22.1``."""
         return version_text(self.version)
+
+    @property
+    def build(self) -> Build:
+        """What it can do."""
+        return Build(self.version, self.modules | loaded(self.loads))
 
 
 def find_nginx(environ: Mapping[str, str] | None = None) -> Nginx:
@@ -61,9 +73,37 @@ def find_nginx(environ: Mapping[str, str] | None = None) -> Nginx:
     )
 
 
-@functools.lru_cache(maxsize=16)
 def inspect_nginx(path: str) -> Nginx | str:
-    """The binary at *path*, or the reason why it cannot be used."""
+    """The binary that is at *path* now, or the reason why it cannot be used."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return f"{path}: {error}"
+    # a package may have put another one in its place since
+    return _inspect(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+def binary_link(paths: HostPaths) -> str:
+    """``RUN/nginx/binary``: the name by which a stack's nginx is started, a link to the binary."""
+    return f"{paths.nginx}/binary"
+
+
+def nginx_for(paths: HostPaths, environ: Mapping[str, str] | None = None) -> Nginx:
+    """The nginx of a stack: what ``KIRSCH_NGINX`` names, else what it runs with already, else :func:`find_nginx`.
+
+    Raises:
+        NginxError: there is none.
+    """
+    if not (os.environ if environ is None else environ).get(VARIABLE):
+        with contextlib.suppress(OSError):
+            found = inspect_nginx(os.readlink(binary_link(paths)))
+            if isinstance(found, Nginx):
+                return found
+    return find_nginx(environ)
+
+
+@functools.lru_cache(maxsize=16)
+def _inspect(path: str, stamp: tuple[int, ...]) -> Nginx | str:
     try:
         ran = subprocess.run(
             [path, "-V"], capture_output=True, text=True, errors="replace", timeout=VERSION_TIMEOUT_S, check=False
@@ -75,7 +115,38 @@ def inspect_nginx(path: str) -> Nginx | str:
         return f"{path}: does not say which version it is"
     if build.version < OLDEST:
         return f"{path}: is {version_text(build.version)}, older than {version_text(OLDEST)}"
-    return Nginx(path, build.version, build.modules)
+    return _with_modules(path, modules_folder(ran.stderr + ran.stdout), build)
+
+
+def _with_modules(path: str, folder: str | None, build: Build) -> Nginx:
+    """Have the binary load each module that lies beside it: those of another version of nginx are refused."""
+    loads: list[str] = []
+    refused: list[str] = []
+    for feature, name in LOADABLE.items():
+        file = f"{folder}/{name}"
+        if folder is None or feature in build.modules or not os.path.isfile(file):
+            continue
+        if words := _refuses_module(path, file):
+            refused.append(f"{file}: {words}")
+        else:
+            loads.append(file)
+    return Nginx(path, build.version, build.modules, tuple(loads), tuple(refused))
+
+
+def _refuses_module(path: str, file: str) -> str:
+    """What the binary says against the module in *file*; empty when it loads."""
+    with tempfile.TemporaryDirectory(prefix="kirsch-m") as folder:
+        config = f"{folder}/nginx.conf"
+        Path(config).write_text(f'load_module "{file}";\npid {folder}/pid;\nevents {{}}\n', encoding="utf-8")
+        command = [path, "-c", config, "-p", f"{folder}/", "-e", "stderr", "-t"]
+        try:
+            ran = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", timeout=VERSION_TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+    lines = ran.stderr.strip().splitlines()
+    return (lines[0] if lines else f"status {ran.returncode}") if ran.returncode else ""
 
 
 def worker_user(name: str | None = None) -> str | None:

@@ -9,17 +9,18 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from kirsch.errors import NginxError
-from kirsch.nginx.binary import Nginx
+from kirsch.nginx.binary import Nginx, binary_link
+from kirsch.nginx.exchange import exchange
 from kirsch.nginx.generations import Generations
 from kirsch.nginx.isolation import Held, Make, isolate
 from kirsch.nginx.marker import ask_marker
-from kirsch.nginx.master import Master, emergencies, is_serving
+from kirsch.nginx.master import Master, emergencies, end_process, is_serving
 from kirsch.nginx.reloads import Budget, Coalescer
 from kirsch.nginx.trial import Trial, try_files
 from kirsch.spec import HostPaths
@@ -29,6 +30,9 @@ PROOFS_IN_A_ROW = 3
 POLL_S = 0.02
 STOP_TIMEOUT_S = 30.0
 TERM_TIMEOUT_S = 5.0
+
+Action = Literal["started", "reloaded", "upgraded", "unchanged"]
+"""``upgraded``: another binary has taken the place of the one that ran."""
 
 _BIND_TRY = "] bind() to "
 
@@ -41,7 +45,7 @@ class Generation:
 
     name: str
     folder: str
-    action: Literal["started", "reloaded", "unchanged"]
+    action: Action
     pid: int
     duration_s: float
     held: Mapping[str, Held] = field(default_factory=dict)
@@ -62,6 +66,11 @@ class NginxControl:
         self._master = Master(paths, nginx)
         self._held: frozenset[str] = frozenset()
         self._reloads = Coalescer[Generation](budget or Budget())
+
+    def use(self, nginx: Nginx) -> None:
+        """Serve with *nginx* from the next change on: a binary that runs is exchanged without closing a socket."""
+        self.nginx = nginx
+        self._master = Master(self.paths, nginx)
 
     def next_generation(self) -> str:
         """The number to render the next generation with."""
@@ -136,9 +145,12 @@ class NginxControl:
     def _served(self, files: Mapping[str, str], began: float) -> Generation | None:
         """The current generation, when it runs and says what *files* say."""
         current = self._generations.current()
-        if current and self.is_running() and self._generations.holds(current, files):
+        if current and self.is_running() and self._is_as_wanted(current, files):
             return self._done(current, "unchanged", began)
         return None
+
+    def _is_as_wanted(self, current: str, files: Mapping[str, str]) -> bool:
+        return self._generations.holds(current, files) and self._master.is_of_this_binary()
 
     def _serve(self, files: Mapping[str, str], began: float) -> Generation:
         """Write and take up *files*, which have been tested."""
@@ -181,16 +193,22 @@ class NginxControl:
                 self._master.kill_all()
                 if not self._master.wait_for_end(TERM_TIMEOUT_S):
                     raise NginxError(f"nginx (pid {self.pid()}) cannot be ended")
-            for leftover in (self.paths.nginx_pid, self.paths.nginx_marker):
+            if (former := self._master.former()) is not None:
+                end_process(former, TERM_TIMEOUT_S)
+            for leftover in (self.paths.nginx_pid, self.paths.nginx_marker, binary_link(self.paths)):
                 Path(leftover).unlink(missing_ok=True)
 
-    def _take_up(self, name: str, last_good: str | None) -> Literal["started", "reloaded"]:
+    def _take_up(self, name: str, last_good: str | None) -> Action:
         """Switch to *name* and make nginx serve it, or go back to *last_good* and raise."""
         was_running = self.is_running()
+        way: tuple[Action, Callable[[str], list[str]]] = ("started", self._start)
+        if was_running:
+            is_same = self._master.is_of_this_binary()
+            way = ("reloaded", self._reload) if is_same else ("upgraded", self._exchange)
         self._generations.switch(name)
-        troubles = self._reload(name) if was_running else self._start(name)
+        troubles = way[1](name)
         if not troubles:
-            return "reloaded" if was_running else "started"
+            return way[0]
         self._generations.switch(last_good)
         if was_running and last_good is not None:
             troubles += self._return_to(last_good)
@@ -215,6 +233,11 @@ class NginxControl:
         if not self._master.signal(signal.SIGHUP):
             return ["nginx ended before it could be signalled"]
         return self._prove(name, old, offset)
+
+    def _exchange(self, name: str) -> list[str]:
+        self._reloads.budget.spend()
+        log = self.paths.nginx_error_log
+        return exchange(self._master, log, lambda old: self._prove(name, old, offset=None))
 
     def _return_to(self, last_good: str) -> list[str]:
         """Make sure that *last_good* serves; what is wrong if it does not."""
@@ -252,7 +275,7 @@ class NginxControl:
                 time.sleep(POLL_S)
         return [f"after {PROOF_TIMEOUT_S:g} s the marker shows {seen} instead of generation {name}"]
 
-    def _done(self, name: str, action: Literal["started", "reloaded", "unchanged"], began: float) -> Generation:
+    def _done(self, name: str, action: Action, began: float) -> Generation:
         duration_s = time.monotonic() - began
         pid = self.pid() or 0
         logger.info("nginx %s generation=%s pid=%d duration_s=%.3f", action, name, pid, duration_s)

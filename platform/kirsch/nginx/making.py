@@ -26,6 +26,7 @@ def maker(stack: Stack, paths: HostPaths, nginx: Nginx, user: str | None) -> Mak
             generation=generation,
             user=user,
             modules=nginx.modules,
+            loads=nginx.loads,
             open_files=open_file_limit(),
             ground=survey(stack, paths),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from kirsch.nginx.binary import Nginx
+from kirsch.nginx.binary import Nginx, binary_link
 from kirsch.nginx.site import MAIN_FILE
 from kirsch.spec import HostPaths
 
@@ -29,14 +30,55 @@ class Master:
         self._nginx = nginx
         self._config = f"{paths.nginx_current}/{MAIN_FILE}"
 
+    @property
+    def marker(self) -> str:
+        """The socket where it says which generation it serves."""
+        return self._paths.nginx_marker
+
+    def point(self, binary: str | None = None) -> None:
+        """Have the link that it is started by name *binary*, or its own: what it executes in its place on demand."""
+        link = Path(binary_link(self._paths))
+        part = link.with_name(".binary.part")
+        part.unlink(missing_ok=True)
+        part.symlink_to(binary or self._nginx.path)
+        os.rename(part, link)
+
+    def is_of_this_binary(self) -> bool:
+        """False when the binary that runs is another one than that which a start would take now."""
+        pid = self.pid()
+        try:
+            running = os.readlink(f"/proc/{pid}/exe")
+            with open(self._nginx.path, "rb") as stream:
+                is_program = stream.read(4) == b"\x7fELF"
+        except OSError:
+            # nobody to compare with, or root's: a reload does
+            return True
+        # a script names the program itself
+        return not is_program or running == os.path.realpath(self._nginx.path)
+
+    def is_started_by_link(self, pid: int) -> bool:
+        """True when the master *pid* executes what :meth:`point` says when it is asked to replace itself."""
+        words = _command_line(pid).replace(b"nginx: master process ", b"").split(b"\0")[0].split(b" -c ")
+        return words[0].decode("utf-8", "replace") in (binary_link(self._paths), self._nginx.path)
+
+    def former(self) -> int | None:
+        """The pid of the master before, while it finishes after another binary has taken its place."""
+        try:
+            pid = int(Path(f"{self._paths.nginx_pid}.oldbin").read_text(encoding="ascii").strip() or "0")
+        except (OSError, ValueError):
+            return None
+        return pid if pid > 1 and self._config.encode() in _command_line(pid) else None
+
     def start(self) -> list[str]:
         """Start it on the current generation; what it complains about, empty when it went into the background."""
         # a socket file of a killed nginx would keep the new one from binding
         Path(self._paths.nginx_marker).unlink(missing_ok=True)
+        self.point()
         # a file, not a pipe: the daemon inherits it, and a pipe would be open for as long as nginx lives
         with tempfile.TemporaryFile() as output:
             try:
                 status = subprocess.run(
+                    # by a name of ours, so that another binary can take its place
                     self._command(self._config, self._paths.nginx_error_log),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -78,13 +120,7 @@ class Master:
         pid = self.pid()
         if pid is None:
             return
-        try:
-            if os.getpgid(pid) == pid:
-                os.killpg(pid, signal.SIGKILL)
-            else:
-                os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        _kill_with_group(pid)
 
     def wait_for_end(self, timeout_s: float) -> bool:
         """Wait until it is gone; False when it still runs after *timeout_s* seconds."""
@@ -105,11 +141,46 @@ class Master:
     def serving_workers(self) -> frozenset[int]:
         """Pids of its processes that take connections (not those that only finish what they have)."""
         pid = self.pid()
-        return frozenset(child for child in _children(pid) if is_serving(child)) if pid else frozenset()
+        return serving_children(pid) if pid else frozenset()
 
     def _command(self, config: str, log: str, *options: str) -> list[str]:
         # -c first: the process title may be cut at its end, and pid() looks for this path in it
-        return [self._nginx.path, "-c", config, "-p", f"{self._paths.nginx}/", "-e", log, *options]
+        return [binary_link(self._paths), "-c", config, "-p", f"{self._paths.nginx}/", "-e", log, *options]
+
+
+def end_process(pid: int, timeout_s: float) -> None:
+    """End a master and its processes: they finish their requests, and are killed after *timeout_s* seconds."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        children = _children(pid)
+        signal.pidfd_send_signal(descriptor, signal.SIGQUIT)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if poll.poll(timeout_s * 1000):
+            return
+        for process in (pid, *children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        poll.poll(timeout_s * 1000)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def _kill_with_group(pid: int) -> None:
+    try:
+        group = os.getpgid(pid)
+        # a daemon's own session: a master that took another's place is in that one's
+        if group == os.getsid(pid) != os.getsid(0):
+            os.killpg(group, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def troubles(lines: Iterable[str]) -> list[str]:
@@ -127,6 +198,11 @@ def emergencies(path: str, offset: int) -> list[str]:
         return []
     found = (_EMERGENCY.search(line) for line in text.splitlines())
     return list(dict.fromkeys(f"[emerg] {match[1]}" for match in found if match))
+
+
+def serving_children(pid: int) -> frozenset[int]:
+    """Pids of the children of the master *pid* that have not been told to go."""
+    return frozenset(child for child in _children(pid) if is_serving(child))
 
 
 def is_serving(pid: int) -> bool:

@@ -12,7 +12,7 @@ from kirsch.nginx.names import catch_alls, closing_servers
 from kirsch.nginx.pages import load_pages
 from kirsch.nginx.scope import Ground, Scope
 from kirsch.nginx.upstream import upstream
-from kirsch.nginx.version import Build, Version
+from kirsch.nginx.version import Build, Version, loaded
 from kirsch.nginx.vhost import PAGES_FILE, page_locations, pages_file, servers
 from kirsch.spec import HostPaths, Stack, Vhost
 
@@ -65,6 +65,7 @@ def render_site(
     generation: str,
     user: str | None = None,
     modules: Collection[str] = (),
+    loads: Collection[str] = (),
     processes: int | str = "auto",
     open_files: int = DEFAULT_OPEN_FILES,
     pages: Mapping[str, str] | None = None,
@@ -72,19 +73,22 @@ def render_site(
 ) -> dict[str, str]:
     """The files of one generation: ``{"nginx.conf": …, "upstreams.conf": …, "vhosts/main.conf": …, …}``.
 
-    *version* and *modules* are the binary's (``Nginx.version``, ``Nginx.modules``), *generation* is what the marker
+    *version*, *modules* and *loads* are the binary's (attributes of ``Nginx``), *generation* is what the marker
     answers, *user* is who nginx's workers run as, ``name`` or ``name:group`` (root only), *open_files* is what one of
     its processes may have open, *ground* is what a look at the host found (``survey``).
 
     Raises:
         SpecError: a value cannot be written as nginx text, or the build lacks what the stack asks for.
     """
-    build = Build(version, frozenset(modules))
+    build = Build(version, frozenset(modules) | loaded(loads))
     scope = Scope(stack, paths, build, ground or Ground())
     defaults = catch_alls(stack)
     vhosts = {f"vhosts/{name}.conf": servers(scope, vhost, defaults) for name, vhost in stack.vhosts.items()}
     files: dict[str, list[Node]] = {
-        MAIN_FILE: _main(scope, user, processes, open_files, list(vhosts)),
+        MAIN_FILE: [
+            *[directive("load_module", file) for file in loads],
+            *_main(scope, user, processes, open_files, list(vhosts)),
+        ],
         headers.SHARED_FILE: [*proxy_settings(build)],
         fields.SHARED_FILE: [*fields.shared_lines()],
         PAGES_FILE: [*page_locations(paths)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Version = tuple[int, int, int]
@@ -31,6 +32,9 @@ FEATURES: dict[str, tuple[Version, str | None]] = {
     "zstd": ((1, 0, 0), "zstd"),
 }
 
+LOADABLE = {"brotli": "ngx_http_brotli_filter_module.so", "zstd": "ngx_http_zstd_filter_module.so"}
+"""Modules that may also lie beside the binary, each in a file of its own."""
+
 # compiled in unless `--without-NAME_module` says otherwise; the others need `--with-NAME_module`
 STANDARD_MODULES = frozenset(
     {
@@ -49,8 +53,9 @@ STANDARD_MODULES = frozenset(
 )
 
 _VERSION = re.compile(r"nginx version: [^/\s]+/([0-9]+)\.([0-9]+)\.([0-9]+)")
-# a dynamic one would need its own line in the configuration, and a file whose place nobody tells
+# a dynamic one counts when its file is there and can be loaded: `binary.inspect_nginx` tries
 _ADDED = re.compile(r"--add-module=\S*?(brotli|zstd)\S*")
+_MODULES_PATH = re.compile(r"--modules-path=(/\S+)")
 _MODULE = re.compile(r"--(with|without)-([a-z0-9_]+)_module(?:=dynamic)?(?=\s|$)")
 
 
@@ -81,6 +86,18 @@ def parse_build(text: str) -> Build | None:
     modules.update(_ADDED.findall(text))
     major, minor, patch = (int(part) for part in match.groups())
     return Build((major, minor, patch), frozenset(modules))
+
+
+def modules_folder(text: str) -> str | None:
+    """Where a build that printed *text* for ``nginx -V`` looks for modules in files; None when it does not say."""
+    match = _MODULES_PATH.search(text)
+    return match[1] if match else None
+
+
+def loaded(files: Iterable[str]) -> frozenset[str]:
+    """The modules that are in *files*, as :meth:`Build.has` knows them."""
+    names = {file.rpartition("/")[2] for file in files}
+    return frozenset(module for module, name in LOADABLE.items() if name in names)
 
 
 def version_text(version: Version) -> str:

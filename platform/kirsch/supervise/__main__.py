@@ -21,7 +21,7 @@ import msgspec
 import kirsch
 from kirsch.errors import ControlError, KirschError, SuperviseError
 from kirsch.link.state import load_state
-from kirsch.nginx.binary import find_nginx, worker_user
+from kirsch.nginx.binary import nginx_for, worker_user
 from kirsch.observe.admin import AdminServer, start_admin
 from kirsch.observe.view import StackView
 from kirsch.spec import HostPaths
@@ -54,7 +54,7 @@ async def supervise(paths: HostPaths, *, with_nginx: bool = True) -> Successor |
     loop = asyncio.get_running_loop()
     events = Events()
     user = worker_user()
-    front = Front(paths, find_nginx(), user, events) if with_nginx else None
+    front = Front(paths, nginx_for(paths), user, events) if with_nginx else None
     notifier = Notifier(os.environ, os.getpid())
     handover = Handover.take(os.environ)
     handover.sockets |= take_activated(os.environ, paths)
@@ -84,7 +84,7 @@ def check(paths: HostPaths, *, with_nginx: bool) -> str:
     if os.path.exists(roster) and load_roster(paths.run) is None:
         raise SuperviseError(f"{roster} is of a version that this one cannot read")
     if with_nginx:
-        find_nginx()
+        nginx_for(paths)
     return kirsch.__version__
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kirsch.errors import NginxError
 from kirsch.link.state import State
-from kirsch.nginx.binary import Nginx
+from kirsch.nginx.binary import Nginx, inspect_nginx
 from kirsch.nginx.control import NginxControl
 from kirsch.nginx.making import maker
 from kirsch.nginx.survey import certificate_marks
@@ -61,6 +61,9 @@ class Front:
             NginxError: it refused; what it served before it serves still.
         """
         self._is_wanted = True
+        # a package may have put another version in its place since
+        found = await asyncio.to_thread(inspect_nginx, self.nginx.path)
+        self._use(found if isinstance(found, Nginx) else self.nginx)
         make = maker(state.stack, self.paths, self.nginx, self.user)
         # before nginx reads them: what is written meanwhile is seen the next time
         certificates = await asyncio.to_thread(certificate_marks, state.stack, self.paths)
@@ -72,6 +75,28 @@ class Front:
         if done.action != "unchanged":
             self.events.say("nginx", message=done.action, pid=done.pid, generation=done.name)
         self._watch()
+
+    async def exchange(self, path: str, state: State) -> str:
+        """Have the binary at *path* serve *state* in the place of the one that runs; return its version.
+
+        Raises:
+            NginxError: it cannot; the one before serves on.
+        """
+        found = await asyncio.to_thread(inspect_nginx, path)
+        if not isinstance(found, Nginx):
+            raise NginxError("it cannot take nginx's place", lines=[found])
+        before = self.nginx
+        self._use(found)
+        try:
+            await self.configure(state, may_hold=False)
+        except NginxError:
+            self._use(before)
+            raise
+        return found.version_text
+
+    def _use(self, nginx: Nginx) -> None:
+        self.nginx = nginx
+        self.control.use(nginx)
 
     async def stop(self, timeout_s: float) -> None:
         """Let nginx finish its requests and end."""
@@ -106,6 +131,9 @@ class Front:
 
     def _on_death(self) -> None:
         self._forget_pidfd()
+        if self._is_wanted and self.control.is_running():
+            self._watch()  # another binary has taken its place
+            return
         if self._is_wanted and (self._restarting is None or self._restarting.done()):
             self.problem = "nginx ended"
             self.events.say("nginx", level=logging.ERROR, message="ended")

@@ -307,6 +307,17 @@ class Supervisor:
             self._on_change()
         return {"release": state.release, "generation": self.generation}
 
+    async def exchange_nginx(self, binary: str) -> str:
+        """Have the nginx at *binary* take the place of the one that runs; return its version.
+
+        Raises:
+            NginxError: it cannot; the one before serves on.
+        """
+        if self.front is None or self.state is None:
+            raise SuperviseError("this supervisor has no nginx")
+        async with self._rolling:
+            return await self.front.exchange(binary, self.state)
+
     async def roll_aside(self, state: State) -> None:
         """Roll to *state* while nobody waits for it: what does not come up is told in the status."""
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Only look: their askers want no events.
 QUIET = frozenset({"ping", "status", "bus", "call", "set", "purge_sessions", "afar"})
 #: Go on when their asker has hung up: they end something, and half an end is worse than none.
-STEADFAST = frozenset({"stop", "leave", "upgrade", "pause", "resume", "drain", "undrain", "kill"})
+STEADFAST = frozenset({"stop", "leave", "upgrade", "upgrade_nginx", "pause", "resume", "drain", "undrain", "kill"})
 
 SIGNALS = ("TERM", "KILL", "ABRT", "STOP", "CONT")
 
@@ -49,6 +49,7 @@ class Verbs:
             "resume": self.resume,
             "kill": self.kill,
             "upgrade": self.upgrade,
+            "upgrade_nginx": self.upgrade_nginx,
             "stop": self.stop,
             "leave": self.leave,
             **BusVerbs(self.supervisor).table(),
@@ -157,6 +158,10 @@ class Verbs:
             worker.signal(signal.Signals[f"SIG{name}"])
             told.append({"name": worker.name, "pid": worker.pid, "inside": lost})
         return {"signal": name, "workers": told}
+
+    async def upgrade_nginx(self, args: Mapping[str, Any]) -> Any:
+        """Have the nginx at ``binary`` take the place of the one that runs; if it cannot, that one serves on."""
+        return {"version": await self.supervisor.exchange_nginx(str(args.get("binary")))}
 
     async def upgrade(self, args: Mapping[str, Any]) -> Any:
         """Put another version of the supervisor in this one's place; ``python`` is its interpreter."""

@@ -105,6 +105,7 @@ def render(control: NginxControl) -> Callable[[Stack], dict[str, str]]:
             generation=control.next_generation(),
             user=control.user,
             modules=control.nginx.modules,
+            loads=control.nginx.loads,
             processes=2,
             open_files=min(2048, open_file_limit()),
             ground=survey(stack, control.paths),

@@ -136,7 +136,13 @@ def test_nginx_accepts_every_text_that_the_spec_does(
                 f'[app.a.routes.{toml(words["path"])}]\nauth = {{ realm = {realm}, users = {{ {user} = "{HASH}" }} }}\n'
             )
     files = render_site(
-        stack_from("".join(parts)), stage, nginx.version, generation="000001", user=control.user, modules=nginx.modules
+        stack_from("".join(parts)),
+        stage,
+        nginx.version,
+        generation="000001",
+        user=control.user,
+        modules=nginx.modules,
+        loads=nginx.loads,
     )
     troubles = try_files(stage, nginx, files)
 

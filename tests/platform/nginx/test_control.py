@@ -393,7 +393,7 @@ control = NginxControl(paths, nginx)
 stack = load_stack(folder + "/kirsch.toml")
 for number in range(2):
     files = render_site(stack, paths, nginx.version, generation=control.next_generation(), modules=nginx.modules,
-                        processes=1 + number)
+                        loads=nginx.loads, processes=1 + number)
     print(control.apply(files).action)
 control.stop(2)
 print(control.is_running(), os.geteuid() != 0)

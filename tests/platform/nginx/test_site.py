@@ -211,7 +211,15 @@ def test_nginx_accepts_every_golden_case(
         tls = msgspec.structs.replace(vhost.tls, **files) if vhost.tls else None
         vhosts[name] = msgspec.structs.replace(vhost, listen=listen, tls=tls)
     stack = msgspec.structs.replace(stack, vhosts=vhosts)
-    files = render_site(stack, stage, nginx.version, generation="000001", user=control.user, modules=nginx.modules)
+    files = render_site(
+        stack,
+        stage,
+        nginx.version,
+        generation="000001",
+        user=control.user,
+        modules=nginx.modules,
+        loads=nginx.loads,
+    )
 
     troubles = try_files(stage, nginx, files)
 
