@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kirsch.check.finding import Place
 from kirsch.check.source import Line, Setting, lines_of, settings_of
+from kirsch.nginx.binary import Nginx
 from kirsch.spec import App, Pool, Stack, Vhost
 
 CODE_NAMES = frozenset({"ProxyFix", "ALLOWED_HOSTS"})
@@ -22,6 +23,8 @@ class Case:
     lines: tuple[Line, ...]
     root: str
     """The deploy root on this machine, for files that are relative to it."""
+    nginx: Nginx | None = None
+    """The binary that serves the stack; None where nobody has looked."""
 
     def at(self, key: str) -> Place:
         """A place in the stack's file."""
@@ -49,10 +52,10 @@ class Case:
         return None
 
 
-def open_case(stack: Stack, file: str, root: str = "") -> Case:
+def open_case(stack: Stack, file: str, root: str = "", nginx: Nginx | None = None) -> Case:
     """Read everything.
 
     Raises:
         OSError, ValueError: an application's configuration cannot be read.
     """
-    return Case(stack, file, tuple(settings_of(stack, file)), tuple(lines_of(stack, CODE_NAMES)), root)
+    return Case(stack, file, tuple(settings_of(stack, file)), tuple(lines_of(stack, CODE_NAMES)), root, nginx)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from kirsch.check.build import check_build
 from kirsch.check.case import Case
 from kirsch.check.finding import SEVERITIES, Finding
 from kirsch.check.hops import check_frameworks, check_networks, check_proxy_tool
@@ -26,6 +27,7 @@ RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     check_streams,
     check_files,
     check_secrets,
+    check_build,
 )
 
 

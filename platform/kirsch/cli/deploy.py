@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import click
 
+from kirsch.check.build import lacks
 from kirsch.cli.hosts import HostsJson, HostsScreen
 from kirsch.cli.place import Place, with_place
 from kirsch.cli.screen import Screen
 from kirsch.cli.status import show_next, show_status
+from kirsch.nginx.binary import nginx_for
 from kirsch.release.deploy import Deploy
 from kirsch.release.hosts.cluster import ClusterDeploy
 from kirsch.release.hosts.reach import Reach
@@ -37,6 +40,9 @@ def deploy(place: Place, dry_run: bool, as_json: bool) -> None:
         raise click.UsageError("--json is for several hosts; kirsch status --json tells of this one")
     target = place.target
     prepared = prepare(place.stack, target, ControlClient)
+    lacking = lacks(prepared.plan.stack, place.stack_file, nginx_for(target.paths))
+    notes = tuple(f"{finding.title}: {finding.why}; {finding.cure} ({finding.code})" for finding in lacking)
+    prepared = replace(prepared, plan=replace(prepared.plan, notes=(*prepared.plan.notes, *notes)))
     screen = Screen()
     screen.planned(prepared.plan)
     if dry_run:

@@ -10,11 +10,13 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from kirsch.check.build import lacks
 from kirsch.check.change import Change, compare
+from kirsch.cli.findings import findings_as_data, show_findings
 from kirsch.cli.place import Place, with_place
 from kirsch.cli.screen import open_console
 from kirsch.errors import NginxError
-from kirsch.nginx.binary import find_nginx, open_file_limit, worker_user
+from kirsch.nginx.binary import Nginx, nginx_for, open_file_limit, worker_user
 from kirsch.nginx.generations import Generations
 from kirsch.nginx.site import render_site
 from kirsch.nginx.survey import look, stand_in
@@ -47,12 +49,17 @@ def plan(place: Place, as_json: bool) -> None:
     generations = Generations(paths)
     current = generations.current() if before.status is not None else None
     old = generations.read(current) if current else {}
-    new = render_and_try(stack, paths)
+    nginx = nginx_for(paths)
+    new = render_and_try(stack, paths, nginx)
     change = compare(before.state.stack if before.state else None, stack, old, new)
+    lacking = list(lacks(stack, place.stack_file, nginx))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(asdict(change))).decode())
+        data = asdict(change) | {"lacks": findings_as_data(lacking)}
+        click.echo(msgspec.json.format(msgspec.json.encode(data)).decode())
     else:
         show_change(open_console(), change, is_running=bool(old))
+        if lacking:
+            show_findings(open_console(), lacking)
     if not change.is_none:
         raise click.exceptions.Exit(CHANGES)
 
@@ -91,13 +98,13 @@ def consequences(change: Change, *, is_running: bool) -> list[str]:
     return said
 
 
-def render_and_try(stack: Stack, paths: HostPaths) -> dict[str, str]:
+def render_and_try(stack: Stack, paths: HostPaths, nginx: Nginx) -> dict[str, str]:
     """Return the files of nginx for *stack* as it would be deployed; nothing is made outside of a scratch folder.
 
     Raises:
         NginxError: nginx refuses them.
     """
-    nginx, ground = find_nginx(), look(stack, paths)
+    ground = look(stack, paths)
     files = render_site(
         stack,
         paths,
@@ -105,6 +112,7 @@ def render_and_try(stack: Stack, paths: HostPaths) -> dict[str, str]:
         generation=GENERATION,
         user=worker_user(),
         modules=nginx.modules,
+        loads=nginx.loads,
         open_files=open_file_limit(),
         ground=ground,
     )

@@ -102,3 +102,20 @@ def test_probing_what_does_not_run_is_told(kirsch: Kirsch) -> None:
 
     assert status == 1
     assert "does not run: kirsch deploy" in said
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("verb", [("check",), ("plan", "--inventory", "local.toml"), ("deploy", "--dry-run")])
+def test_what_this_nginx_cannot_do_is_told_by_every_verb(kirsch: Kirsch, folder: Path, verb: tuple[str, ...]) -> None:
+    """HTTP/3 is compiled into neither binary that is at hand: said is what is used instead, and nothing fails."""
+    if find_nginx().build.has("http3"):
+        pytest.skip("this nginx can do what the test wants it not to")
+    with (folder / "kirsch.toml").open("a") as file:
+        file.write('[vhost.main]\nlisten = ["127.0.0.1:18443 tls"]\nhttp3 = true\n')
+        file.write('tls = { certificate = "no.pem", key = "no.key" }\n')
+    status, said = kirsch(*verb)
+
+    assert status == (2 if verb[0] == "plan" else 0), said
+    assert said.count("K401") == 1
+    assert "HTTP/3 is not there" in said
+    assert "used instead: HTTP/2" in " ".join(said.split())
