@@ -62,6 +62,7 @@ def serve(nginx: Nginx) -> Iterator[Callable[..., None]]:
             generation=control.next_generation(),
             user=control.user,
             modules=nginx.modules,
+            loads=nginx.loads,
             processes=1,
             open_files=512,
         )
@@ -80,10 +81,27 @@ def serve(nginx: Nginx) -> Iterator[Callable[..., None]]:
         control.stop(timeout_s=2)
 
 
-def behind_unix(stack: Stack, paths: HostPaths, start_worker: Any, engine: str = "native") -> None:
-    """A worker behind slot 1 of *paths*."""
-    worker = start_worker(*stack.apps.values(), engine=engine)
-    path = worker.ready()
-    os.chmod(os.path.dirname(path), 0o755)
-    os.chmod(path, 0o666)
-    os.symlink(path, paths.slot_socket("web", 1))
+@pytest.fixture
+def behind_unix(start_worker: Any) -> Callable[..., None]:
+    """Put a worker behind slot 1 of some paths: ``behind_unix(stack, paths, engine="gunicorn")``."""
+
+    def start(stack: Stack, paths: HostPaths, engine: str = "native") -> None:
+        path = start_worker(*stack.apps.values(), engine=engine).ready()
+        os.chmod(os.path.dirname(path), 0o755)
+        os.chmod(path, 0o666)
+        os.symlink(path, paths.slot_socket("web", 1))
+
+    return start
+
+
+@pytest.fixture
+def foreign_folder(folder: str) -> Path:
+    """The worker's folder with a site of each framework in it."""
+    sites.write_sites(Path(folder))
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def started_worker() -> Any:
+    """What starts a worker in a folder, for apps; whoever does ends it."""
+    return workers.Started

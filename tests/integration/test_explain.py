@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -49,34 +46,17 @@ class Root:
 """
 
 
-def borrow(name: str, path: Path) -> ModuleType:
-    """A module of other tests."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fronted = borrow("kirsch_fronted_way", Path(__file__).resolve().parent / "fronted.py")
-nginx, serve, stage, free_port = fronted.nginx, fronted.serve, fronted.stage, fronted.free_port
-folder, start_worker = fronted.folder, fronted.start_worker
-
-
 def test_every_station_is_told(
-    stage: HostPaths, folder: str, serve: Any, start_worker: Any, free_port: Callable[[], int]
+    stage: HostPaths, foreign_folder: Path, serve: Any, behind_unix: Any, free_port: Callable[[], int]
 ) -> None:
     """Vhost, location, upstream, slot, app, page with its arguments, and each value with where it stands."""
-    fronted.sites.write_sites(Path(folder))
-    Path(folder, "way_site_under_test.py").write_text(SITE)
+    (foreign_folder / "way_site_under_test.py").write_text(SITE)
     port = free_port()
-    file = Path(folder, "kirsch.toml")
+    file = foreign_folder / "kirsch.toml"
     file.write_text(STACK.format(port=port))
     stack: Stack = load_stack(file)
-    os.symlink(folder, stage.workers)  # where the worker of this test has its socket
-    fronted.behind_unix(stack, stage, start_worker)
+    os.symlink(foreign_folder, stage.workers)  # where the worker of this test has its socket
+    behind_unix(stack, stage)
     serve(stack, stage)
     base = f"http://shop.example:{port}"
 

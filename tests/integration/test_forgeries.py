@@ -5,7 +5,6 @@ One and two tiers of nginx, workers on Unix sockets and on TCP, every engine, an
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import socket
@@ -14,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -29,7 +27,6 @@ from kirsch.spec import HostPaths, Listen, Stack, load_stack
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(120)]
 
-HERE = Path(__file__).resolve().parent
 CLIENT = "127.0.0.9"
 """Where the client's connections come from: another address than nginx's own."""
 STACK = """
@@ -46,6 +43,10 @@ mount = "/flask"
 entry = "falcon_site_under_test:app"
 directory = "falcon"
 mount = "/falcon"
+[app.django]
+entry = "manage.py"
+directory = "django"
+mount = "/django"
 [pool.web]
 workers = 1
 [vhost.main]
@@ -57,28 +58,12 @@ import sys, cherrypy
 from kirsch.worker.probing import Page
 cherrypy.config.update({"server.socket_port": int(sys.argv[1]), "environment": "production",
                         "server.trusted_proxies": ["127.0.0.1"]})
-for mount in ("", "/flask", "/falcon"):
+for mount in ("", "/flask", "/falcon", "/django"):
     cherrypy.tree.mount(Page("tcp"), mount + "/.kirsch/probe")
 cherrypy.engine.start()
 print("ready", flush=True)
 cherrypy.engine.block()
 """
-
-
-def borrow(name: str, path: Path) -> ModuleType:
-    """A module of other tests."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fronted = borrow("kirsch_fronted", HERE / "fronted.py")
-nginx, serve, stage, free_port = fronted.nginx, fronted.serve, fronted.stage, fronted.free_port
-folder, start_worker, behind_unix = fronted.folder, fronted.start_worker, fronted.behind_unix
 
 
 @pytest.fixture(autouse=True)
@@ -92,10 +77,9 @@ def other_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stack(tmp_path: Path, folder: str, free_port: Callable[[], int]) -> Stack:
-    """Three apps of three frameworks."""
-    fronted.sites.write_sites(Path(folder))
-    file = Path(folder, "kirsch.toml")
+def stack(foreign_folder: Path, free_port: Callable[[], int]) -> Stack:
+    """Apps of four frameworks."""
+    file = foreign_folder / "kirsch.toml"
     file.write_text(STACK.replace("{port}", str(free_port())))
     return load_stack(file)
 
@@ -132,7 +116,7 @@ def faults(probings: list[Probing]) -> list[str]:
 
 def assert_nothing_believed(probings: list[Probing], *, remote: str, port: int) -> None:
     """All doors were asked everything, and the truth is what the client's connection shows."""
-    assert [probing.door.mount for probing in probings] == ["/", "/flask", "/falcon"]
+    assert [probing.door.mount for probing in probings] == ["/", "/flask", "/falcon", "/django"]
     for probing in probings:
         assert probing.truth is not None, probing.why_not
         assert (probing.truth.base, probing.truth.remote) == (f"http://shop.example:{port}", remote)
@@ -147,10 +131,10 @@ def port_of(stack: Stack) -> int:
 
 @pytest.mark.parametrize("engine", ["native", "gunicorn", "uwsgi"])
 def test_one_tier_over_unix_sockets(
-    stack: Stack, stage: HostPaths, folder: str, serve: Any, start_worker: Any, engine: str
+    stack: Stack, stage: HostPaths, folder: str, serve: Any, behind_unix: Any, engine: str
 ) -> None:
     """As a stack runs, with each engine."""
-    behind_unix(stack, stage, start_worker, engine)
+    behind_unix(stack, stage, engine)
     serve(stack, stage)
 
     assert_nothing_believed(probe_all(stack, folder), remote=CLIENT, port=port_of(stack))
@@ -192,7 +176,7 @@ def test_two_tiers(
     behind = msgspec.structs.replace(main, listen=(inner,), trusted_proxies=("127.0.0.1",))
     hosts = msgspec.structs.replace(stack, vhosts={"main": behind})
     if over == "unix":
-        behind_unix(stack, stage, request.getfixturevalue("start_worker"))
+        request.getfixturevalue("behind_unix")(stack, stage)
         serve(hosts, stage)
     else:
         serve(hosts, stage, request.getfixturevalue("tcp_worker"))
@@ -212,10 +196,10 @@ def test_two_tiers(
     ],
 )
 def test_a_hole_is_found(
-    stack: Stack, stage: HostPaths, folder: str, serve: Any, start_worker: Any, hole: Any, names: set[str]
+    stack: Stack, stage: HostPaths, folder: str, serve: Any, behind_unix: Any, hole: Any, names: set[str]
 ) -> None:
     """An nginx that hands a client's word on, in one field only, is told by that field."""
-    behind_unix(stack, stage, start_worker)
+    behind_unix(stack, stage)
     serve(stack, stage, hole=hole)
     found = probe_all(stack, folder)
 
@@ -225,10 +209,10 @@ def test_a_hole_is_found(
 
 
 def test_without_a_token_the_app_answers(
-    stack: Stack, stage: HostPaths, folder: str, serve: Any, start_worker: Any
+    stack: Stack, stage: HostPaths, folder: str, serve: Any, behind_unix: Any
 ) -> None:
     """SECURITY: strangers learn nothing: the page is not there for them, nor after the asking."""
-    behind_unix(stack, stage, start_worker)
+    behind_unix(stack, stage)
     serve(stack, stage)
     door = next(doors_of(stack))
     token = make_token()

@@ -7,16 +7,13 @@ one that was answered with another's answer has the wrong one, and nothing has t
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import selectors
 import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -58,22 +55,6 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-Seen", name), ("Content-Length", "2")])
     return [b"ok"]
 """
-
-
-def borrow(name: str, path: Path) -> ModuleType:
-    """A module of other tests."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fronted = borrow("kirsch_fronted_step", HERE / "fronted.py")
-nginx, serve, stage, free_port = fronted.nginx, fronted.serve, fronted.stage, fronted.free_port
-folder, start_worker = fronted.folder, fronted.start_worker
 
 
 def vectors() -> Iterator[bytes]:
@@ -135,7 +116,7 @@ def test_nginx_and_worker_never_lose_step(
     stage: HostPaths,
     folder: str,
     serve: Any,
-    start_worker: Any,
+    behind_unix: Any,
     free_port: Callable[[], int],
     engine: str,
 ) -> None:
@@ -145,7 +126,7 @@ def test_nginx_and_worker_never_lose_step(
     file = Path(folder, "kirsch.toml")
     file.write_text(STACK.replace("{port}", str(port)))
     stack: Stack = load_stack(file)
-    fronted.behind_unix(stack, stage, start_worker, engine)
+    behind_unix(stack, stage, engine)
     serve(stack, stage)
     octets = list(vectors())
     pairs: list[tuple[str, str]] = []
@@ -161,9 +142,13 @@ def test_nginx_and_worker_never_lose_step(
             (pair,) = ids_of(answer)
             pairs.append(pair)
             probed += 1
-    time.sleep(1.1)  # nginx flushes its log once a second
-    logged = {entry["id"]: entry for entry in lines_of(stage.nginx_access_log)}
     seen = lines_of(f"{folder}/seen")
+    # nginx flushes its log once a second
+    deadline = time.monotonic() + 30
+    logged: dict[str, Any] = {}
+    while not logged.keys() >= {request["id"] for request in seen} and time.monotonic() < deadline:
+        time.sleep(0.05)
+        logged = {entry["id"]: entry for entry in lines_of(stage.nginx_access_log)}
     tried = Counter(request["id"] for request in seen)
 
     assert len(octets) > 1000
