@@ -95,14 +95,14 @@ class NamedRequests:
     """An ASGI application whose records carry the request's id: all of them run in one thread, on no row."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or the lifespan."""
         found = next((value for name, value in scope.get("headers") or () if name == b"x-request-id"), b"")
         token = request_id.set(found.decode("latin-1"))
         try:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
             request_id.reset(token)
 

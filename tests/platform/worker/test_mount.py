@@ -14,6 +14,7 @@ from kirsch.spec import App
 from kirsch.worker.isolation import BrokenMount
 from kirsch.worker.load import Kind, Loaded
 from kirsch.worker.mount import mount_all, read_config
+from kirsch.worker.records import NamedRequests
 from kirsch.worker.voice import Voice
 
 
@@ -56,10 +57,12 @@ async def asgi(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_an_asgi_application_is_grafted(voice: Voice) -> None:
-    """By the framework, which knows how to run it."""
+    """By the framework, which knows how to run it, with its request's id in what it logs."""
     mount_all([loaded("a", "asgi", asgi, "/modern")], voice)
+    graft = cherrypy.tree.apps["/modern"].app
 
-    assert cherrypy.tree.apps["/modern"].app is asgi
+    assert isinstance(graft, NamedRequests)
+    assert graft.app is asgi
 
 
 def test_an_asgi_application_needs_our_own_server(make_voice: Callable[..., Voice]) -> None:
