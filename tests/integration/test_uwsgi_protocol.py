@@ -159,6 +159,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
             generation=control.next_generation(),
             user=control.user,
             modules=nginx.modules,
+            loads=nginx.loads,
             processes=1,
             open_files=512,
             ground=survey(stack, paths),
