@@ -5,9 +5,11 @@ With ``KIRSCH_CLUSTER_FULL`` set the coordinator is killed at every step, otherw
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -107,3 +109,20 @@ def test_killed_coordinator_leaves_the_old_everywhere(site: Any, where: str, wai
     assert lost(tallies) == []
     assert site.releases() == before
     assert {site.history(name)[-1]["reason"] for name in site.rig.hosts} == {"the coordinator is gone"}
+
+
+def test_lock_of_another_is_respected(site: Any) -> None:
+    """One host is being deployed to by somebody else: who that is is said, nothing is changed, no other lock stays."""
+    before = site.releases()
+    lock = site.rig.hosts["web2"].folder / "shop" / "deploy.lock"
+    holder = {"who": "ann@desk2", "machine": "desk2/1", "pid": 1, "started": "1", "verb": "kirsch deploy", "token": "1"}
+    lock.write_text(json.dumps({**holder, "since": time.time(), "until": time.time() + 3600}))
+    ran = site.kirsch("deploy")
+    locks = site.locks()
+    lock.unlink()
+
+    assert ran.returncode == 1
+    assert "ann@desk2 is deploying here: `kirsch deploy`" in ran.stderr
+    assert "(web2, lock)" in ran.stderr
+    assert locks == ["web2"]
+    assert site.releases() == before
