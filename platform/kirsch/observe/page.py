@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 
 import kirsch
-from kirsch.observe import page_handlers, page_pools, page_story, words
+from kirsch.observe import page_failures, page_handlers, page_pools, page_story, words
 from kirsch.observe.history import Column
 from kirsch.observe.view import StackView
 from kirsch.scoreboard import Counters
@@ -73,7 +73,10 @@ def render_page(view: StackView) -> str:
 {_place(sections, "events")}
 {_place(sections, "deploys")}
 </div>
+<div class="pair">
+{_place(sections, "failures")}
 {_place(sections, "bus")}
+</div>
 {_place(sections, "configuration")}
 </main>
 <footer class="wrap"><p>Kirsch {escape(kirsch.__version__)} · supervisor {view.pid}</p></footer>
@@ -198,6 +201,7 @@ SECTIONS: Mapping[str, Callable[[StackView], str]] = {
     "health": page_handlers.render_health,
     "deploys": page_story.render_deploys,
     "events": page_story.render_events,
+    "failures": page_failures.render_failures,
     "bus": page_story.render_bus,
     "configuration": page_story.render_configuration,
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import kirsch
+from kirsch.observe.captures import Capture
 from kirsch.observe.deploys import Deploy
 from kirsch.observe.effective import Group
 from kirsch.observe.history import Past
@@ -162,6 +163,8 @@ class StackView:
     """The last hour."""
     deploys: tuple[Deploy, ...] = ()
     """The last deploys of this host, oldest first."""
+    failures: tuple[Capture, ...] = ()
+    """The last failed requests that workers have kept, newest first."""
     configuration: tuple[Group, ...] = ()
     """What is in effect, without its secrets."""
 

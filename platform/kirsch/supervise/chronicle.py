@@ -15,6 +15,7 @@ from pathlib import Path
 from kirsch.link.state import write_whole
 from kirsch.observe.deploys import Deploys
 from kirsch.observe.effective import Effective
+from kirsch.observe.failures import Failures
 from kirsch.observe.history import History, Sample
 from kirsch.scoreboard import Counters
 from kirsch.spec import HostPaths
@@ -34,6 +35,7 @@ class Chronicle:
         self.history = History(started)
         self.deploys = Deploys(paths.history)
         self.effective = Effective()
+        self.failures = Failures(paths.workers)
         self._kept = f"{paths.run}/history.json"
         events.listen(self.history.mark)
 

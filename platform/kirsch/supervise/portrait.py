@@ -42,6 +42,7 @@ def portray(supervisor: Supervisor) -> StackView:
         traffic=supervisor.traffic.snapshot() if supervisor.front is not None else None,
         past=supervisor.chronicle.history.past(),
         deploys=supervisor.chronicle.deploys.last(),
+        failures=supervisor.chronicle.failures.last(),
         configuration=supervisor.chronicle.effective.of(supervisor.state.stack),
     )
     faults = list(find_faults(view)) + supervisor.bus.faults()
