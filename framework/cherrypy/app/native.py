@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from cherrypy.app.continuation import put_aside
 from cherrypy.app.route import FILES, Route, Routes, is_plain
 from cherrypy.app.takeover import NO_BODY, Departure, is_taken
 from cherrypy.app.tree import Tree
+from cherrypy.app.trust import ServerTrust
 from cherrypy.app.unmade import begun
 from cherrypy.app.wsgi_server import gateway_for
 from cherrypy.context import serving
@@ -30,7 +31,6 @@ from cherrypy.core.later import Later
 from cherrypy.core.logs import log
 from cherrypy.core.streams import file_generator, is_closable_iterator
 from cherrypy.core.urls import join_script_name
-from cherrypy.http.forwarded import Trust
 from cherrypy.httpd.away import Handover
 from cherrypy.httpd.files import FileSlice
 from cherrypy.httpd.gateway import WSGIGateway, decode_path
@@ -54,7 +54,7 @@ class NativeResponder:
 
     def __init__(self, site: Any) -> None:
         self.site = site
-        self._trust: tuple[Any, Trust | None] = (None, None)
+        self._trusting: ServerTrust | None = None
         self._gateway: tuple[Any, WSGIGateway | None] = (None, None)
         self._routes = Routes()
         # PERF: bound once
@@ -198,14 +198,13 @@ class NativeResponder:
         connection = message.connection
         if connection.scheme != "http":
             request.scheme = connection.scheme
-        trusted = self.site.server.trusted_proxies
-        if trusted:
-            self._believe(trusted, request, connection.peer)
+        if self.site.server.trusted_proxies:
+            self._believe(request, connection.peer)
 
-    def _believe(self, trusted: Iterable[str], request: Any, peer: tuple[str, int]) -> None:
+    def _believe(self, request: Any, peer: tuple[str, int]) -> None:
         """Take scheme, host and address of the client from what trusted proxies say, before dispatch."""
         headers = request.headers
-        origin = self._trust_in(trusted).resolve(peer[0] or "unix:", headers)
+        origin = self._trust().resolve(peer, headers)
         if origin is None:
             return
         if origin.remote:
@@ -219,19 +218,16 @@ class NativeResponder:
 
     def _origin_of(self, message: Message) -> Origin:
         """Return what trusted proxies say, for an application that makes its own request."""
-        trusted = self.site.server.trusted_proxies
-        if not trusted:
+        if not self.site.server.trusted_proxies:
             return Origin()
-        found = self._trust_in(trusted).resolve(message.connection.peer[0] or "unix:", headers_of(message))
+        found = self._trust().resolve(message.connection.peer, headers_of(message))
         return Origin(found.remote or "", found.scheme or "") if found else Origin()
 
-    def _trust_in(self, networks: Iterable[str]) -> Trust:
-        key = tuple(networks)
-        known, trust = self._trust
-        if trust is None or known != key:
-            trust = Trust(key)
-            self._trust = (key, trust)
-        return trust
+    def _trust(self) -> ServerTrust:
+        server = self.site.server
+        if self._trusting is None or self._trusting.server is not server:
+            self._trusting = ServerTrust(server)
+        return self._trusting
 
 
 def _app_at(tree: Tree, path: str) -> Any:

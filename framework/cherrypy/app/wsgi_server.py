@@ -16,6 +16,7 @@ from cherrypy.app.server_limits import BOUNDLESS, LIMIT_KEYS, number, set_limits
 from cherrypy.app.server_sockets import listeners_for
 from cherrypy.app.server_stats import Pool, Statistics
 from cherrypy.app.server_tls import adopted, tls_for
+from cherrypy.app.trust import EnvironFields, ServerTrust, believe
 from cherrypy.core.version import VERSION
 from cherrypy.httpd.gateway import WSGIGateway
 from cherrypy.httpd.limits import Limits
@@ -278,19 +279,25 @@ class CPWSGIServer(CPHTTPServer):
 
 
 class PeerGateway(WSGIGateway):
-    """A gateway that shows the credentials of a Unix socket's peer only if asked to, with names if asked to.
+    """A gateway that says who asked: the client as trusted proxies say; a Unix socket's peer if asked to.
 
     Attributes:
+        trust: whom of the peers to believe; None for nobody.
         is_shown: asked at each request; X_REMOTE_PID, X_REMOTE_UID and X_REMOTE_GID are in the environ.
         is_resolved: likewise; X_REMOTE_USER, X_REMOTE_GROUP and REMOTE_USER are there as well.
     """
 
+    trust: ServerTrust | None = None
     is_shown: Callable[[], bool] = staticmethod(bool)
     is_resolved: Callable[[], bool] = staticmethod(bool)
 
     def environ(self, message: Message) -> dict[str, Any]:
         """The environ of one request."""
         environ = super().environ(message)
+        if self.trust is not None:
+            origin = self.trust.resolve(message.connection.peer, EnvironFields(environ))
+            if origin is not None:
+                believe(environ, origin)
         if "X_REMOTE_UID" not in environ:
             return environ
         if not (self.is_shown() or self.is_resolved()):
@@ -331,6 +338,7 @@ def gateway_for(adapter: Any, app: Callable[..., Any]) -> WSGIGateway:
         software=CPHTTPServer.version,
         version=getattr(adapter, "wsgi_version", (1, 0)),
     )
+    gateway.trust = ServerTrust(adapter)
     gateway.is_resolved = lambda: bool(getattr(adapter, "peercreds_resolve", False))
     gateway.is_shown = lambda: bool(getattr(adapter, "peercreds", False))
     return gateway
