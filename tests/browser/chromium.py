@@ -83,7 +83,9 @@ class Page:
 
     def __init__(self, url: str) -> None:
         self._open = contextlib.ExitStack()
-        line = connect(url, max_size=None, open_timeout=PATIENCE_S, compression=None, close_timeout=1)
+        # no pings: a browser whose machine is busy answers them late, and is well
+        how: Any = {"compression": None, "ping_interval": None}
+        line = connect(url, max_size=None, open_timeout=PATIENCE_S, close_timeout=1, **how)
         self._line = self._open.enter_context(line)
         self._last = 0
         self.problems: list[str] = []

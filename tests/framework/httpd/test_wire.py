@@ -24,7 +24,7 @@ def octets(data: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in VECTORS])
 def test_two_pieces_or_single_octets_make_no_difference(case: Vector) -> None:
-    """Cut at every place once, and at all places: always what the vector says."""
+    """Cut at every place once (a long one at 1,500 of them), and at all places: always what the vector says."""
     limits = LIMITS[case.server]
     whole = play([case.send], limits)
     requests = [event for event in whole if event[0] == "request"]
@@ -33,7 +33,7 @@ def test_two_pieces_or_single_octets_make_no_difference(case: Vector) -> None:
     assert [[event[1], event[5].decode("latin-1")] for event in requests] == [[seen[0], seen[2]] for seen in case.seen]
     assert refused == [status for status in case.allowed[-1] if status >= 400]
     assert play(octets(case.send), limits) == whole
-    for place in range(1, len(case.send)):
+    for place in range(1, len(case.send), 1 + len(case.send) // 1500):
         assert play(cut(case.send, [place]), limits) == whole, place
 
 

@@ -84,7 +84,7 @@ class Silent:
     order = SimpleNamespace(record=1)
 
     def __init__(self, clock: Any, killed: list[signal.Signals]) -> None:
-        self.board = SimpleNamespace(read=lambda record: SimpleNamespace(heartbeat_age_s=clock.now - 940.0))
+        self.board = SimpleNamespace(glance=lambda record: SimpleNamespace(heartbeat_age_s=clock.now - 940.0))
         self.signal = killed.append
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,6 +78,17 @@ class Watcher:
         self.events.append((host, event))
 
 
+FIELDS: list[Field] = []
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    """No thread stays behind: other tests of the process wait for all that there are."""
+    yield
+    while FIELDS:
+        FIELDS.pop().pool.shutdown()
+
+
 class Field(Reach):
     """Hosts that are fit, and agents that note what they are told."""
 
@@ -89,6 +100,7 @@ class Field(Reach):
         self.told: list[tuple[str, str]] = []
         mutex = threading.Lock()
         self.agents = {name: Agent(name, self.told, mutex) for name in hosts}
+        FIELDS.append(self)
         self.remotes = dict(self.agents)  # type: ignore[arg-type]
         self.facts = dict.fromkeys(hosts, FACTS)
 
