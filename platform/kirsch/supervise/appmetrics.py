@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from kirsch.observe.metrics.ended import fold_ended
+from kirsch.observe.metrics.ended import fold_ended, prepare_kept
 from kirsch.supervise.process import give_to, start_ticks
 
 log = logging.getLogger(__name__)
@@ -15,9 +15,13 @@ APP_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def prepare_app_metrics(folder: str, user: str | None) -> str:
-    """Make a pool's folder, for the *user* whom its workers run as; return it."""
+    """Make a pool's folder, for the *user* whom its workers run as; return it.
+
+    What is kept of the ended gets its place at once too, so that no death adds a file to the run directory.
+    """
     os.makedirs(folder, mode=0o755, exist_ok=True)
     give_to(folder, user)
+    prepare_kept(folder)
     return folder
 
 

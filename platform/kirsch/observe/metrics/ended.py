@@ -47,12 +47,15 @@ def kept_beside(folder: str) -> str:
     return f"{folder}.{ENDED}"
 
 
+def prepare_kept(folder: str) -> None:
+    """Make the place for what will be kept of *folder*, if there is none."""
+    os.close(_open_lock(folder))
+
+
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
     """Keep others from folding what is in *folder*, or from reading it meanwhile."""
-    kept = kept_beside(folder)
-    os.makedirs(kept, mode=0o700, exist_ok=True)
-    descriptor = os.open(os.path.join(kept, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open_lock(folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -92,6 +95,12 @@ def fold_ended(folder: str, is_alive: Callable[[int], bool]) -> int:
         os.replace(f"{journal}{_NEW}", journal)
         _finish(folder)
         return len(dead)
+
+
+def _open_lock(folder: str) -> int:
+    kept = kept_beside(folder)
+    os.makedirs(kept, mode=0o700, exist_ok=True)
+    return os.open(os.path.join(kept, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _finish(folder: str) -> None:
