@@ -20,7 +20,7 @@ from kirsch.nginx.binary import find_nginx
 from ..integration import openload
 from ..platform.supervise import conftest as hosts
 from .conftest import IS_FULL, SECONDS
-from .sample import HEAD, Sample, slope, take_sample
+from .sample import HEAD, Sample, slope, take_sample, take_sample_at_rest
 
 DURATION_S = SECONDS if IS_FULL else 20.0
 RATE = float(os.environ.get("SOAK_RATE") or (1000.0 if IS_FULL else 200.0))
@@ -59,7 +59,7 @@ POOL_THREADS = min(32, (os.cpu_count() or 1) + 4)
 def test_a_roll_each_minute_leaves_nothing_behind(host: Any) -> None:
     """No request fails; memory, descriptors, threads, processes and files are after many rolls what they were."""
     generator = openload.OpenLoad(("127.0.0.1", host.port), RATE)
-    before = take_sample(host, 0.0)
+    before = take_sample_at_rest(host)
     samples = []
     began = time.monotonic()
     try:
