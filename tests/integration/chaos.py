@@ -278,6 +278,10 @@ def no_disk(play: Play) -> None:
     _starve(play, resource.RLIMIT_FSIZE, 0, "File too large")
 
 
+#: What an interpreter prints that finds no memory: in its own heap, for a shared object, or asked of the kernel.
+NO_MEMORY = ("MemoryError", "failed to map segment", "Cannot allocate memory")
+
+
 def no_memory(play: Play) -> None:
     """A new process gets no more memory than a few pages, and the supervisor none that it does not have already."""
     pid = play.host.process.pid
@@ -287,8 +291,13 @@ def no_memory(play: Play) -> None:
     try:
         os.kill(victim, signal.SIGKILL)
         play.serve(300)
-        status = play.host.wait_for(lambda status: "MemoryError" in str(status["pools"]))
-        assert any(fault.startswith("web.1: ") for fault in status["degraded"]), status["degraded"]
+        # where it runs out depends on how large its environment is; the reason stands in what `kirsch status` shows
+        play.host.wait_for(
+            lambda status: any(
+                fault.startswith("web.1: ") and any(words in fault for words in NO_MEMORY)
+                for fault in status["degraded"]
+            )
+        )
     finally:
         resource.prlimit(pid, resource.RLIMIT_AS, before)
     play.settle()

@@ -17,7 +17,7 @@ from kirsch.observe.captures import CAPTURED_BODY_BYTES, prune_captures
 from kirsch.supervise.bounds import bind
 from kirsch.supervise.ledger import Ledger
 from kirsch.supervise.probe import ask
-from kirsch.supervise.report import describe_checks, describe_failure, environment_difference
+from kirsch.supervise.report import describe_checks, describe_ending, describe_failure, environment_difference
 from kirsch.supervise.site import Site
 from kirsch.supervise.template import Templates
 from kirsch.supervise.worker import Launch, Worker
@@ -176,7 +176,7 @@ class Nursery:
     async def _problem_of(self, worker: Worker, state: State) -> str | None:
         """Say why a worker that ended its boot cannot serve; None if it can: it says ready, and answers."""
         if worker.state != "ready" or worker.is_gone or worker.socket is None:
-            why = worker.message or (str(worker.ending) if worker.ending else worker.state)
+            why = worker.message or (describe_ending(worker) if worker.ending else worker.state)
             return f"{worker.step}: {why}" if worker.step else why
         self.site.rundir.admit_nginx(worker.socket)
         path = state.stack.health.ready.path
@@ -192,7 +192,7 @@ class Nursery:
             if worker.is_gone or time.monotonic() > deadline:
                 said = "does not answer" if status is None else f"answers {status}"
                 said += "".join(f"; {words}" for words in describe_checks(worker))
-                return f"GET {path} {said}" if not worker.is_gone else str(worker.ending)
+                return f"GET {path} {said}" if not worker.is_gone else describe_ending(worker)
             await asyncio.sleep(GATE_EVERY_S)
 
 

@@ -11,6 +11,8 @@ from kirsch.link.order import WHOLE_TRACEBACK
 from kirsch.supervise.process import Ending
 from kirsch.supervise.worker import Worker
 
+LAST_LINE_CHARACTERS = 300
+
 
 def describe_failure(worker: Worker, lost: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the report of a worker's failure; *lost* are the requests that it was inside of."""
@@ -35,6 +37,16 @@ def describe_failure(worker: Worker, lost: tuple[str, ...] = ()) -> dict[str, An
         "listening": listening if os.path.exists(listening) else None,
         "log": worker.log_path,
     }
+
+
+def describe_ending(worker: Worker) -> str:
+    """Say how a worker ended that could not say it itself: its exit status, and the last line that it printed.
+
+    An interpreter that cannot even begin (no memory, a module that is missing) tells nobody but its log why.
+    """
+    ending = worker.ending or Ending()
+    lines = worker.output().strip().splitlines() if ending.exit_status else []
+    return f"{ending}: {lines[-1].strip()[:LAST_LINE_CHARACTERS]}" if lines else str(ending)
 
 
 def environment_difference(before: Mapping[str, str] | None, now: Mapping[str, str] | None) -> dict[str, list[str]]:

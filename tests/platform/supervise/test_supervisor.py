@@ -152,7 +152,7 @@ def test_a_broken_release_changes_nothing(host: Any, how: str) -> None:
 
 
 def test_a_release_that_dies_hard_is_reported(host: Any) -> None:
-    """Without a traceback the exit status and the output say it."""
+    """Without a traceback the exit status and the last line of the output say it, in the message already."""
     host.start(host.state("r1", workers=1))
     host.wait_until_ready(1)
     host.release("hard", "import os\nprint('about to go', flush=True)\nos._exit(9)\n")
@@ -161,7 +161,7 @@ def test_a_release_that_dies_hard_is_reported(host: Any) -> None:
         host.control.call("roll")
 
     assert caught.value.report["exit_status"] == 9
-    assert "about to go" in caught.value.report["output"]
+    assert "import shop:Root: exit status 9: about to go" in caught.value.message
     assert caught.value.report["step"] == "import shop:Root"
 
 
