@@ -90,17 +90,20 @@ def pass_to(pool: Pool, wait_s: float | None = None, to: Expr | None = None, tar
 
 
 def tries(pool: Pool) -> int:
-    """How many slots one request may try: one more than a single dead worker can stand behind.
+    """How many slots one request may try: one more than a dead worker can stand behind while a sibling boots.
 
-    ======  ====  ==========================  =====
-    min     max   slots of one dead worker    tries
-    ======  ====  ==========================  =====
-    2       2     1                           2
-    2       8     4                           5
-    4       8     2                           3
-    1       1     1                           2
-    ======  ====  ==========================  =====
+    Then the others share the slots of both. A lone survivor of two has them all, and the try behind them all is the
+    holding server's.
+
+    ======  ====  ========================================  =====
+    min     max   slots of one worker, with a sibling away  tries
+    ======  ====  ========================================  =====
+    2       2     2                                         3
+    2       8     8                                         9
+    4       8     3                                         4
+    1       1     1                                         2
+    ======  ====  ========================================  =====
 
     No more than that: a GET that kills its worker is tried again too, and must not kill them all.
     """
-    return math.ceil(pool.workers.max / pool.workers.min) + 1
+    return math.ceil(pool.workers.max / max(1, pool.workers.min - 1)) + 1

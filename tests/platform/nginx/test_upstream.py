@@ -46,10 +46,10 @@ def test_nginx_closes_idle_connections_before_a_worker_would() -> None:
 
 
 @pytest.mark.parametrize(
-    ("smallest", "largest", "expected"), [(2, 2, 2), (2, 8, 5), (4, 8, 3), (3, 8, 4), (1, 1, 2), (8, 8, 2)]
+    ("smallest", "largest", "expected"), [(2, 2, 3), (2, 8, 9), (4, 8, 4), (3, 8, 5), (1, 1, 2), (8, 8, 3)]
 )
 def test_one_dead_worker_can_be_stepped_over(smallest: int, largest: int, expected: int) -> None:
-    """One try more than it has slots, and no more than that."""
+    """One try more than it has slots while a sibling boots, and no more than that."""
     assert tries(pool(smallest, largest)) == expected
 
 
@@ -94,6 +94,26 @@ def test_a_dead_slot_costs_no_request(port: int, worker: Callable[..., Any], sta
     answers = [ask(port, POST) for _ in range(20)]
 
     assert {(status, body["worker"], body["body"]) for status, _, body in answers} == {(200, "web.2", "body")}
+
+
+@pytest.mark.nginx
+def test_the_death_of_a_lone_survivor_costs_no_request(
+    serve: Callable[..., Any], worker: Callable[..., Any], stage: HostPaths, free_port: Callable[[], int], ask: Ask
+) -> None:
+    """It stood behind every slot while its sibling booted: behind them all the holding server is asked."""
+    port = free_port()
+    base = '[stack]\nname="x"\n[app.a]\nentry="a:b"\n[pool.web]\nworkers={min=2, max=4}\n'
+    dying = serve(f'[vhost.main]\nlisten=["127.0.0.1:{port}"]\n', base=base)
+    dying.drops_after_head = True
+    for slot in (2, 3, 4):
+        dead_socket(stage.slot_socket("web", slot))
+    worker("holding", 1)
+    os.makedirs(stage.workers, exist_ok=True)
+    Path(stage.holding_socket("web")).symlink_to(stage.slot_socket("holding", 1))
+    status, _, body = ask(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+    assert (status, body["worker"]) == (200, "holding.1")
+    assert dying.requests == 1
 
 
 @pytest.mark.nginx
