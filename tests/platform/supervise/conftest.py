@@ -161,7 +161,9 @@ class Host:
 
     def slot_targets(self) -> dict[str, str]:
         """Where the links point."""
-        return {entry.name: os.readlink(entry.path) for entry in os.scandir(self.paths.slots)}
+        # a link is made beside its name, and renamed: gone before it is read
+        found = [entry for entry in os.scandir(self.paths.slots) if not entry.name.endswith(".new")]
+        return {entry.name: os.readlink(entry.path) for entry in found}
 
     def get(self, path: str, slot: int = 1, timeout_s: float = 10.0) -> tuple[int, bytes]:
         """Ask a worker through its slot."""
