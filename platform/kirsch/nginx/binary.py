@@ -76,11 +76,12 @@ def find_nginx(environ: Mapping[str, str] | None = None) -> Nginx:
 def inspect_nginx(path: str) -> Nginx | str:
     """The binary that is at *path* now, or the reason why it cannot be used."""
     try:
-        status = os.stat(path)
+        # a package may have put another one in its place since
+        stamp = _stamp(path)
     except OSError as error:
         return f"{path}: {error}"
-    # a package may have put another one in its place since
-    return _inspect(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+    asked = _ask_binary(path, stamp)
+    return asked if isinstance(asked, str) else _with_modules(path, stamp, *asked)
 
 
 def binary_link(paths: HostPaths) -> str:
@@ -102,8 +103,18 @@ def nginx_for(paths: HostPaths, environ: Mapping[str, str] | None = None) -> Ngi
     return find_nginx(environ)
 
 
+_Stamp = tuple[int, ...]
+
+
+def _stamp(path: str) -> _Stamp:
+    """What is another one when the file is another one."""
+    status = os.stat(path)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 @functools.lru_cache(maxsize=16)
-def _inspect(path: str, stamp: tuple[int, ...]) -> Nginx | str:
+def _ask_binary(path: str, stamp: _Stamp) -> tuple[Build, str | None] | str:
+    """What it can do and where its modules lie, or why it cannot be used."""
     try:
         ran = subprocess.run(
             [path, "-V"], capture_output=True, text=True, errors="replace", timeout=VERSION_TIMEOUT_S, check=False
@@ -115,25 +126,33 @@ def _inspect(path: str, stamp: tuple[int, ...]) -> Nginx | str:
         return f"{path}: does not say which version it is"
     if build.version < OLDEST:
         return f"{path}: is {version_text(build.version)}, older than {version_text(OLDEST)}"
-    return _with_modules(path, modules_folder(ran.stderr + ran.stdout), build)
+    return build, modules_folder(ran.stderr + ran.stdout)
 
 
-def _with_modules(path: str, folder: str | None, build: Build) -> Nginx:
-    """Have the binary load each module that lies beside it: those of another version of nginx are refused."""
+def _with_modules(path: str, stamp: _Stamp, build: Build, folder: str | None) -> Nginx:
+    """Have the binary load each module that lies beside it: those of another version of nginx are refused.
+
+    They have packages of their own, which come and go while the binary stays.
+    """
     loads: list[str] = []
     refused: list[str] = []
     for feature, name in LOADABLE.items():
         file = f"{folder}/{name}"
         if folder is None or feature in build.modules or not os.path.isfile(file):
             continue
-        if words := _refuses_module(path, file):
+        try:
+            words = _refuses_module(path, stamp, file, _stamp(file))
+        except FileNotFoundError:
+            continue
+        if words:
             refused.append(f"{file}: {words}")
         else:
             loads.append(file)
     return Nginx(path, build.version, build.modules, tuple(loads), tuple(refused))
 
 
-def _refuses_module(path: str, file: str) -> str:
+@functools.lru_cache(maxsize=64)
+def _refuses_module(path: str, stamp: _Stamp, file: str, file_stamp: _Stamp) -> str:
     """What the binary says against the module in *file*; empty when it loads."""
     with tempfile.TemporaryDirectory(prefix="kirsch-m") as folder:
         config = f"{folder}/nginx.conf"

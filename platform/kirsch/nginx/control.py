@@ -64,7 +64,7 @@ class NginxControl:
         self.user = user
         self._generations = Generations(paths)
         self._master = Master(paths, nginx)
-        self._held: frozenset[str] = frozenset()
+        self._held: Mapping[str, Held] = {}
         self._reloads = Coalescer[Generation](budget or Budget())
 
     def use(self, nginx: Nginx) -> None:
@@ -116,7 +116,7 @@ class NginxControl:
 
         Raises:
             NginxError: as :meth:`apply`; what is wrong concerns all vhosts, or, unless *may_hold*, one that was not
-                bad before.
+                bad before, or was and served.
         """
         return self._reloads.run(lambda: self._bring(make, may_hold=may_hold))
 
@@ -134,12 +134,12 @@ class NginxControl:
             except NginxError as error:
                 aside = self._generations.refuse(self._generations.write(files, self._group()))
                 raise NginxError(f"{error.message}: {aside}", lines=error.lines, generation=name) from error
-            fresh = [name for name in held if name not in self._held]
+            fresh = [name for name, one in held.items() if _is_worse(one, self._held.get(name))]
             if fresh and not may_hold:
                 lines = [line for name in fresh for line in held[name].lines]
                 raise NginxError(f"nginx refuses what is new of {', '.join(fresh)}", lines=lines, generation=name)
             done = replace(self._served(files, began) or self._serve(files, began), held=held)
-            self._held = frozenset(held)
+            self._held = held
             return done
 
     def _served(self, files: Mapping[str, str], began: float) -> Generation | None:
@@ -204,7 +204,7 @@ class NginxControl:
         way: tuple[Action, Callable[[str], list[str]]] = ("started", self._start)
         if was_running:
             is_same = self._master.is_of_this_binary()
-            way = ("reloaded", self._reload) if is_same else ("upgraded", self._exchange)
+            way = ("reloaded", self._reload) if is_same else ("upgraded", lambda name: self._exchange(name, last_good))
         self._generations.switch(name)
         troubles = way[1](name)
         if not troubles:
@@ -234,10 +234,14 @@ class NginxControl:
             return ["nginx ended before it could be signalled"]
         return self._prove(name, old, offset)
 
-    def _exchange(self, name: str) -> list[str]:
+    def _exchange(self, name: str, last_good: str | None) -> list[str]:
         self._reloads.budget.spend()
-        log = self.paths.nginx_error_log
-        return exchange(self._master, log, lambda old: self._prove(name, old, offset=None))
+        return exchange(
+            self._master,
+            self.paths.nginx_error_log,
+            lambda old: self._prove(name, old, offset=None),
+            lambda: self._generations.switch(last_good),
+        )
 
     def _return_to(self, last_good: str) -> list[str]:
         """Make sure that *last_good* serves; what is wrong if it does not."""
@@ -303,6 +307,10 @@ class NginxControl:
         with open(f"{self.paths.nginx}/lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _is_worse(held: Held, before: Held | None) -> bool:
+    return before is None or (held.serves, before.serves) == ("nothing", "last good")
 
 
 def _length(path: str) -> int:

@@ -27,8 +27,12 @@ Prove = Callable[[frozenset[int]], list[str]]
 _BIND_TRY = "bind() to "
 
 
-def exchange(master: Master, error_log: str, prove: Prove) -> list[str]:
-    """Have *master*'s own binary take over; empty, or why it did not and the one before serves on."""
+def exchange(master: Master, error_log: str, prove: Prove, restore: Callable[[], None]) -> list[str]:
+    """Have *master*'s own binary take over; empty, or why it did not and the one before serves on.
+
+    *restore* puts the configuration of the one before back in its place: it is called before that one is asked to serve
+    again, for it may not be able to read what was written for the other.
+    """
     old = master.pid()
     if old is None:
         return ["nginx ended before it could be signalled"]
@@ -50,8 +54,9 @@ def exchange(master: Master, error_log: str, prove: Prove) -> list[str]:
         if not found:
             os.kill(old, signal.SIGQUIT)
             return []
+        restore()
+        master.point(before)
         _go_back(master, old, is_resting=is_resting)
-    master.point(before)
     return found
 
 

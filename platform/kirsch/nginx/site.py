@@ -73,13 +73,16 @@ def render_site(
 ) -> dict[str, str]:
     """The files of one generation: ``{"nginx.conf": …, "upstreams.conf": …, "vhosts/main.conf": …, …}``.
 
-    *version*, *modules* and *loads* are the binary's (attributes of ``Nginx``), *generation* is what the marker
-    answers, *user* is who nginx's workers run as, ``name`` or ``name:group`` (root only), *open_files* is what one of
-    its processes may have open, *ground* is what a look at the host found (``survey``).
+    *version*, *modules* and *loads* are the binary's (attributes of ``Nginx``; a file is loaded only where a vhost
+    compresses), *generation* is what the marker answers, *user* is who nginx's workers run as, ``name`` or
+    ``name:group`` (root only), *open_files* is what one of its processes may have open, *ground* is what a look at the
+    host found (``survey``).
 
     Raises:
         SpecError: a value cannot be written as nginx text, or the build lacks what the stack asks for.
     """
+    if not any(vhost.compress for vhost in stack.vhosts.values()):
+        loads = ()  # all that can be loaded compresses
     build = Build(version, frozenset(modules) | loaded(loads))
     scope = Scope(stack, paths, build, ground or Ground())
     defaults = catch_alls(stack)

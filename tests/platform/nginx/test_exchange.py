@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib.util
 import os
 import select
+import signal
 import socket
 import sys
 import threading
@@ -20,8 +22,10 @@ from kirsch.errors import NginxError
 from kirsch.nginx import Nginx, NginxControl, render_site
 from kirsch.nginx.binary import inspect_nginx, nginx_for
 from kirsch.nginx.exchange import exchange
+from kirsch.nginx.generations import Generations
 from kirsch.nginx.marker import ask_marker
 from kirsch.nginx.master import Master
+from kirsch.nginx.site import MARKER_FILE
 from kirsch.spec import Stack
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(120)]
@@ -61,10 +65,10 @@ def port(free_port: Callable[[], int]) -> int:
 
 @pytest.fixture
 def files(control: NginxControl, stack_from: Callable[[str], Stack], port: int) -> Callable[..., dict[str, str]]:
-    """The stack as the binary of *control* wants it, or *build*; *more* are further addresses."""
+    """The stack as the binary of *control* wants it; *more* are further addresses."""
 
-    def make(*more: int, build: Nginx | None = None) -> dict[str, str]:
-        nginx = build or control.nginx
+    def make(*more: int) -> dict[str, str]:
+        nginx = control.nginx
         listen = ", ".join(f'"127.0.0.1:{one}"' for one in (port, *more))
         stack = stack_from(f"{stages.APP}[vhost.main]\nlisten = [{listen}]\n")
         return render_site(
@@ -120,6 +124,26 @@ def test_no_request_is_lost_while_binaries_change(
     assert nginx_for(control.paths, {}).path == binary.path
 
 
+def test_each_binary_compresses_as_it_can(
+    control: NginxControl, other: Nginx, files: Callable[..., dict[str, str]], port: int, worker: Callable[..., Any]
+) -> None:
+    """A module that only one of them loads comes and goes with it."""
+    worker("web", 1)
+    binary = control.nginx
+    seen = []
+    for nginx in (binary, other, binary):
+        control.use(nginx)
+        control.apply(files())
+        wait_for_end(control)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/" + "x" * 3000, headers={"Accept-Encoding": "gzip, br"})
+            seen.append(connection.getresponse().headers["Content-Encoding"])
+
+    assert seen == ["br" if nginx.build.has("brotli") else "gzip" for nginx in (binary, other, binary)]
+    assert says_nothing_of_modules(control)
+
+
 def wait_for_end(control: NginxControl) -> None:
     """Wait until the master before has finished."""
     former = Master(control.paths, control.nginx).former()
@@ -158,24 +182,77 @@ def test_a_binary_that_does_not_get_its_sockets_changes_nothing(
 
 
 def test_one_that_is_not_proven_is_taken_back(
-    control: NginxControl, other: Nginx, files: Callable[..., dict[str, str]], load: Any
+    control: NginxControl,
+    other: Nginx,
+    files: Callable[..., dict[str, str]],
+    load: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The old processes take no more connections by then: new ones of the old binary do."""
-    # both can read what the older one reads
-    before = control.apply(files(build=min(control.nginx, other, key=lambda nginx: nginx.version)))
+    """The old processes take no more connections by then: new ones of the old binary do, with its own text."""
+    before = control.apply(files())
+    binary = control.nginx
     master = Master(control.paths, other)
-    old = Master(control.paths, control.nginx).serving_workers()
+    old = master.serving_workers()
+    monkeypatch.setattr("kirsch.nginx.control.PROOF_TIMEOUT_S", 1.0)
     load.start()
-    said = exchange(master, control.paths.nginx_error_log, lambda workers: [f"{len(workers)} are not proven"])
+    control.use(other)
+    unprovable = files()
+    unprovable[MARKER_FILE] = unprovable[MARKER_FILE].replace(control.next_generation(), "000099")
+    with pytest.raises(NginxError, match="did not take up") as caught:
+        control.apply(unprovable)
     load.wait_for(20)
     tally = load.stop()
     marker = ask_marker(control.paths.nginx_marker)
 
-    assert said == ["2 are not proven"]
-    assert control.pid() == before.pid
+    assert "the marker shows generation 000099" in caught.value.lines[0]
+    assert (control.pid(), serving(control)) == (before.pid, os.path.realpath(binary.path))
     assert marker is not None
+    assert marker.generation == before.name == control.generation
     assert not old & master.serving_workers()
     assert tally.failed == 0, tally
+    assert says_nothing_of_modules(control)
+
+
+def says_nothing_of_modules(control: NginxControl) -> bool:
+    """True when neither binary was given a file that only the other one reads."""
+    said = Path(control.paths.nginx_error_log).read_text(encoding="utf-8")
+    return not any(words in said for words in ("[emerg]", "Dynamic loading", "unknown directive"))
+
+
+def test_one_that_ends_before_it_is_proven_leaves_the_old_one_its_own_text(
+    control: NginxControl, other: Nginx, files: Callable[..., dict[str, str]], load: Any
+) -> None:
+    """The old one reads its configuration anew then: it must not be what was written for the other."""
+    before = control.apply(files())
+    master = Master(control.paths, other)
+    generations = Generations(control.paths)
+    control.use(other)
+    generations.switch(generations.write(files()))
+    restored = []
+
+    def fail(workers: frozenset[int]) -> list[str]:
+        assert master.signal(signal.SIGQUIT)
+        assert master.wait_for_end(30)
+        return ["it ended"]
+
+    def restore() -> None:
+        generations.switch(before.name)
+        restored.append(generations.current())
+
+    load.start()
+    said = exchange(master, control.paths.nginx_error_log, fail, restore)
+    load.wait_for(20)
+    assert master.signal(signal.SIGHUP)
+    load.wait_for(20)
+    tally = load.stop()
+    marker = ask_marker(control.paths.nginx_marker)
+
+    assert (said, restored) == (["it ended"], [before.name])
+    assert control.pid() == before.pid
+    assert marker is not None
+    assert marker.generation == before.name
+    assert tally.failed == 0, tally
+    assert says_nothing_of_modules(control)
 
 
 def test_a_second_one_waits_for_the_first(

@@ -152,6 +152,35 @@ def test_a_vhost_that_went_bad_keeps_its_last_good_text_while_others_change(
 
 
 @pytest.mark.nginx
+def test_a_bad_vhost_that_would_lose_its_last_good_text_holds_up_an_exchange(
+    control: NginxControl, stack_from: Callable[[str], Stack], get: Get, free_port: Callable[[], int], worker: Any
+) -> None:
+    """Who may not hold anything (another binary that takes over) leaves no vhost worse than it was."""
+    worker("web", 1)
+    port = free_port()
+    text = "".join(PLAIN.format(name=name, port=port, more="") for name in "ab")
+    rendered = maker(stack_from(BASE + text), control.paths, control.nginx, control.user)
+
+    def make(ending: str, shared: dict[str, str]) -> Make:
+        def files(generation: str, leave_out: frozenset[str]) -> dict[str, str]:
+            found = dict(rendered(generation, leave_out)) | shared
+            if "vhosts/b.conf" in found:
+                found["vhosts/b.conf"] += ending
+            return found
+
+        return files
+
+    control.bring(make("include shared.conf;\n", {"shared.conf": ""}))
+    held = control.bring(make("no_such_word on;\n", {"shared.conf": "# changed\n"})).held
+    with pytest.raises(NginxError, match="what is new of b") as caught:
+        control.bring(make("no_such_word on;\n", {}), may_hold=False)
+
+    assert held["b"].serves == "last good"
+    assert "no_such_word" in caught.value.lines[0]
+    assert get(port, host="b.example")[0] == 200
+
+
+@pytest.mark.nginx
 def test_what_all_share_is_refused_as_a_whole(
     control: NginxControl, bring: Callable[[str], Any], stack_from: Callable[[str], Stack], free_port: Callable[[], int]
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from kirsch.nginx import Nginx, NginxControl
 from kirsch.nginx.binary import inspect_nginx
+from kirsch.nginx.making import maker
+from kirsch.spec import HostPaths, Stack
 
 BROTLI = "ngx_http_brotli_filter_module.so"
 PROGRAM = """#!/bin/sh
@@ -21,6 +23,7 @@ case "$*" in
 *) echo 'nginx: [emerg] module "{folder}/x.so" is not binary compatible' >&2; exit {status} ;;
 esac
 """
+APP = '[stack]\nname = "x"\n[app.shop]\nentry = "shop:Root"\n[pool.web]\nworkers = 1\n'
 VHOST = '[vhost.main]\nlisten = ["127.0.0.1:{port}"]\ncompress = {compress}\n'
 
 
@@ -74,6 +77,63 @@ def test_another_binary_at_the_same_place_is_seen(program: Callable[..., Nginx])
     """A package puts it there while we run."""
     assert not program(status=1).build.has("brotli")
     assert program(status=0, files=(BROTLI, "other")).build.has("brotli")
+
+
+def test_a_module_that_comes_and_goes_is_seen(program: Callable[..., Nginx], tmp_path: Path) -> None:
+    """It has a package of its own: the binary stays the same."""
+    path = program(status=0, files=()).path
+    seen = [inspect_nginx(path)]
+    (tmp_path / BROTLI).touch()
+    seen.append(inspect_nginx(path))
+    (tmp_path / BROTLI).unlink()
+    seen.append(inspect_nginx(path))
+
+    assert [isinstance(found, Nginx) and found.build.has("brotli") for found in seen] == [False, True, False]
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_module_is_loaded_where_the_stack_asks_for_it(
+    program: Callable[..., Nginx], stage: HostPaths, stack_from: Callable[[str], Stack], *, compress: bool
+) -> None:
+    """What is not loaded cannot break, and no directive of it may be left."""
+    stack = stack_from(APP + VHOST.format(port=8080, compress=str(compress).lower()))
+    files = maker(stack, stage, program(status=0), None)("000001", frozenset())
+    naming = {name for name, text in files.items() if "brotli" in text}
+
+    assert naming == ({"nginx.conf", "vhosts/main.conf"} if compress else set())
+    assert files["nginx.conf"].count("load_module") == compress
+
+
+def test_a_binary_that_refuses_a_module_is_not_given_it(
+    program: Callable[..., Nginx], stage: HostPaths, stack_from: Callable[[str], Stack]
+) -> None:
+    """Although the stack asks for it, and another binary had it a moment ago."""
+    stack = stack_from(APP + VHOST.format(port=8080, compress="true"))
+    before = maker(stack, stage, program(status=0), None)("000001", frozenset())
+    after = maker(stack, stage, program(status=1), None)("000002", frozenset())
+
+    assert "load_module" in before["nginx.conf"]
+    assert not any("brotli" in text for text in after.values())
+    assert "gzip on" in after["vhosts/main.conf"]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("nginx", ["system"], indirect=True)
+def test_the_system_s_module_compresses(
+    serve: Callable[..., Any], free_port: Callable[[], int], control: NginxControl
+) -> None:
+    """An answer of a worker leaves as Brotli and is whole again when it is unpacked."""
+    if not control.nginx.loads:
+        pytest.skip("the module of the system's nginx is not there: apt install libnginx-mod-http-brotli-filter")
+    brotli = pytest.importorskip("brotli", reason="what reads Brotli: pip install brotli")
+    port = free_port()
+    serve(VHOST.format(port=port, compress="true"))
+    path = "/" + "x" * 3000
+    packed, octets = ask(port, path, "br")
+
+    assert packed == "br"
+    assert len(octets) < len(path)
+    assert path.encode() in brotli.decompress(octets)
 
 
 @pytest.mark.nginx
