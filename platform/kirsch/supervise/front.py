@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from kirsch.errors import NginxError
+from kirsch.errors import KirschError, NginxError
 from kirsch.link.state import State
 from kirsch.nginx.binary import Nginx, inspect_nginx
 from kirsch.nginx.control import NginxControl
@@ -41,6 +41,8 @@ class Front:
         self._pidfd = -1
         self._restarting: asyncio.Task[None] | None = None
         self._is_wanted = False
+        self._state: State | None = None
+        """What it serves."""
 
     async def is_stale(self, state: State) -> bool:
         """True when nginx was never configured, or certificates of *state* are others than they were then."""
@@ -69,6 +71,7 @@ class Front:
         certificates = await asyncio.to_thread(certificate_marks, state.stack, self.paths)
         done = await asyncio.to_thread(self.control.bring, make, may_hold=may_hold)
         self._certificates = certificates
+        self._state = state
         self.problem = None
         self.held = {name: {"serves": held.serves, "lines": held.lines} for name, held in done.held.items()}
         self._listens = [listen.url for vhost in state.stack.vhosts.values() for listen in vhost.listen]
@@ -144,8 +147,9 @@ class Front:
             delay_s = RESTART_DELAYS_S[min(attempt, len(RESTART_DELAYS_S) - 1)]
             await asyncio.sleep(delay_s * (1 + 0.25 * random.random()))
             try:
+                await self._suit()
                 done = await asyncio.to_thread(self.control.start)
-            except NginxError as error:
+            except KirschError as error:
                 self.problem = str(error)
                 self.events.say("nginx", level=logging.ERROR, message=str(error))
                 continue
@@ -153,11 +157,13 @@ class Front:
             self.problem = None
             self.events.say("nginx", message="restarted", pid=done.pid)
             break
-        pid = self.control.pid()
-        pidfd = open_pidfd(pid) if pid is not None else None
-        if pidfd is not None:
-            self._pidfd = pidfd
-            asyncio.get_running_loop().add_reader(pidfd, self._on_death)
+        self._watch()
+
+    async def _suit(self) -> None:
+        """Write the configuration anew where a package has put another binary, or taken a module of it away."""
+        found = await asyncio.to_thread(inspect_nginx, self.nginx.path)
+        if self._state is not None and isinstance(found, Nginx) and found != self.nginx:
+            await self.configure(self._state)
 
     def _forget_pidfd(self) -> None:
         if self._pidfd >= 0:
